@@ -1,0 +1,1 @@
+"""The kernel: the words both planes speak, and the stores behind them."""
