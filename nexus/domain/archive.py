@@ -1,0 +1,43 @@
+"""How records are keyed and encoded; decoding takes every version ever written."""
+
+from __future__ import annotations
+
+import json
+
+from pydantic import ValidationError
+
+from nexus.domain.ids import check_call_id, check_tenant_id
+from nexus.domain.session import SCHEMA_VERSION, PrivateTranscript, SessionRecord
+from nexus.errors import StoreError
+
+
+def record_key(tenant_id: str, call_id: str) -> str:
+    """``{tenant}/{call}.json``; both ids are checked, so a key cannot leave its tenant."""
+    return f"{check_tenant_id(tenant_id)}/{check_call_id(call_id)}.json"
+
+
+def encode_record(record: SessionRecord | PrivateTranscript) -> bytes:
+    """UTF-8 JSON, indented, without the fields that a transcript event does not have."""
+    return json.dumps(record.model_dump(mode="json", exclude_none=True), indent=2, ensure_ascii=False).encode() + b"\n"
+
+
+def decode_record(data: bytes) -> SessionRecord:
+    """Read a record of any version up to ours.
+
+    Raises:
+        StoreError: ``store_unavailable``: not JSON, not a record, or from a newer release.
+    """
+    try:
+        return SessionRecord.model_validate_json(data)
+    except ValidationError as error:
+        raise StoreError(
+            "store_unavailable", f"An archived session cannot be read by this release (schema version {SCHEMA_VERSION})."
+        ) from error
+
+
+def decode_private(data: bytes) -> PrivateTranscript:
+    """Read a private transcript. Raises ``StoreError`` like ``decode_record``."""
+    try:
+        return PrivateTranscript.model_validate_json(data)
+    except ValidationError as error:
+        raise StoreError("store_unavailable", "A private transcript cannot be read by this release.") from error

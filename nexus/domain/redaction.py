@@ -1,0 +1,28 @@
+"""Personal data out of text: phone numbers, card numbers, e-mail addresses become marks.
+
+Numbers are found as digits (spaces, dots, dashes and brackets between them allowed) and as spoken digit words. Dates, times and
+prices stay.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+
+_DIGIT_WORD = r"(?:zero|oh|one|two|three|four|five|six|seven|eight|nine|double|triple)"
+_PATTERNS: tuple[tuple[str, re.Pattern[str]], ...] = (
+    ("email", re.compile(r"[\w.+-]+@[\w-]+(?:\.[\w-]+)+")),
+    ("card", re.compile(r"(?<![\d-])(?:\d[ -]?){12,18}\d(?!\d)")),
+    ("phone", re.compile(r"(?<![\w-])(?!\d{4}-\d{2}-\d{2}(?!\d))\+?\(?\d(?:[ .()/-]{0,2}\d){6,14}(?!\d)")),
+    ("phone", re.compile(rf"\b{_DIGIT_WORD}(?:[\s,-]+{_DIGIT_WORD}){{5,}}\b", re.IGNORECASE)),
+)
+
+
+def redact(text: str) -> tuple[str, Counter[str]]:
+    """Give the text with each find replaced by ``[kind]``, and how many of each kind were found."""
+    counts: Counter[str] = Counter()
+    for kind, pattern in _PATTERNS:
+        text, found = pattern.subn(f"[{kind}]", text)
+        if found:
+            counts[kind] += found
+    return text, counts

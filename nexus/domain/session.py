@@ -1,0 +1,322 @@
+"""The durable record of one call, and the journal entries it is folded from.
+
+The record keeps every field of the original schema (``session_id meta statistics summary transcript intelligence``) with its name
+and meaning and adds ours beside them. All ``*_ms`` offsets count from ``connected_at``. Once archived, a record never changes:
+analysis is its own object (``nexus.domain.lead``), joined on read.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated, Literal
+
+from pydantic import Field, JsonValue
+
+from nexus.domain.call import CallerTrace, EndReason, OriginalStatus, RecordStatus, Value
+
+SCHEMA_VERSION = 1
+Party = Literal["caller", "agent"]
+
+
+class StageTimes(Value):
+    """Where the time between the caller's last word and the agent's first went; the stages add up to ``e2e``. Milliseconds."""
+
+    silence_wait: float = 0.0
+    stt: float = 0.0
+    dialogue: float = 0.0
+    first_sentence: float = 0.0
+    transport: float = 0.0
+    e2e: float = 0.0
+
+
+class Turn(Value):
+    """One party holding the floor.
+
+    ``text`` is what was said or meant; ``heard_text`` what the caller really heard of it (for the caller's own turns, the same).
+    """
+
+    i: int
+    role: Party
+    start_ms: float
+    end_ms: float
+    text: str
+    heard_text: str
+    heard_ms: float = 0.0
+    interrupted: bool = False
+    backchannel: bool = False
+    typed: bool = False
+    confidence: float | None = None
+    engine: str = ""
+    stages: StageTimes | None = None
+
+
+ToolStatus = Literal["running", "done", "failed", "replayed", "cancelled", "unknown"]
+
+
+class ToolUse(Value):
+    """One tool call as it was made. ``unknown`` means that the process died while the tool ran: it is never run again."""
+
+    effect_id: str
+    name: str
+    turn: int
+    arguments: dict[str, JsonValue] = Field(default_factory=dict)
+    output: str = ""
+    status: ToolStatus = "running"
+    attempts: int = 1
+    started_ms: float = 0.0
+    duration_ms: float = 0.0
+    bytes: int = 0
+    error_code: str = ""
+
+
+class ModeChange(Value):
+    """The call went to text only, or back to voice."""
+
+    to: Literal["voice", "text_only"]
+    reason: str
+    at_ms: float
+
+
+class CallFault(Value):
+    """Something went wrong and was survived or not. ``stage`` is the room it happened in."""
+
+    code: str
+    stage: str
+    message: str = ""
+    at_ms: float = 0.0
+
+
+class AudioFacts(Value):
+    """What the audio of the call was like. ``dropped_frames`` are agent frames too old to send, ``corrupt_frames`` undecodable ones."""
+
+    in_ms: float = 0.0
+    in_bytes: int = 0
+    out_ms: float = 0.0
+    out_bytes: int = 0
+    in_dropped_ms: float = 0.0
+    dropped_frames: int = 0
+    corrupt_frames: int = 0
+    rms_db: float | None = None
+
+
+# --- journal -----------------------------------------------------------------------------------------------------------------
+
+
+class Opened(Value):
+    """First entry: everything that is known when the socket opens."""
+
+    kind: Literal["opened"] = "opened"
+    call_id: str
+    tenant_id: str
+    config_hash: str
+    engine: str
+    voice_id: str = ""
+    channel: str = "websocket"
+    created_at: datetime
+    connected_at: datetime
+    caller: CallerTrace = CallerTrace()
+    caller_phone: str = ""
+    metadata: dict[str, str] = Field(default_factory=dict)
+    retention_days: int = 30
+    test: bool = False
+
+
+class TurnNoted(Value):
+    """A turn as it stands now; a later entry with the same ``turn.i`` replaces it."""
+
+    kind: Literal["turn"] = "turn"
+    turn: Turn
+
+
+class ToolNoted(Value):
+    """A tool call as it stands now; a later entry with the same ``use.effect_id`` and ``use.started_ms`` replaces it."""
+
+    kind: Literal["tool"] = "tool"
+    use: ToolUse
+
+
+class ModeNoted(Value):
+    kind: Literal["mode"] = "mode"
+    change: ModeChange
+
+
+class FaultNoted(Value):
+    kind: Literal["fault"] = "fault"
+    fault: CallFault
+
+
+class Interrupted(Value):
+    """A barge-in: from the caller's onset to the moment no more agent audio was sent."""
+
+    kind: Literal["barge_in"] = "barge_in"
+    at_ms: float
+    stop_ms: float
+    false_alarm: bool = False
+
+
+class FirstAudio(Value):
+    kind: Literal["first_audio"] = "first_audio"
+    at_ms: float
+
+
+class Ended(Value):
+    """Last entry of a call that ended under our hands."""
+
+    kind: Literal["ended"] = "ended"
+    at_ms: float
+    reason: EndReason
+    audio: AudioFacts = AudioFacts()
+    caller_talk_ms: float = 0.0
+    agent_talk_ms: float = 0.0
+    overlap_ms: float = 0.0
+
+
+JournalEntry = Annotated[
+    Opened | TurnNoted | ToolNoted | ModeNoted | FaultNoted | Interrupted | FirstAudio | Ended, Field(discriminator="kind")
+]
+
+# --- record ------------------------------------------------------------------------------------------------------------------
+
+
+class Meta(Value):
+    tenant_id: str
+    start_time: datetime
+    end_time: datetime
+    duration_seconds: float
+    status: OriginalStatus
+
+
+class Statistics(Value):
+    user_messages: int
+    ai_messages: int
+    tool_calls: int
+    errors: int
+    total_events: int
+
+
+class Summary(Value):
+    intent: str = "Unknown"
+    outcome: str = "Unknown"
+
+
+class TranscriptEvent(Value):
+    """One event of the original transcript. Fields that an event type does not have are left out of the JSON."""
+
+    timestamp: datetime
+    role: Literal["user", "ai", "tool", "system"]
+    type: str
+    event: str | None = None
+    content: str | None = None
+    confidence: float | None = None
+    voice_id: str | None = None
+    interrupted: bool | None = None
+    duration_ms: float | None = None
+    bytes: int | None = None
+    name: str | None = None
+    input: dict[str, JsonValue] | None = None
+    output: str | None = None
+    execution_time_ms: float | None = None
+    message: str | None = None
+    status: str | None = None
+    duration_seconds: float | None = None
+
+
+class Percentiles(Value):
+    n: int
+    p50: float
+    p90: float
+    p95: float
+    p99: float
+    max: float
+
+
+class TalkTime(Value):
+    caller: float = 0.0
+    agent: float = 0.0
+    overlap: float = 0.0
+    silence: float = 0.0
+
+
+class Interruptions(Value):
+    caller: int = 0
+    false: int = 0
+
+
+class Redaction(Value):
+    policy: str = "standard"
+    counts: dict[str, int] = Field(default_factory=dict)
+
+
+class RecordedError(Value):
+    code: str
+    stage: str
+    message: str
+
+
+class SessionRecord(Value):
+    """One finished call. Texts are redacted; the unredacted transcript is a ``PrivateTranscript``."""
+
+    schema_version: int = SCHEMA_VERSION
+    object: Literal["session"] = "session"
+    id: str
+    session_id: str
+    tenant_id: str
+    config_hash: str
+    engine: str
+    voice_id: str = ""
+    channel: str = "websocket"
+    test: bool = False
+    status: RecordStatus
+    end_reason: EndReason
+    error: RecordedError | None = None
+    created_at: datetime
+    connected_at: datetime
+    first_audio_at: datetime | None = None
+    ended_at: datetime
+    duration_ms: float
+    talk_ms: TalkTime = TalkTime()
+    caller: CallerTrace = CallerTrace()
+    turns: tuple[Turn, ...] = ()
+    tools: tuple[ToolUse, ...] = ()
+    latency_ms: dict[str, Percentiles] = Field(default_factory=dict)
+    interruptions: Interruptions = Interruptions()
+    mode_changes: tuple[ModeChange, ...] = ()
+    audio: AudioFacts = AudioFacts()
+    redaction: Redaction = Redaction()
+    retention_days: int = 30
+    metadata: dict[str, str] = Field(default_factory=dict)
+    meta: Meta
+    statistics: Statistics
+    summary: Summary = Summary()
+    transcript: tuple[TranscriptEvent, ...] = ()
+
+
+class PrivateTranscript(Value):
+    """The unredacted turns and tool calls of one call, kept apart and only until ``delete_after``."""
+
+    schema_version: int = SCHEMA_VERSION
+    call_id: str
+    tenant_id: str
+    caller_phone: str = ""
+    turns: tuple[Turn, ...] = ()
+    tools: tuple[ToolUse, ...] = ()
+    delete_after: datetime
+
+
+class SessionRow(Value):
+    """What the index keeps of a session: enough to list and filter without opening the archive."""
+
+    call_id: str
+    tenant_id: str
+    started_at: datetime
+    ended_at: datetime
+    duration_ms: float
+    status: RecordStatus
+    end_reason: EndReason
+    engine: str
+    turns: int
+    tool_calls: int
+    caller_last4: str = ""
+    test: bool = False
+    outcome: str = ""
+    metadata: dict[str, str] = Field(default_factory=dict)
