@@ -1,0 +1,1 @@
+"""Hexagon 1: the call while it lives."""

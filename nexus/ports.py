@@ -1,0 +1,228 @@
+"""What both planes ask of the outside: stores, the capacity ledger, the journal. At most six methods each, in our words.
+
+Every method may raise ``nexus.errors.Unavailable``. One contract suite (tests/contracts) runs over every adapter of each port.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Literal, Protocol
+
+from nexus.domain.call import CallEntry, CallOrder, EndReason, MediaProcess, RecordStatus
+from nexus.domain.lead import Analysis
+from nexus.domain.session import JournalEntry, PrivateTranscript, SessionRecord, SessionRow
+from nexus.domain.tenant import TenantConfig
+from nexus.tools import Stored
+
+
+class Ids(Protocol):
+    """Fresh ids: prefixed ULIDs that sort by time."""
+
+    def new(self, prefix: str) -> str:
+        """``{prefix}_{ULID}``."""
+        ...
+
+
+class TenantStore(Protocol):
+    """Tenants' configurations. What it gives is live: an edit is seen by the next ``get``."""
+
+    async def get(self, tenant_id: str) -> TenantConfig:
+        """The configuration now.
+
+        Raises:
+            NotFound: ``tenant_not_found``.
+            ConfigurationError: ``invalid_config`` with every fault in ``faults``.
+        """
+        ...
+
+    async def list_ids(self) -> tuple[str, ...]:
+        """Every tenant's id, sorted; broken ones too."""
+        ...
+
+
+class ToolStore(Protocol):
+    """The small key-value store behind ``ToolContext.store``, for every tenant apart."""
+
+    async def get(self, tenant_id: str, key: str) -> Stored | None:
+        """The value, or None."""
+        ...
+
+    async def put(self, tenant_id: str, key: str, value: Any, *, new_only: bool = False) -> Stored:
+        """Write. Atomic among all callers and processes.
+
+        Raises:
+            Conflict: ``new_only`` and the key exists.
+        """
+        ...
+
+    async def list(self, tenant_id: str, prefix: str) -> tuple[Stored, ...]:
+        """Everything whose key begins with ``prefix``, by key, at most 1,000."""
+        ...
+
+    async def delete(self, tenant_id: str, key: str) -> None:
+        """Remove; silent where nothing is."""
+        ...
+
+
+class SessionArchive(Protocol):
+    """Finished calls, immutable; and their private transcripts, until they expire."""
+
+    async def put(self, record: SessionRecord, private: PrivateTranscript) -> None:
+        """Archive both, atomically for a reader. The same call again is silent and changes nothing."""
+        ...
+
+    async def get(self, tenant_id: str, call_id: str) -> SessionRecord:
+        """Raises NotFound ``session_not_found``."""
+        ...
+
+    async def get_private(self, tenant_id: str, call_id: str) -> PrivateTranscript | None:
+        """None when it never was or has expired."""
+        ...
+
+    async def list_calls(self, tenant_id: str) -> tuple[str, ...]:
+        """Every archived call id of the tenant, oldest first (for rebuilding the index)."""
+        ...
+
+    async def delete_expired(self, now: datetime) -> int:
+        """Delete private transcripts whose ``delete_after`` has passed; how many."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class SessionFilter:
+    """Which sessions to list; None means any."""
+
+    status: RecordStatus | None = None
+    end_reason: EndReason | None = None
+    outcome: str | None = None
+    started_from: datetime | None = None
+    started_before: datetime | None = None
+    min_duration_ms: float | None = None
+    metadata: tuple[tuple[str, str], ...] = ()
+
+
+class SessionIndex(Protocol):
+    """Where sessions are found."""
+
+    async def put(self, row: SessionRow) -> None:
+        """Write or replace the row of one call."""
+        ...
+
+    async def list(self, tenant_id: str, where: SessionFilter, *, limit: int, before: str = "") -> tuple[SessionRow, ...]:
+        """Newest first by call id, at most ``limit``, only ids that sort below ``before`` (when given)."""
+        ...
+
+    async def has(self, tenant_id: str, call_id: str) -> bool:
+        """Whether the call is in the index."""
+        ...
+
+
+class LeadStore(Protocol):
+    """Analyses of calls: at most one current one a call, replaced by a newer reading."""
+
+    async def put(self, analysis: Analysis) -> None:
+        """Write or replace the analysis of one call."""
+        ...
+
+    async def get(self, tenant_id: str, call_id: str) -> Analysis | None:
+        """The analysis of a call, or None."""
+        ...
+
+    async def list(
+        self, tenant_id: str, *, limit: int, before: str = "", outcome: str = "", follow_up: bool | None = None
+    ) -> tuple[Analysis, ...]:
+        """Newest first by call id, at most ``limit``, only calls that sort below ``before`` (when given)."""
+        ...
+
+
+class CallLedger(Protocol):
+    """Capacity and single use: which process holds which call. Every method is one transaction."""
+
+    async def heartbeat(self, process: MediaProcess) -> tuple[str, ...]:
+        """Register or refresh a process; the call ids it holds that are asked to end."""
+        ...
+
+    async def reserve(
+        self, order: CallOrder, *, call_id: str, nonce: str, tenant_limit: int, lease_s: int, now: datetime
+    ) -> CallEntry:
+        """Take a tenant seat and an engine slot for a call that is about to connect.
+
+        The same tenant and ``order.idempotency_key`` again, while the call is ``ready``, gives the same call with the new nonce and a
+        fresh lease. Ready calls whose lease has passed, and calls of dead processes, hold nothing.
+
+        Raises:
+            QuotaExceeded: ``tenant_concurrency_exceeded`` or ``no_engine_slot`` (also when no live process takes calls).
+            RequestRejected: ``idempotency_key_reused`` (other body), Conflict ``call_already_connected`` (same key, call is active or ended).
+        """
+        ...
+
+    async def redeem(self, call_id: str, *, nonce: str, process_id: str, now: datetime) -> CallEntry:
+        """Burn the nonce and make the call active in this process.
+
+        Raises:
+            NotFound: ``call_not_found``.
+            NotAuthorised: ``ticket_used`` (the nonce is not the newest, or already burnt), ``ticket_expired`` (the lease has passed).
+        """
+        ...
+
+    async def release(self, call_id: str, reason: EndReason, now: datetime) -> None:
+        """End the call and give seat and slot back; silent when it is ended already."""
+        ...
+
+    async def get(self, tenant_id: str, call_id: str) -> CallEntry:
+        """Raises NotFound ``call_not_found``, also for another tenant's call."""
+        ...
+
+    async def request_end(self, tenant_id: str, call_id: str) -> CallEntry:
+        """Set the flag that the holding process sees at its next heartbeat. Raises like ``get``."""
+        ...
+
+
+class CallJournal(Protocol):
+    """What a living call has written so far: survives the death of its process."""
+
+    async def append(self, call_id: str, entries: Sequence[JournalEntry]) -> None:
+        """Add entries in order; they are durable against the death of the process when this returns."""
+        ...
+
+    async def read(self, call_id: str) -> tuple[JournalEntry, ...]:
+        """Everything written, in order; a torn last line is left out. Empty for an unknown call."""
+        ...
+
+    async def open_calls(self) -> tuple[str, ...]:
+        """Calls that have a journal, oldest first."""
+        ...
+
+    async def discard(self, call_id: str) -> None:
+        """Forget the journal of an archived call; silent where none is."""
+        ...
+
+
+EffectState = Literal["new", "pending", "done"]
+
+
+@dataclass(frozen=True, slots=True)
+class Effect:
+    """One effect of one call: ``new`` when ``begin`` made it just now, ``pending`` when begun before without an end, else ``done``."""
+
+    state: EffectState
+    output: str = ""
+    failed: bool = False
+
+
+class EffectLog(Protocol):
+    """What tools did, written before and after: one effect per call id and effect id."""
+
+    async def begin(self, tenant_id: str, call_id: str, effect_id: str, tool: str) -> Effect:
+        """Write the intent, or give what is known of an earlier one. Atomic: of two at once only one sees ``new``."""
+        ...
+
+    async def finish(self, tenant_id: str, call_id: str, effect_id: str, *, output: str, failed: bool = False) -> None:
+        """Write the outcome of a begun effect."""
+        ...
+
+    async def forget(self, tenant_id: str, call_id: str, effect_id: str) -> None:
+        """Undo ``begin`` for an effect that certainly did not happen (its arguments were refused, its process never started)."""
+        ...
