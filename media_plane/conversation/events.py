@@ -1,0 +1,236 @@
+"""What can happen in a call: every value that enters the machine. Times come beside the event, as ``at_ms`` since connection."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from media_plane.audio import AudioFrame
+from nexus.domain.call import EndReason
+from nexus.domain.session import AudioFacts
+
+# --- from the ear (speech/) --------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class CallerSpeech:
+    """A fact about the caller's voice, found in decoded audio.
+
+    ``started``: speech has begun. ``paused``: a silence long enough to begin transcribing in advance. ``resumed``: the pause was not
+    the end. ``ended``: the utterance is over (endpointing decided). ``voice_end_ms`` is when the voice itself fell silent (``paused`` and
+    ``ended``), ``voice_start_ms`` when it began.
+    """
+
+    kind: Literal["started", "paused", "resumed", "ended"]
+    voice_start_ms: float
+    voice_end_ms: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class BargeInDetected:
+    """The caller takes the floor while the agent is heard; ``onset_ms`` is when the caller's voice began."""
+
+    onset_ms: float
+
+
+# --- from the caller's messages ----------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class CallerTyped:
+    """Text typed on the socket."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class CallerLeft:
+    """The caller hung up (``hangup``), vanished (``lost``), went quiet on the socket (``idle``) or broke the protocol (``protocol``)."""
+
+    how: Literal["hangup", "lost", "idle", "protocol"]
+
+
+@dataclass(frozen=True, slots=True)
+class EndOrdered:
+    """Somebody other than the parties ends the call."""
+
+    reason: EndReason
+
+
+# --- from the engine ---------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class EngineReady:
+    """An engine is connected. ``voice`` is False for the text-only one; ``own_turns`` is True for an engine that decides itself when to
+    answer. ``reason`` says why it took over (empty for the first engine of a call)."""
+
+    engine: str
+    voice: bool
+    own_turns: bool
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class AgentText:
+    """Words of the agent, spoken from here on in the item's audio: the text begins where the audio sent so far ends."""
+
+    item_id: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class AgentAudio:
+    """Audio of the agent, any duration, often faster than real time."""
+
+    item_id: str
+    frame: AudioFrame
+
+
+@dataclass(frozen=True, slots=True)
+class AgentItemEnded:
+    """No more text or audio will come for this item."""
+
+    item_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class CallerTranscript:
+    """What the caller said, as heard by the engine or by our own ear. ``final`` closes the utterance; then an empty text means: no words."""
+
+    text: str
+    final: bool
+    voice_start_ms: float = 0.0
+    voice_end_ms: float = 0.0
+    confidence: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ToolRequested:
+    """The dialogue wants a tool run. The answer goes back as ``ToolAnswer`` with the same ``request_id``."""
+
+    request_id: str
+    name: str
+    arguments: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class HangUpRequested:
+    """The agent wants to end the call once what it says has been heard."""
+
+    reason: EndReason = EndReason.AGENT_HANGUP
+
+
+@dataclass(frozen=True, slots=True)
+class EngineFlush:
+    """The engine itself noticed an interruption: stop playing what it sent."""
+
+
+@dataclass(frozen=True, slots=True)
+class EngineNotice:
+    """The engine met a fault and lives on (a model call retried, an utterance not transcribed): it goes on record."""
+
+    code: str
+    stage: str
+    message: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class EngineFailed:
+    """The engine is lost; its event stream ends after this."""
+
+    code: str
+    message: str
+
+
+# --- from playout ------------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class PlayoutStarted:
+    """The first audio of an item went out."""
+
+    item_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Heard:
+    """How much of an item the caller has heard so far."""
+
+    item_id: str
+    heard_ms: float
+
+
+@dataclass(frozen=True, slots=True)
+class PlayoutFinished:
+    """Everything of an ended item has been heard."""
+
+    item_id: str
+    heard_ms: float
+
+
+@dataclass(frozen=True, slots=True)
+class PlayoutStopped:
+    """Playout was stopped; ``heard_ms`` of the item were heard, nothing of it is sent any more."""
+
+    item_id: str
+    heard_ms: float
+
+
+# --- from tools and time -----------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class ToolFinished:
+    """A tool has ended, well or not. ``spoken`` is what the agent can say of a failure."""
+
+    request_id: str
+    effect_id: str
+    status: Literal["done", "failed", "replayed", "unknown"]
+    output: str
+    spoken: str = ""
+    error_code: str = ""
+    attempts: int = 1
+    ends_call: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Tick:
+    """Time has passed; sent at least every 100 ms."""
+
+
+@dataclass(frozen=True, slots=True)
+class AudioCounted:
+    """The shell's audio counters, sent once before the call ends."""
+
+    facts: AudioFacts
+
+
+EngineEvent = (
+    AgentText
+    | AgentAudio
+    | AgentItemEnded
+    | CallerTranscript
+    | ToolRequested
+    | HangUpRequested
+    | EngineFlush
+    | EngineNotice
+    | EngineFailed
+)
+Event = (
+    CallerSpeech
+    | BargeInDetected
+    | CallerTyped
+    | CallerLeft
+    | EndOrdered
+    | EngineReady
+    | EngineEvent
+    | PlayoutStarted
+    | Heard
+    | PlayoutFinished
+    | PlayoutStopped
+    | ToolFinished
+    | Tick
+    | AudioCounted
+)

@@ -1,0 +1,291 @@
+"""What the media plane asks of the outside: engines, sockets, tools, models, ears and voices."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Literal, Protocol
+
+from media_plane.audio import AudioFormat, AudioFrame
+from media_plane.conversation.commands import EngineInput, RunTool, Tell
+from media_plane.conversation.events import EngineEvent, ToolFinished
+from nexus.domain.session import Turn
+from nexus.domain.tenant import TenantConfig
+from nexus.tools import JsonSchema
+
+# --- tools -------------------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class ToolSpec:
+    """A tool as a model sees it. ``parameters`` is a full JSON Schema object."""
+
+    name: str
+    description: str
+    parameters: JsonSchema
+    effect: Literal["read", "write"] = "write"
+
+
+class ToolRunner(Protocol):
+    """Runs one tenant's tools for one call: validates, limits, runs once."""
+
+    async def tools(self) -> tuple[ToolSpec, ...]:
+        """The enabled tools that could be loaded. A broken ``tools.py`` gives none and is logged with its faults."""
+        ...
+
+    async def run(self, order: RunTool) -> ToolFinished:
+        """Run one tool. Never raises for what a tool does: a failure is an outcome with a sentence the agent can say."""
+        ...
+
+
+# --- text model --------------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class ToolCall:
+    """A model's wish to run a tool."""
+
+    id: str
+    name: str
+    arguments: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class CallerSaid:
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class AgentSaid:
+    """The agent's words and tool calls of one model answer. ``verbatim`` is the model adapter's own form of the answer, given back to it
+    unchanged (None once the text was cut to what was heard, or when another model made it)."""
+
+    text: str
+    calls: tuple[ToolCall, ...] = ()
+    verbatim: Any = None
+
+
+@dataclass(frozen=True, slots=True)
+class ToolReturned:
+    call: ToolCall
+    output: str
+    failed: bool = False
+
+
+ChatMessage = CallerSaid | AgentSaid | ToolReturned
+
+
+@dataclass(frozen=True, slots=True)
+class ChatRequest:
+    """Everything a model needs for its next answer: nothing is kept between calls."""
+
+    system: str
+    messages: tuple[ChatMessage, ...]
+    tools: tuple[ToolSpec, ...]
+    now: datetime
+    """The tenant's wall time, with its timezone."""
+    config: TenantConfig
+    caller_phone: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class TextDelta:
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class AnswerDone:
+    """The last item of a stream. ``hang_up``: the call should end once this answer is heard. ``retries``: malformed answers met before."""
+
+    calls: tuple[ToolCall, ...] = ()
+    verbatim: Any = None
+    hang_up: bool = False
+    retries: int = 0
+    usage: Mapping[str, int] = field(default_factory=dict)
+
+
+class ChatModel(Protocol):
+    """A model that turns a conversation into the agent's next words and tool calls."""
+
+    @property
+    def name(self) -> str:
+        """For the record: ``gemini:gemini-3.8-flash``, ``scripted``."""
+        ...
+
+    def stream(self, request: ChatRequest) -> AsyncIterator[TextDelta | AnswerDone]:
+        """Text as it comes, then one ``AnswerDone``. Cancelling stops the request.
+
+        Raises:
+            UpstreamError: ``model_failed``, or ``model_malformed_call`` after one retry.
+        """
+        ...
+
+
+# --- ears and voices ---------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Transcription:
+    """``text`` is empty when there were no words. ``confidence`` 0..1."""
+
+    text: str
+    confidence: float
+
+
+class SpeechToText(Protocol):
+    async def warm_up(self) -> None:
+        """Load; afterwards ``transcribe`` is at full speed. Raises ConfigurationError ``missing_package`` or ``model_mismatch``."""
+        ...
+
+    async def transcribe(self, speech: AudioFrame, *, language: str, hint: str = "") -> Transcription:
+        """One utterance, 16 kHz. ``hint``: words likely to come. Raises UpstreamError ``speech_failed``."""
+        ...
+
+
+class TextToSpeech(Protocol):
+    async def warm_up(self) -> None:
+        """Like ``SpeechToText.warm_up``."""
+        ...
+
+    def speak(self, text: str, *, voice_id: str, speed: float) -> AsyncIterator[AudioFrame]:
+        """Audio of one sentence as it is made, any rate, faster than real time. Raises UpstreamError ``speech_failed``."""
+        ...
+
+
+# --- engine ------------------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class CallBrief:
+    """What an engine must know to take a call, also in the middle of it (``history``)."""
+
+    call_id: str
+    config: TenantConfig
+    tools: tuple[ToolSpec, ...]
+    item_prefix: str
+    """Begins every item id of this engine, so that ids stay unique when engines change."""
+    caller_phone: str = ""
+    history: tuple[Turn, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class EngineTraits:
+    """``voice``: gives audio. ``own_turns``: decides itself when to answer. ``output_rate_hz``: of its audio (0 without)."""
+
+    name: str
+    voice: bool
+    own_turns: bool
+    output_rate_hz: int
+
+
+class VoiceEngine(Protocol):
+    """Turns caller audio into agent audio, for one call.
+
+    Order: ``start`` once, then ``send`` and ``events`` side by side, ``close`` once (always, also after a failed start).
+    """
+
+    @property
+    def traits(self) -> EngineTraits: ...
+
+    async def start(self, brief: CallBrief) -> None:
+        """Connect. Raises UpstreamError ``engine_unreachable``."""
+        ...
+
+    async def send(self, value: EngineInput) -> None:
+        """Take one input, in order. Returns soon: long work goes on behind ``events``. What the engine has no use for is ignored."""
+        ...
+
+    def events(self) -> AsyncIterator[EngineEvent]:
+        """What the engine says, until ``close`` or an ``EngineFailed``. Never raises but for cancellation."""
+        ...
+
+    async def close(self) -> None:
+        """Let go of everything; again is silent."""
+        ...
+
+
+# --- the caller's socket -----------------------------------------------------------------------------------------------------
+
+
+class SocketClosed(Exception):
+    """The peer is gone. ``clean`` tells a closing handshake from a lost connection."""
+
+    def __init__(self, *, clean: bool) -> None:
+        super().__init__("closed" if clean else "lost")
+        self.clean = clean
+
+
+class Socket(Protocol):
+    """An accepted WebSocket, whatever serves it."""
+
+    async def receive(self) -> bytes | str:
+        """The next message. Raises SocketClosed."""
+        ...
+
+    async def send(self, message: bytes | str) -> None:
+        """Write one message; waits while the peer's buffers are full. Raises SocketClosed."""
+        ...
+
+    async def close(self, code: int, reason: str) -> None:
+        """Close with a code (RFC 6455 section 7.4); silent when closed already."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class ReceivedAudio:
+    """Decoded caller audio, 16 kHz, and the original Opus packets where there were any."""
+
+    frame: AudioFrame
+    packets: tuple[bytes, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class ReceivedText:
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class ReceivedPlayed:
+    """The client has played this much of an item."""
+
+    item_id: str
+    played_ms: float
+
+
+@dataclass(frozen=True, slots=True)
+class ReceivedHangUp:
+    pass
+
+
+@dataclass(frozen=True, slots=True)
+class ReceivedNothing:
+    """A message that only shows that the caller is there (a ping, a header without audio)."""
+
+
+Received = ReceivedAudio | ReceivedText | ReceivedPlayed | ReceivedHangUp | ReceivedNothing
+
+
+class CallerTransport(Protocol):
+    """The caller's side of one call: a wire protocol over a socket."""
+
+    @property
+    def output(self) -> AudioFormat:
+        """What the caller is sent."""
+        ...
+
+    async def receive(self) -> tuple[Received, ...]:
+        """What the next message holds. Raises SocketClosed, ProtocolViolation (the call ends)."""
+        ...
+
+    async def tell(self, message: Tell) -> None:
+        """Send one message. Raises SocketClosed."""
+        ...
+
+    async def play(self, frame: AudioFrame) -> int:
+        """Send agent audio (any PCM rate; encoded and resampled here); how many bytes went out. Raises SocketClosed."""
+        ...
+
+    async def close(self, reason: str, code: int) -> None:
+        """Say how the call ended, then close."""
+        ...
