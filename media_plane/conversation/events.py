@@ -208,15 +208,7 @@ class AudioCounted:
 
 
 EngineEvent = (
-    AgentText
-    | AgentAudio
-    | AgentItemEnded
-    | CallerTranscript
-    | ToolRequested
-    | HangUpRequested
-    | EngineFlush
-    | EngineNotice
-    | EngineFailed
+    AgentText | AgentAudio | AgentItemEnded | CallerTranscript | ToolRequested | HangUpRequested | EngineFlush | EngineNotice | EngineFailed
 )
 Event = (
     CallerSpeech

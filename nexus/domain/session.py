@@ -56,7 +56,8 @@ ToolStatus = Literal["running", "done", "failed", "replayed", "cancelled", "unkn
 class ToolUse(Value):
     """One tool call as it was made. ``unknown`` means that the process died while the tool ran: it is never run again."""
 
-    effect_id: str
+    request_id: str
+    effect_id: str = ""
     name: str
     turn: int
     arguments: dict[str, JsonValue] = Field(default_factory=dict)
@@ -129,7 +130,7 @@ class TurnNoted(Value):
 
 
 class ToolNoted(Value):
-    """A tool call as it stands now; a later entry with the same ``use.effect_id`` and ``use.started_ms`` replaces it."""
+    """A tool call as it stands now; a later entry with the same ``use.request_id`` replaces it."""
 
     kind: Literal["tool"] = "tool"
     use: ToolUse

@@ -1,0 +1,255 @@
+"""The call as a pure machine: one event in, the commands it leads to out.
+
+It keeps who holds the floor, what the agent says and how much of it was heard, which tools run, and every limit of the call. It has
+no clock and does no I/O: ``at_ms`` counts from connection and never steps back. The same events in the same order always give the
+same commands.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from media_plane.conversation import events as ev
+from media_plane.conversation.agent_side import AgentSide
+from media_plane.conversation.caller_side import CallerSide
+from media_plane.conversation.commands import (
+    AbandonEngine,
+    Command,
+    EndCall,
+    Note,
+    Say,
+    SendToEngine,
+    StopPlayout,
+    TellMode,
+    TellState,
+)
+from media_plane.conversation.ledger import TurnLedger
+from media_plane.conversation.tool_desk import ToolDesk
+from nexus.domain.call import EndReason
+from nexus.domain.session import AudioFacts, CallFault, Ended, FaultNoted, ModeChange, ModeNoted, Turn
+from nexus.domain.tenant import TenantConfig
+
+_LEFT = {
+    "hangup": EndReason.CALLER_HANGUP,
+    "lost": EndReason.CALLER_LOST,
+    "idle": EndReason.IDLE_SOCKET,
+    "protocol": EndReason.PROTOCOL_ERROR,
+}
+_HANG_UP_GRACE_MS = 15_000.0
+
+
+@dataclass(frozen=True, slots=True)
+class CallLimits:
+    """The clocks of a call, milliseconds."""
+
+    max_duration_ms: float
+    engine_mute_ms: float = 5_000.0
+    filler_after_ms: float = 800.0
+    filler_every_ms: float = 3_500.0
+
+
+class Conversation:
+    """One call. ``handle`` every event in the order in which it happened, do every command in the order given."""
+
+    def __init__(self, config: TenantConfig, limits: CallLimits) -> None:
+        self._config = config
+        self._limits = limits
+        self._ledger = TurnLedger()
+        self._agent = AgentSide(self._ledger)
+        self._caller = CallerSide(self._ledger, config)
+        self._tools = ToolDesk(config, limits.filler_after_ms, limits.filler_every_ms)
+        self._engine = ev.EngineReady(engine="", voice=False, own_turns=False)
+        self._greeted = False
+        self._hang_up: tuple[EndReason, float] | None = None
+        self._end_reason: EndReason | None = None
+        self._quiet_since_ms = 0.0
+        self._prompts = 0
+        self._audio = AudioFacts()
+        self._handlers: dict[type[Any], Callable[[float, Any], list[Command]]] = {
+            ev.CallerSpeech: self._on_speech,
+            ev.BargeInDetected: self._on_barge_in,
+            ev.CallerTranscript: self._on_transcript,
+            ev.CallerTyped: self._on_typed,
+            ev.EngineReady: self._on_engine_ready,
+            ev.ToolRequested: lambda at, event: self._tools.requested(at, event, self._ledger.next_index),
+            ev.ToolFinished: self._on_tool_finished,
+            ev.PlayoutFinished: self._on_playout_finished,
+            ev.Tick: self._on_tick,
+        }
+
+    @property
+    def turns(self) -> tuple[Turn, ...]:
+        """The turns so far, in order: what an engine that takes over must know."""
+        return self._ledger.turns
+
+    @property
+    def end_reason(self) -> EndReason | None:
+        """Why the call ended, once it has."""
+        return self._end_reason
+
+    def handle(self, at_ms: float, event: ev.Event) -> list[Command]:
+        """Take one event. After the end only what completes the record is still taken: tools that finish and the audio counters."""
+        if self._end_reason is not None and not isinstance(event, ev.ToolFinished | ev.AudioCounted | ev.PlayoutStopped):
+            return []
+        handler = self._handlers.get(type(event), self._on_other)
+        return handler(at_ms, event)
+
+    def finish(self, at_ms: float) -> list[Command]:
+        """Close what is open and write the last entry; call once, after the end and after the last tool."""
+        commands = self._agent.close_all(at_ms)
+        commands += self._tools.close_all(at_ms)
+        ended = Ended(
+            at_ms=round(at_ms, 1),
+            reason=self._end_reason or EndReason.INTERNAL_ERROR,
+            audio=self._audio,
+            caller_talk_ms=self._ledger.talk_ms("caller"),
+            agent_talk_ms=self._ledger.talk_ms("agent"),
+            overlap_ms=self._agent.overlap_ms,
+        )
+        return [*commands, Note(ended)]
+
+    # --- caller ---
+
+    def _on_speech(self, at_ms: float, event: ev.CallerSpeech) -> list[Command]:
+        self._quiet_since_ms, self._prompts = at_ms, 0
+        return self._caller.speech(at_ms, event, own_turns=self._engine.own_turns)
+
+    def _on_barge_in(self, at_ms: float, event: ev.BargeInDetected) -> list[Command]:
+        if not self._interruptible():
+            return []
+        self._agent.interrupted_from(event.onset_ms)
+        return [StopPlayout()]
+
+    def _interruptible(self) -> bool:
+        if not self._config.barge_in.enabled or not self._agent.speaking:
+            return False
+        return self._config.barge_in.greeting_interruptible or self._ledger.next_index > 1
+
+    def _on_transcript(self, at_ms: float, event: ev.CallerTranscript) -> list[Command]:
+        commands = self._caller.transcript(at_ms, event, own_turns=self._engine.own_turns, after_barge_in=self._agent.was_interrupted)
+        if not event.final:
+            return commands
+        if self._caller.took_floor:
+            self._agent.forget_interruption()
+            return commands
+        return [*commands, TellState("listening"), *self._agent.resume()]
+
+    def _on_typed(self, at_ms: float, event: ev.CallerTyped) -> list[Command]:
+        self._quiet_since_ms, self._prompts = at_ms, 0
+        stop: list[Command] = [StopPlayout()] if self._agent.speaking else []
+        self._agent.forget_interruption()
+        return [*stop, *self._caller.typed(at_ms, event.text)]
+
+    # --- engine, tools, playout ---
+
+    def _on_engine_ready(self, at_ms: float, event: ev.EngineReady) -> list[Command]:
+        first = not self._engine.engine
+        voice_before = self._engine.voice
+        self._engine = event
+        self._agent.text_only = not event.voice
+        self._agent.engine = event.engine
+        commands: list[Command] = []
+        if (first and not event.voice) or (not first and voice_before != event.voice):
+            commands += self._mode_changed(at_ms, "voice" if event.voice else "text_only", event.reason)
+        if not first:
+            commands += self._agent.close_unheard(at_ms)
+            commands += self._tools.cancel_all(at_ms)
+            return commands + self._caller.ask_again(at_ms)
+        self._quiet_since_ms = at_ms
+        return commands + self._greet()
+
+    def _greet(self) -> list[Command]:
+        if self._greeted:
+            return []
+        self._greeted = True
+        consent = self._config.recording.consent_line if self._config.recording.enabled else ""
+        greeting = self._config.greeting if self._config.first_speaker == "agent" else ""
+        words = " ".join(part for part in (consent, greeting) if part)
+        return [SendToEngine(Say(words))] if words else [TellState("listening")]
+
+    @staticmethod
+    def _mode_changed(at_ms: float, to: str, reason: str) -> list[Command]:
+        change = ModeChange.model_validate({"to": to, "reason": reason, "at_ms": round(at_ms, 1)})
+        return [Note(ModeNoted(change=change)), TellMode(change.to, reason)]
+
+    def _on_tool_finished(self, at_ms: float, event: ev.ToolFinished) -> list[Command]:
+        if event.ends_call:
+            self._hang_up = (EndReason.TOOL_REQUESTED_END, at_ms + _HANG_UP_GRACE_MS)
+        self._caller.waiting_since(at_ms)
+        return self._tools.finished(at_ms, event)
+
+    def _on_playout_finished(self, at_ms: float, event: ev.PlayoutFinished) -> list[Command]:
+        self._quiet_since_ms = at_ms
+        commands = self._agent.finished(at_ms, event)
+        if self._agent.speaking:
+            return commands
+        commands.append(TellState("tool" if self._tools.running else "listening"))
+        return commands + self._hang_up_if_due(at_ms)
+
+    def _on_other(self, at_ms: float, event: ev.Event) -> list[Command]:
+        match event:
+            case ev.CallerLeft():
+                return self._end(_LEFT[event.how])
+            case ev.EndOrdered():
+                return self._end(event.reason)
+            case ev.HangUpRequested():
+                self._hang_up = (event.reason, at_ms + _HANG_UP_GRACE_MS)
+                return self._hang_up_if_due(at_ms)
+            case ev.EngineFlush():
+                return [StopPlayout()] if self._agent.speaking else []
+            case ev.EngineNotice() | ev.EngineFailed():
+                stage = event.stage if isinstance(event, ev.EngineNotice) else "engine"
+                return [Note(FaultNoted(fault=CallFault(code=event.code, stage=stage, message=event.message, at_ms=round(at_ms, 1))))]
+            case ev.AudioCounted():
+                self._audio = event.facts
+                return []
+            case _:
+                return self._on_agent(at_ms, event)
+
+    def _on_agent(self, at_ms: float, event: ev.Event) -> list[Command]:
+        if isinstance(event, ev.AgentText | ev.AgentAudio):
+            self._caller.answered(at_ms, event)
+        commands = self._agent.handle(at_ms, event, self._caller.take_timer)
+        if isinstance(event, ev.AgentItemEnded) and not self._agent.speaking:
+            self._quiet_since_ms = at_ms
+            commands += self._hang_up_if_due(at_ms)
+        return commands
+
+    # --- time ---
+
+    def _on_tick(self, at_ms: float, _event: ev.Tick) -> list[Command]:
+        if at_ms >= self._limits.max_duration_ms:
+            return self._end(EndReason.MAX_DURATION)
+        if self._hang_up is not None and at_ms >= self._hang_up[1]:
+            return self._end(self._hang_up[0])
+        if self._caller.waited_ms(at_ms) > self._limits.engine_mute_ms and not self._tools.running and not self._agent.speaking:
+            self._caller.give_up_waiting()
+            return [AbandonEngine("engine_mute", "The engine is connected but gave nothing in time.")]
+        fillers = [] if self._agent.speaking else self._tools.fillers(at_ms)
+        return fillers or self._no_input(at_ms)
+
+    def _no_input(self, at_ms: float) -> list[Command]:
+        waiting = self._engine.voice and not self._engine.own_turns and not self._busy()
+        if not waiting or at_ms - self._quiet_since_ms < self._config.limits.no_input_s * 1000.0:
+            return []
+        self._quiet_since_ms = at_ms
+        prompts = self._config.phrases.no_input
+        if self._prompts < len(prompts):
+            self._prompts += 1
+            return [SendToEngine(Say(prompts[self._prompts - 1]))]
+        self._hang_up = (EndReason.NO_INPUT, at_ms + _HANG_UP_GRACE_MS)
+        return [SendToEngine(Say(self._config.phrases.goodbye))]
+
+    def _busy(self) -> bool:
+        return self._agent.speaking or self._caller.speaking or self._tools.running or self._caller.waiting or self._hang_up is not None
+
+    def _hang_up_if_due(self, at_ms: float) -> list[Command]:
+        if self._hang_up is None or self._agent.speaking or self._tools.running:
+            return []
+        return self._end(self._hang_up[0])
+
+    def _end(self, reason: EndReason) -> list[Command]:
+        self._end_reason = reason
+        return [*([StopPlayout()] if self._agent.speaking else []), EndCall(reason)]
