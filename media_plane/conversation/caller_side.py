@@ -12,7 +12,29 @@ from nexus.domain.session import Turn
 from nexus.domain.tenant import TenantConfig
 
 _BACKCHANNELS = frozenset(
-    "uh-huh|uh huh|uhhuh|mhm|mm-hmm|mm hmm|mmhmm|hmm|mm|mmm|yeah|yep|okay|ok|right|i see|sure|aha|ah|oh|got it".split("|")
+    [
+        "uh-huh",
+        "uh huh",
+        "uhhuh",
+        "mhm",
+        "mm-hmm",
+        "mm hmm",
+        "mmhmm",
+        "hmm",
+        "mm",
+        "mmm",
+        "yeah",
+        "yep",
+        "okay",
+        "ok",
+        "right",
+        "i see",
+        "sure",
+        "aha",
+        "ah",
+        "oh",
+        "got it",
+    ]
 )
 
 

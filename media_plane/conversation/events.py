@@ -97,7 +97,7 @@ class AgentItemEnded:
 
 @dataclass(frozen=True, slots=True)
 class CallerTranscript:
-    """What the caller said, as heard by the engine or by our own ear. ``final`` closes the utterance; then an empty text means: no words."""
+    """What the caller said, as heard by the engine or by our own ear. ``final`` closes the utterance; an empty text means: no words."""
 
     text: str
     final: bool
