@@ -1,1 +1,1 @@
-"""TODO one sentence."""
+"""The text agent: turns what the caller said into sentences to speak and tools to run, through a ChatModel."""

@@ -1,1 +1,1 @@
-"""TODO one sentence."""
+"""ChatModel adapters: Gemini, and the scripted policy that needs no key."""
