@@ -7,32 +7,10 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from media_plane.audio import AudioFrame
+from media_plane.speech.facts import BargeInDetected as BargeInDetected
+from media_plane.speech.facts import CallerSpeech as CallerSpeech
 from nexus.domain.call import EndReason
 from nexus.domain.session import AudioFacts
-
-# --- from the ear (speech/) --------------------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True)
-class CallerSpeech:
-    """A fact about the caller's voice, found in decoded audio.
-
-    ``started``: speech has begun. ``paused``: a silence long enough to begin transcribing in advance. ``resumed``: the pause was not
-    the end. ``ended``: the utterance is over (endpointing decided). ``voice_end_ms`` is when the voice itself fell silent (``paused`` and
-    ``ended``), ``voice_start_ms`` when it began.
-    """
-
-    kind: Literal["started", "paused", "resumed", "ended"]
-    voice_start_ms: float
-    voice_end_ms: float = 0.0
-
-
-@dataclass(frozen=True, slots=True)
-class BargeInDetected:
-    """The caller takes the floor while the agent is heard; ``onset_ms`` is when the caller's voice began."""
-
-    onset_ms: float
-
 
 # --- from the caller's messages ----------------------------------------------------------------------------------------------
 
