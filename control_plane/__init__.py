@@ -1,1 +1,1 @@
-"""TODO one sentence."""
+"""The control plane: everything before and after a call."""

@@ -1,1 +1,1 @@
-"""TODO one sentence."""
+"""The REST door: HTTP in front of the use cases."""
