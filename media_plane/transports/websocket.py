@@ -1,0 +1,54 @@
+"""A connection of the websockets library as a ``Socket``."""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+
+from websockets.asyncio.server import ServerConnection
+from websockets.exceptions import ConnectionClosed
+
+from media_plane.ports import SocketClosed
+
+SEND_BUFFER_BYTES = 32 * 1024
+"""What the kernel may hold for a caller who does not read: about one second of PCM16 at 16 kHz."""
+_REASON_BYTES = 123
+"""**Source:** RFC 6455 section 5.5: a control frame has at most 125 bytes, two of them the code."""
+
+
+def close_reason(text: str) -> str:
+    """``text`` cut to what a close frame holds."""
+    return text.encode()[:_REASON_BYTES].decode(errors="ignore")
+
+
+class WebSocket:
+    """An accepted connection of ``websockets.serve``. Give it ``max_size=MAX_MESSAGE_BYTES``: the library then closes with 1009."""
+
+    def __init__(self, connection: ServerConnection) -> None:
+        self._connection = connection
+        wire = connection.transport.get_extra_info("socket")
+        if wire is not None:
+            with contextlib.suppress(OSError):  # a limit that cannot be set leaves the kernel's own
+                wire.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER_BYTES)
+
+    async def receive(self) -> bytes | str:
+        """The next message. Raises SocketClosed; clean when the peer began the closing handshake."""
+        try:
+            return await self._connection.recv()
+        except ConnectionClosed as error:
+            raise _closed(error) from error
+
+    async def send(self, message: bytes | str) -> None:
+        """Write one message; waits while the buffers are full. Raises SocketClosed."""
+        try:
+            await self._connection.send(message)
+        except ConnectionClosed as error:
+            raise _closed(error) from error
+
+    async def close(self, code: int, reason: str) -> None:
+        """Close; silent when closed already."""
+        await self._connection.close(code, close_reason(reason))
+
+
+def _closed(error: ConnectionClosed) -> SocketClosed:
+    return SocketClosed(clean=error.rcvd is not None and error.rcvd_then_sent is not False)
