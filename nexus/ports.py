@@ -137,16 +137,23 @@ class LeadStore(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True)
+class LedgerOrders:
+    """What the ledger wants of a process: its own calls to end, and the active calls of dead processes for somebody to record (every
+    process is told of them until one has released them)."""
+
+    to_end: tuple[str, ...] = ()
+    orphaned: tuple[str, ...] = ()
+
+
 class CallLedger(Protocol):
     """Capacity and single use: which process holds which call. Every method is one transaction."""
 
-    async def heartbeat(self, process: MediaProcess) -> tuple[str, ...]:
-        """Register or refresh a process; the call ids it holds that are asked to end."""
+    async def heartbeat(self, process: MediaProcess) -> LedgerOrders:
+        """Register or refresh a process, and give its orders."""
         ...
 
-    async def reserve(
-        self, order: CallOrder, *, call_id: str, nonce: str, tenant_limit: int, lease_s: int, now: datetime
-    ) -> CallEntry:
+    async def reserve(self, order: CallOrder, *, call_id: str, nonce: str, tenant_limit: int, lease_s: int, now: datetime) -> CallEntry:
         """Take a tenant seat and an engine slot for a call that is about to connect.
 
         The same tenant and ``order.idempotency_key`` again, while the call is ``ready``, gives the same call with the new nonce and a

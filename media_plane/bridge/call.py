@@ -151,7 +151,7 @@ class Bridge:
             except SocketClosed as closed:
                 return self.feed(ev.CallerLeft("hangup" if closed.clean else "lost"))
             except ProtocolViolation as violation:
-                self._outbox.append(do.TellError(violation.code, violation.public_message, violation.retryable))
+                self.feed(ev.EngineNotice(violation.code, "transport", violation.public_message))
                 return self.feed(ev.CallerLeft("protocol"))
             for one in received:
                 self._take(one)

@@ -118,26 +118,28 @@ class EngineLine:
         self, engine: VoiceEngine, brief: Callable[[str], CallBrief], feed: Callable[[EngineEvent | EngineReady], None]
     ) -> tuple[VoiceEngine, str]:
         """Run one engine until it fails or a better one is there; give the next one and why."""
-        self._abandoned = asyncio.get_running_loop().create_future()
+        abandoned: asyncio.Future[EngineFailed] = asyncio.get_running_loop().create_future()
+        self._abandoned = abandoned
         works: list[asyncio.Task[EngineFailed | VoiceEngine]] = []
         async with asyncio.TaskGroup() as group:
             works.append(group.create_task(self._pump_inputs(engine)))
             works.append(group.create_task(self._pump_events(engine, feed)))
             if not engine.traits.voice:
                 works.append(group.create_task(self._return_to_voice(brief)))
-            done, _ = await asyncio.wait([*works, self._abandoned], return_when=asyncio.FIRST_COMPLETED)
+            waited: list[asyncio.Future[EngineFailed] | asyncio.Task[EngineFailed | VoiceEngine]] = [*works, abandoned]
+            await asyncio.wait(waited, return_when=asyncio.FIRST_COMPLETED)
+            outcome = abandoned.result() if abandoned.done() else next(work for work in works if work.done()).result()
             for work in works:
                 work.cancel()
-        outcome = next(iter(done)).result()
         await _close(engine)
         if not isinstance(outcome, EngineFailed):
             return outcome, "engine_returned"
-        if self._abandoned in done:
+        if abandoned.done():
             feed(outcome)
         _log.warning("engine lost: %s %s", outcome.code, outcome.message)
         return await self._text(brief), outcome.code
 
-    async def _pump_inputs(self, engine: VoiceEngine) -> EngineFailed:
+    async def _pump_inputs(self, engine: VoiceEngine) -> EngineFailed | VoiceEngine:
         while True:
             while self._inbox:
                 try:
@@ -147,14 +149,14 @@ class EngineLine:
             self._arrived.clear()
             await self._arrived.wait()
 
-    async def _pump_events(self, engine: VoiceEngine, feed: Callable[[EngineEvent | EngineReady], None]) -> EngineFailed:
+    async def _pump_events(self, engine: VoiceEngine, feed: Callable[[EngineEvent | EngineReady], None]) -> EngineFailed | VoiceEngine:
         async for event in engine.events():
             feed(event)
             if isinstance(event, EngineFailed):
                 return event
         return EngineFailed("engine_lost", "The engine closed without being asked.")
 
-    async def _return_to_voice(self, brief: Callable[[str], CallBrief]) -> VoiceEngine:
+    async def _return_to_voice(self, brief: Callable[[str], CallBrief]) -> EngineFailed | VoiceEngine:
         while True:
             await self._clock.sleep_ms(self._policy.return_interval_ms)
             engine = await self._connect(self._makers.voice, brief)

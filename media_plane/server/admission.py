@@ -1,0 +1,138 @@
+"""Who gets in: a handshake becomes an admitted call, or a refusal with a code, before the socket is upgraded."""
+
+from __future__ import annotations
+
+import re
+import secrets
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal
+from urllib.parse import urlsplit
+
+from media_plane.transports.handshake import offered_ticket
+from media_plane.transports.simple_door import parse_customer_phone, parse_output
+from nexus import tickets
+from nexus.clock import Clock
+from nexus.domain.call import CallEntry, Caller, CallOrder
+from nexus.domain.ids import check_call_id, check_tenant_id
+from nexus.domain.tenant import TenantConfig
+from nexus.errors import NotAuthorised, NotFound, QuotaExceeded
+from nexus.ports import CallLedger, Ids, TenantStore
+
+_CALL_PATH = re.compile(r"/v1/calls/([^/]+)")
+_SIMPLE_PATH = re.compile(r"/ws/call/([^/]+)")
+_LOOPBACK_HOSTS = frozenset({"localhost", "127.0.0.1", "::1"})
+
+
+@dataclass(frozen=True, slots=True)
+class Handshake:
+    """What a client says before it is let in."""
+
+    path: str
+    host: str = ""
+    origin: str = ""
+    authorization: str = ""
+    subprotocols: tuple[str, ...] = ()
+    customer_phone: str = ""
+    output: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class DoorPolicy:
+    """``allowed_origins`` beside the page's own host and loopback; ``public_keys`` by kid; ``simple_door`` opens the original's door."""
+
+    process_id: str
+    public_keys: Mapping[str, str]
+    allowed_origins: frozenset[str] = frozenset()
+    simple_door: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Admission:
+    """A call that holds its seat and slot in this process, and waits for its socket."""
+
+    entry: CallEntry
+    config: TenantConfig
+    door: Literal["nexus.v1", "simple"]
+    output: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class AdmissionStores:
+    """What admission asks."""
+
+    tenants: TenantStore
+    ledger: CallLedger
+    ids: Ids
+
+
+class Doorkeeper:
+    """Admits calls. Every refusal is a ``NexusError`` whose code has an HTTP status."""
+
+    def __init__(self, stores: AdmissionStores, policy: DoorPolicy, clock: Clock) -> None:
+        self._stores = stores
+        self._policy = policy
+        self._clock = clock
+        self.draining = False
+
+    async def admit(self, handshake: Handshake) -> Admission:
+        """Check origin, ticket and capacity, burn the ticket.
+
+        Raises:
+            NotFound: ``route_not_found``, ``call_not_found``, ``tenant_not_found``.
+            NotAuthorised: a ``ticket_*`` code, ``origin_not_allowed``, ``door_closed``.
+            QuotaExceeded: ``draining``, and for the simple door the ledger's refusals.
+        """
+        if self.draining:
+            raise QuotaExceeded("draining", "This process takes no new calls; ask POST /calls again.", retry_after_s=1)
+        if match := _CALL_PATH.fullmatch(handshake.path):
+            self._check_origin(handshake)
+            return await self._by_ticket(check_call_id(match[1]), handshake)
+        if match := _SIMPLE_PATH.fullmatch(handshake.path):
+            return await self._by_simple_door(check_tenant_id(match[1]), handshake)
+        raise NotFound("route_not_found", "Sockets are served at /v1/calls/{call_id}.")
+
+    async def _by_ticket(self, call_id: str, handshake: Handshake) -> Admission:
+        token = offered_ticket(handshake.subprotocols, handshake.authorization)
+        now = self._clock.now()
+        ticket = tickets.check(token, self._policy.public_keys, call_id=call_id, now=now)
+        config = await self._stores.tenants.get(ticket.tenant_id)
+        entry = await self._stores.ledger.redeem(call_id, nonce=ticket.nonce, process_id=self._policy.process_id, now=now)
+        return Admission(entry, config, "nexus.v1")
+
+    async def _by_simple_door(self, tenant_id: str, handshake: Handshake) -> Admission:
+        if not self._policy.simple_door:
+            raise NotAuthorised("door_closed", "This door is for development (DEV_DOOR); use POST /v1/tenants/{tenant_id}/calls.")
+        if handshake.origin != "null":  # a page opened from a file has the origin null
+            self._check_origin(handshake)
+        parse_output(handshake.output)
+        config = await self._stores.tenants.get(tenant_id)
+        now = self._clock.now()
+        nonce = secrets.token_urlsafe(16)
+        order = CallOrder(
+            tenant_id=tenant_id,
+            config_hash=config.config_hash,
+            caller=Caller(phone=parse_customer_phone(handshake.customer_phone)),
+            metadata={"door": "simple"},
+        )
+        reserved = await self._stores.ledger.reserve(
+            order,
+            call_id=self._stores.ids.new("call"),
+            nonce=nonce,
+            tenant_limit=config.limits.concurrent_calls,
+            lease_s=tickets.TICKET_LIFETIME_S,
+            now=now,
+        )
+        entry = await self._stores.ledger.redeem(reserved.call_id, nonce=nonce, process_id=self._policy.process_id, now=now)
+        return Admission(entry, config, "simple", handshake.output)
+
+    def _check_origin(self, handshake: Handshake) -> None:
+        """A browser names its page: only pages of this host, of loopback and of the allow-list may open a call."""
+        if not handshake.origin or handshake.origin in self._policy.allowed_origins:
+            return
+        host = urlsplit(handshake.origin)
+        if host.netloc and host.netloc == handshake.host:
+            return
+        if host.hostname in _LOOPBACK_HOSTS and urlsplit(f"//{handshake.host}").hostname in _LOOPBACK_HOSTS:
+            return
+        raise NotAuthorised("origin_not_allowed", "Pages of this origin may not open calls; add it to ALLOWED_ORIGINS.")

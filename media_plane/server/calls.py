@@ -1,0 +1,231 @@
+"""Runs admitted calls to their end: exactly one archived record each, whatever dies."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Protocol
+
+from media_plane.bridge.call import Bridge
+from media_plane.conversation import recorder
+from media_plane.ports import CallerTransport, Socket, SocketClosed
+from media_plane.server.admission import Admission
+from media_plane.transports.session import WireTransport
+from nexus import context
+from nexus.clock import Clock
+from nexus.domain.call import CallerTrace, EndReason, MediaProcess
+from nexus.domain.session import CallFault, Ended, FaultNoted, JournalEntry, Opened
+from nexus.errors import CLOSE_CODE, NexusError, ProtocolViolation, StoreError
+from nexus.ports import CallJournal, CallLedger, SessionArchive
+
+_log = logging.getLogger("nexus.calls")
+HEARTBEAT_S = 3.0
+
+
+class CallFactory(Protocol):
+    """Wires one call; the wiring module makes it."""
+
+    async def transport(self, socket: Socket, admission: Admission) -> tuple[WireTransport, tuple[str, ...]]:
+        """The caller's transport, and what it is greeted with."""
+        ...
+
+    async def bridge(self, transport: CallerTransport, admission: Admission, opened: Opened) -> Bridge:
+        """Everything else of the call. Raises NexusError."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class CallStores:
+    """Where calls leave their traces."""
+
+    ledger: CallLedger
+    journal: CallJournal
+    archive: SessionArchive
+
+
+@dataclass(frozen=True, slots=True)
+class ProcessFacts:
+    """This process as the ledger knows it. ``pepper`` keys the hash of callers' numbers."""
+
+    process_id: str
+    url: str
+    engine: str
+    slots: int
+    pepper: bytes
+
+
+class CallServer:
+    """All calls of one media process."""
+
+    def __init__(self, stores: CallStores, factory: CallFactory, facts: ProcessFacts, clock: Clock) -> None:
+        self._stores = stores
+        self._factory = factory
+        self._facts = facts
+        self._clock = clock
+        self._bridges: dict[str, Bridge] = {}
+        self._running: dict[str, asyncio.Task[None]] = {}
+        self._unarchived: dict[str, tuple[Sequence[JournalEntry], datetime, EndReason]] = {}
+        self._idle = asyncio.Event()
+        self._idle.set()
+        self.draining = False
+
+    @property
+    def active(self) -> int:
+        """How many calls live here."""
+        return len(self._running)
+
+    async def run_call(self, socket: Socket, admission: Admission) -> None:
+        """Carry one call to its end; returns when its record is archived. Cancelling ends the call as ``draining_forced``."""
+        call_id = admission.entry.call_id
+        task = asyncio.current_task()
+        if task is not None:
+            self._running[call_id] = task
+        self._idle.clear()
+        try:
+            with context.working_for(tenant_id=admission.config.tenant_id, call_id=call_id):
+                await self._run(socket, admission)
+        finally:
+            self._running.pop(call_id, None)
+            self._bridges.pop(call_id, None)
+            if not self._running:
+                self._idle.set()
+
+    async def _run(self, socket: Socket, admission: Admission) -> None:
+        opened = self._opened(admission)
+        _log.info("call opened")
+        try:
+            transport, greeting = await self._factory.transport(socket, admission)
+            await transport.open(greeting)
+            bridge = await self._factory.bridge(transport, admission, opened)
+            self._bridges[opened.call_id] = bridge
+            entries = await bridge.run()
+        except (SocketClosed, NexusError) as error:
+            entries = _never_began(opened, error, self._clock.now())
+            code = error.code if isinstance(error, NexusError) else "internal_error"
+            await _close(socket, code)
+        ended = entries[-1]
+        reason = ended.reason if isinstance(ended, Ended) else EndReason.INTERNAL_ERROR
+        await self._settle(opened.call_id, entries, reason)
+        _log.info("call ended: %s", reason.value)
+
+    def _opened(self, admission: Admission) -> Opened:
+        order = admission.entry.order
+        return Opened(
+            call_id=admission.entry.call_id,
+            tenant_id=order.tenant_id,
+            config_hash=admission.config.config_hash,
+            engine=self._facts.engine,
+            voice_id=admission.config.voice_settings.voice_id,
+            created_at=admission.entry.created_at,
+            connected_at=self._clock.now(),
+            caller=CallerTrace.of(order.caller.phone, self._facts.pepper),
+            caller_phone=order.caller.phone,
+            metadata=order.metadata,
+            retention_days=admission.config.recording.retention_days,
+            test=order.test,
+        )
+
+    # --- the end ---
+
+    async def _settle(self, call_id: str, entries: Sequence[JournalEntry], reason: EndReason) -> None:
+        now = self._clock.now()
+        if not await self._archive(call_id, entries, now, reason):
+            self._unarchived[call_id] = (entries, now, reason)
+        try:
+            await self._stores.ledger.release(call_id, reason, now)
+        except StoreError as error:
+            _log.error("seat not given back, its lease will: %s", error)
+
+    async def _archive(self, call_id: str, entries: Sequence[JournalEntry], ended_at: datetime, reason: EndReason) -> bool:
+        folded = recorder.fold(entries)
+        if folded is None:
+            return True
+        record, private = recorder.record(folded, ended_at=ended_at, default_reason=reason)
+        try:
+            await self._stores.archive.put(record, private)
+            await self._stores.journal.discard(call_id)
+        except StoreError as error:
+            _log.error("session not archived yet, it stays in the journal and is tried again: %s", error)
+            return False
+        return True
+
+    # --- heartbeat, recovery, drain ---
+
+    async def beat(self) -> None:
+        """Heartbeat until cancelled: keep the slots, end what is asked to end, record the calls of dead processes, retry the archive."""
+        while True:
+            try:
+                await self.beat_once()
+            except StoreError as error:
+                _log.error("heartbeat failed: %s", error)
+            await self._clock.sleep_ms(HEARTBEAT_S * 1000)
+
+    async def beat_once(self) -> None:
+        """One heartbeat. Raises StoreError."""
+        orders = await self._stores.ledger.heartbeat(
+            MediaProcess(
+                process_id=self._facts.process_id,
+                url=self._facts.url,
+                engine=self._facts.engine,
+                slots=self._facts.slots,
+                draining=self.draining,
+                seen_at=self._clock.now(),
+            )
+        )
+        for call_id in orders.to_end:
+            bridge = self._bridges.get(call_id)
+            if bridge is not None:
+                bridge.order_end(EndReason.TENANT_ENDED)
+        for call_id in orders.orphaned:
+            await self._recover(call_id)
+        for call_id, (entries, ended_at, reason) in [*self._unarchived.items()]:
+            if await self._archive(call_id, entries, ended_at, reason):
+                del self._unarchived[call_id]
+
+    async def recover_journals(self) -> None:
+        """Record the calls that ended in an earlier life of this machine and were not archived (the disk was full)."""
+        for call_id in await self._stores.journal.open_calls():
+            entries = await self._stores.journal.read(call_id)
+            if entries and isinstance(entries[-1], Ended) and call_id not in self._running:
+                await self._archive(call_id, entries, self._clock.now(), EndReason.LOST)
+
+    async def _recover(self, call_id: str) -> None:
+        """The process that held the call is dead: what it journalled becomes the record, ended as ``lost``."""
+        entries = await self._stores.journal.read(call_id)
+        _log.warning("recording a call whose process died: %s", call_id)
+        await self._settle(call_id, entries, EndReason.LOST)
+
+    async def drain(self, within_s: float) -> None:
+        """Take no more calls; wait for those that live; after ``within_s`` end them as ``draining_forced``."""
+        self.draining = True
+        await self.beat_once()
+        try:
+            async with asyncio.timeout(within_s):
+                await self._idle.wait()
+        except TimeoutError:
+            for task in [*self._running.values()]:
+                task.cancel()
+            await asyncio.wait([*self._running.values()], timeout=10) if self._running else None
+
+
+def _never_began(opened: Opened, error: Exception, now: datetime) -> tuple[JournalEntry, ...]:
+    at_ms = round((now - opened.connected_at).total_seconds() * 1000.0, 1)
+    if isinstance(error, SocketClosed):
+        return opened, Ended(at_ms=at_ms, reason=EndReason.CALLER_LOST)
+    code = error.code if isinstance(error, NexusError) else "internal_error"
+    fault = FaultNoted(fault=CallFault(code=code, stage="open", message=str(error), at_ms=at_ms))
+    if code == "session_start_expected":
+        return opened, fault, Ended(at_ms=at_ms, reason=EndReason.CONNECT_TIMEOUT)
+    reason = EndReason.PROTOCOL_ERROR if isinstance(error, ProtocolViolation) else EndReason.ENGINE_UNAVAILABLE
+    return opened, fault, Ended(at_ms=at_ms, reason=reason)
+
+
+async def _close(socket: Socket, code: str) -> None:
+    try:
+        async with asyncio.timeout(3):
+            await socket.close(CLOSE_CODE.get(code, 1011), code)
+    except (SocketClosed, TimeoutError):
+        return
