@@ -161,7 +161,7 @@ class CallLedger(Protocol):
 
         Raises:
             QuotaExceeded: ``tenant_concurrency_exceeded`` or ``no_engine_slot`` (also when no live process takes calls).
-            RequestRejected: ``idempotency_key_reused`` (other body), Conflict ``call_already_connected`` (same key, call is active or ended).
+            RequestRejected: ``idempotency_key_reused`` (other body), Conflict ``call_already_connected`` (the call has begun).
         """
         ...
 

@@ -93,6 +93,11 @@ class CallServer:
             if not self._running:
                 self._idle.set()
 
+    async def never_connected(self, admission: Admission) -> None:
+        """The ticket was burnt and then the handshake failed: record it and give the seat back."""
+        opened = self._opened(admission)
+        await self._settle(opened.call_id, _never_began(opened, SocketClosed(clean=False), self._clock.now()), EndReason.CALLER_LOST)
+
     async def _run(self, socket: Socket, admission: Admission) -> None:
         opened = self._opened(admission)
         _log.info("call opened")

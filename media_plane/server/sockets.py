@@ -1,0 +1,107 @@
+"""The production shell: callers' sockets by the websockets library, with health on the same port.
+
+``/health/live`` answers while the process runs, ``/health/ready`` only while it takes calls.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import http
+import json
+import logging
+from collections.abc import Sequence
+from urllib.parse import parse_qs, urlsplit
+
+from websockets.asyncio.server import Server, ServerConnection, serve
+from websockets.datastructures import Headers
+from websockets.http11 import Request, Response
+from websockets.typing import Subprotocol
+
+from media_plane.server.admission import Admission, Doorkeeper, Handshake
+from media_plane.server.calls import CallServer
+from media_plane.server.refusal import refusal
+from media_plane.transports.handshake import chosen_subprotocol, offered_subprotocols
+from media_plane.transports.messages import MAX_MESSAGE_BYTES, PROTOCOL
+from media_plane.transports.websocket import WebSocket
+from nexus.errors import NexusError
+
+_log = logging.getLogger("nexus.door")
+_PING_S = 20.0
+
+
+class SocketDoor:
+    """Listens, admits, runs."""
+
+    def __init__(self, doorkeeper: Doorkeeper, calls: CallServer) -> None:
+        self._doorkeeper = doorkeeper
+        self._calls = calls
+        self._admitted: dict[ServerConnection, Admission] = {}
+
+    async def listen(self, host: str, port: int) -> Server:
+        """Begin to serve; port 0 takes a free one. Raises OSError when the port is taken."""
+        return await serve(
+            self._run,
+            host,
+            port,
+            process_request=self._process_request,
+            select_subprotocol=_select,
+            max_size=MAX_MESSAGE_BYTES,
+            ping_interval=_PING_S,
+            ping_timeout=_PING_S,
+            compression=None,
+        )
+
+    async def _process_request(self, connection: ServerConnection, request: Request) -> Response | None:
+        path = urlsplit(request.path).path
+        if path in ("/health/live", "/health/ready"):
+            return self._health(ready=path.endswith("ready"))
+        try:
+            self._admitted[connection] = await self._doorkeeper.admit(_handshake(request))
+        except NexusError as error:
+            _log.info("socket refused: %s", error.code)
+            status, body, headers = refusal(error)
+            return Response(status, http.HTTPStatus(status).phrase, _headers(headers, body), body)
+        return None
+
+    def _health(self, *, ready: bool) -> Response:
+        fine = not (ready and self._calls.draining)
+        body = json.dumps({"status": "ok" if fine else "draining", "active_calls": self._calls.active}).encode()
+        status = http.HTTPStatus.OK if fine else http.HTTPStatus.SERVICE_UNAVAILABLE
+        return Response(status, status.phrase, _headers({"content-type": "application/json"}, body), body)
+
+    async def _run(self, connection: ServerConnection) -> None:
+        await self._calls.run_call(WebSocket(connection), self._admitted.pop(connection))
+
+    async def forget_refused(self) -> None:
+        """Every few seconds, end the calls whose handshake was admitted and then failed; runs until cancelled."""
+        while True:
+            await asyncio.sleep(5)
+            for connection, admission in [*self._admitted.items()]:
+                if connection.state.name == "CLOSED":
+                    del self._admitted[connection]
+                    await self._calls.never_connected(admission)
+
+
+def _select(_connection: ServerConnection, offered: Sequence[Subprotocol]) -> Subprotocol | None:
+    return Subprotocol(PROTOCOL) if chosen_subprotocol(offered) else None
+
+
+def _headers(fields: dict[str, str], body: bytes) -> Headers:
+    return Headers({**fields, "content-length": str(len(body)), "connection": "close"})
+
+
+def _handshake(request: Request) -> Handshake:
+    query = parse_qs(urlsplit(request.path).query, keep_blank_values=True)
+
+    def header(name: str) -> str:
+        return ", ".join(request.headers.get_all(name))
+
+    return Handshake(
+        path=urlsplit(request.path).path,
+        host=header("host"),
+        origin=header("origin"),
+        authorization=header("authorization"),
+        subprotocols=offered_subprotocols(request.headers.get_all("sec-websocket-protocol")),
+        customer_phone=query.get("customer_phone", [""])[0],
+        output=query.get("output", [""])[0],
+    )
