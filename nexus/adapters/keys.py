@@ -1,0 +1,63 @@
+"""Keys and secrets in files of mode 600, made at first use."""
+
+from __future__ import annotations
+
+import os
+import secrets
+from pathlib import Path
+
+from nexus import tickets
+from nexus.errors import Unavailable
+
+
+def private_key(path: Path) -> str:
+    """The ticket signing key; made, with its public key ``*.pub.pem`` beside it, when there is none. Raises Unavailable."""
+    try:
+        if not path.exists():
+            _write_new(path, tickets.new_private_key())
+        pem = path.read_text()
+        public = path.with_suffix(".pub.pem")
+        if not public.exists():
+            _write_new(public, tickets.public_key_of(pem))
+    except OSError as error:
+        raise _unavailable(path) from error
+    return pem
+
+
+def public_keys(folder: Path) -> dict[str, str]:
+    """Every ``*.pub.pem`` of a folder by kid. Raises Unavailable."""
+    try:
+        pems = [path.read_text() for path in sorted(folder.glob("*.pub.pem"))]
+    except OSError as error:
+        raise _unavailable(folder) from error
+    return {tickets.key_id(pem): pem for pem in pems}
+
+
+def pepper(path: Path) -> bytes:
+    """A secret of 32 random bytes, made when there is none. Raises Unavailable."""
+    try:
+        if not path.exists():
+            _write_new(path, secrets.token_hex(32))
+        return bytes.fromhex(path.read_text().strip())
+    except (OSError, ValueError) as error:
+        raise _unavailable(path) from error
+
+
+def _write_new(path: Path, text: str) -> None:
+    """Create with mode 600; whoever else creates it at the same time wins."""
+    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    with os.fdopen(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
+        file.write(text)
+    try:
+        os.link(temporary, path)
+    except FileExistsError:
+        pass
+    finally:
+        temporary.unlink()
+
+
+def _unavailable(path: Path) -> Unavailable:
+    return Unavailable(
+        "store_unavailable", f"The key file {path} cannot be read or written: check the folder's owner, mode and free space."
+    )

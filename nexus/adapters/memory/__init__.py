@@ -1,0 +1,16 @@
+"""Every port in memory: for tests, simulations and a first look; nothing survives the process."""
+
+from nexus.adapters.memory.calls import MemoryCallJournal, MemoryCallLedger, MemoryEffectLog
+from nexus.adapters.memory.sessions import MemoryLeadStore, MemorySessionArchive, MemorySessionIndex
+from nexus.adapters.memory.tenants import MemoryTenantStore, MemoryToolStore
+
+__all__ = [
+    "MemoryCallJournal",
+    "MemoryCallLedger",
+    "MemoryEffectLog",
+    "MemoryLeadStore",
+    "MemorySessionArchive",
+    "MemorySessionIndex",
+    "MemoryTenantStore",
+    "MemoryToolStore",
+]

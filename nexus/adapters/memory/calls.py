@@ -1,0 +1,109 @@
+"""Living calls in memory: the ledger, the journal, the effects of tools."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+
+from nexus.adapters import rules
+from nexus.domain.call import CallEntry, CallOrder, EndReason, MediaProcess
+from nexus.domain.session import JournalEntry
+from nexus.errors import NotFound
+from nexus.ports import Effect, LedgerOrders
+
+
+class MemoryCallLedger:
+    """One transaction at a time by nature: no method awaits between reading and writing."""
+
+    def __init__(self) -> None:
+        self._entries: dict[str, CallEntry] = {}
+        self._processes: dict[str, MediaProcess] = {}
+
+    async def heartbeat(self, process: MediaProcess) -> LedgerOrders:
+        self._processes[process.process_id] = process
+        active = [entry for entry in self._entries.values() if entry.state == "active"]
+        return LedgerOrders(
+            to_end=tuple(one.call_id for one in active if one.process_id == process.process_id and one.end_requested),
+            orphaned=tuple(one.call_id for one in active if not rules.holds_seat(one, self._processes, process.seen_at)),
+        )
+
+    async def reserve(self, order: CallOrder, *, call_id: str, nonce: str, tenant_limit: int, lease_s: int, now: datetime) -> CallEntry:
+        lease_expires_at = now + timedelta(seconds=lease_s)
+        before = self._repeated(order, now)
+        if before is not None:
+            self._entries[before.call_id] = rules.renewed(before, order, nonce, lease_expires_at)
+            return self._entries[before.call_id]
+        seated = [entry for entry in self._entries.values() if rules.holds_seat(entry, self._processes, now)]
+        rules.check_tenant_room(order, sum(one.order.tenant_id == order.tenant_id for one in seated), tenant_limit)
+        process = rules.choose_process(self._processes.values(), Counter(one.process_id for one in seated), now)
+        entry = CallEntry(
+            call_id=call_id, order=order, nonce=nonce, process_id=process.process_id, created_at=now, lease_expires_at=lease_expires_at
+        )
+        self._entries[call_id] = entry
+        return entry
+
+    def _repeated(self, order: CallOrder, now: datetime) -> CallEntry | None:
+        if not order.idempotency_key:
+            return None
+        for entry in self._entries.values():
+            same = entry.order.tenant_id == order.tenant_id and entry.order.idempotency_key == order.idempotency_key
+            if same and (entry.state != "ready" or entry.lease_expires_at > now or entry.order.body_hash != order.body_hash):
+                return entry
+        return None
+
+    async def redeem(self, call_id: str, *, nonce: str, process_id: str, now: datetime) -> CallEntry:
+        self._entries[call_id] = rules.redeemed(self._entries.get(call_id), nonce, process_id, now)
+        return self._entries[call_id]
+
+    async def release(self, call_id: str, reason: EndReason, now: datetime) -> None:
+        entry = self._entries.get(call_id)
+        if entry is not None and entry.state != "ended":
+            self._entries[call_id] = entry.model_copy(update={"state": "ended", "end_reason": reason})
+
+    async def get(self, tenant_id: str, call_id: str) -> CallEntry:
+        entry = self._entries.get(call_id)
+        if entry is None or entry.order.tenant_id != tenant_id:
+            raise NotFound("call_not_found", "There is no such call.")
+        return entry
+
+    async def request_end(self, tenant_id: str, call_id: str) -> CallEntry:
+        entry = await self.get(tenant_id, call_id)
+        self._entries[call_id] = entry.model_copy(update={"end_requested": True})
+        return self._entries[call_id]
+
+
+class MemoryCallJournal:
+    def __init__(self) -> None:
+        self._journals: dict[str, list[JournalEntry]] = {}
+
+    async def append(self, call_id: str, entries: Sequence[JournalEntry]) -> None:
+        self._journals.setdefault(call_id, []).extend(entries)
+
+    async def read(self, call_id: str) -> tuple[JournalEntry, ...]:
+        return tuple(self._journals.get(call_id, ()))
+
+    async def open_calls(self) -> tuple[str, ...]:
+        return tuple(sorted(self._journals))
+
+    async def discard(self, call_id: str) -> None:
+        self._journals.pop(call_id, None)
+
+
+class MemoryEffectLog:
+    def __init__(self) -> None:
+        self._effects: dict[tuple[str, str, str], Effect] = {}
+
+    async def begin(self, tenant_id: str, call_id: str, effect_id: str, tool: str) -> Effect:
+        key = (tenant_id, call_id, effect_id)
+        known = self._effects.get(key)
+        if known is None:
+            self._effects[key] = Effect("pending")
+            return Effect("new")
+        return known
+
+    async def finish(self, tenant_id: str, call_id: str, effect_id: str, *, output: str, failed: bool = False) -> None:
+        self._effects[tenant_id, call_id, effect_id] = Effect("done", output, failed)
+
+    async def forget(self, tenant_id: str, call_id: str, effect_id: str) -> None:
+        self._effects.pop((tenant_id, call_id, effect_id), None)

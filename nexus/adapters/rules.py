@@ -1,0 +1,83 @@
+"""What every ledger and index adapter must decide the same way: pure rules over the values of the ports."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import datetime, timedelta
+
+from nexus.domain.call import CallEntry, CallOrder, MediaProcess
+from nexus.domain.session import SessionRow
+from nexus.errors import Conflict, NotAuthorised, NotFound, QuotaExceeded, RequestRejected
+from nexus.ports import SessionFilter
+
+DEAD_AFTER = timedelta(seconds=10)
+"""A process not seen for so long is dead: its slots are gone, its calls are for others to record."""
+
+
+def is_alive(process: MediaProcess, now: datetime) -> bool:
+    """Whether the process has been seen lately."""
+    return now - process.seen_at < DEAD_AFTER
+
+
+def holds_seat(entry: CallEntry, processes: dict[str, MediaProcess], now: datetime) -> bool:
+    """Whether a call takes a seat and a slot now: ready while its lease lasts, active while its process lives."""
+    if entry.state == "ready":
+        return entry.lease_expires_at > now
+    process = processes.get(entry.process_id)
+    return entry.state == "active" and process is not None and is_alive(process, now)
+
+
+def check_tenant_room(order: CallOrder, used: int, limit: int) -> None:
+    """Raises QuotaExceeded ``tenant_concurrency_exceeded``."""
+    if used >= limit:
+        raise QuotaExceeded(
+            "tenant_concurrency_exceeded", f"{order.tenant_id} has {used} of {limit} calls; end one, or raise limits.concurrent_calls."
+        )
+
+
+def choose_process(processes: Iterable[MediaProcess], taken: dict[str, int], now: datetime) -> MediaProcess:
+    """The live process with the most free slots. Raises QuotaExceeded ``no_engine_slot``."""
+    fit = [one for one in processes if is_alive(one, now) and not one.draining and one.slots > taken.get(one.process_id, 0)]
+    if not fit:
+        raise QuotaExceeded("no_engine_slot", "Every engine slot is taken; try again in a few seconds.", retry_after_s=5)
+    return max(fit, key=lambda one: (one.slots - taken.get(one.process_id, 0), one.process_id))
+
+
+def renewed(entry: CallEntry, order: CallOrder, nonce: str, lease_expires_at: datetime) -> CallEntry:
+    """The same call with a fresh ticket, for a repeated request.
+
+    Raises:
+        RequestRejected: ``idempotency_key_reused``.
+        Conflict: ``call_already_connected``.
+    """
+    if entry.order.body_hash != order.body_hash:
+        raise RequestRejected("idempotency_key_reused", "This Idempotency-Key was used with another body; take a fresh key.")
+    if entry.state != "ready":
+        raise Conflict("call_already_connected", "The call of this Idempotency-Key has begun; take a fresh key for another call.")
+    return entry.model_copy(update={"nonce": nonce, "lease_expires_at": lease_expires_at})
+
+
+def redeemed(entry: CallEntry | None, nonce: str, process_id: str, now: datetime) -> CallEntry:
+    """The call as active in ``process_id``. Raises NotFound, NotAuthorised."""
+    if entry is None:
+        raise NotFound("call_not_found", "There is no such call.")
+    if entry.state != "ready" or entry.nonce != nonce:
+        raise NotAuthorised("ticket_used", "The ticket has been used or replaced; ask POST /calls again.")
+    if entry.lease_expires_at <= now:
+        raise NotAuthorised("ticket_expired", "The ticket's seat has been given back; ask POST /calls again.")
+    return entry.model_copy(update={"state": "active", "process_id": process_id})
+
+
+def matches(row: SessionRow, where: SessionFilter) -> bool:
+    """Whether a session is wanted."""
+    return all(
+        (
+            where.status is None or row.status == where.status,
+            where.end_reason is None or row.end_reason == where.end_reason,
+            where.outcome is None or row.outcome == where.outcome,
+            where.started_from is None or row.started_at >= where.started_from,
+            where.started_before is None or row.started_at < where.started_before,
+            where.min_duration_ms is None or row.duration_ms >= where.min_duration_ms,
+            all(row.metadata.get(name) == value for name, value in where.metadata),
+        )
+    )

@@ -1,0 +1,226 @@
+"""One typed settings value, read from the environment and ``.env`` at the edge and checked at start.
+
+``python -m nexus.settings`` writes ``.env.example`` and ``docs/settings.md`` from the fields below.
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+from enum import StrEnum
+from pathlib import Path
+from typing import Any
+
+from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from nexus.errors import ConfigurationError
+
+_RETIRED_GEMINI = re.compile(r"gemini-(1|2)(\.\d+)?-.*|gemini-3\.7-flash|gemini-pro")
+_CURRENT_GEMINI = "gemini-3.8-flash"
+
+
+class Environment(StrEnum):
+    DEVELOPMENT = "development"
+    PRODUCTION = "production"
+
+
+class EngineName(StrEnum):
+    CASCADE = "cascade"
+    SCRIPTED = "scripted"
+
+
+class ChatModelName(StrEnum):
+    AUTO = "auto"
+    GEMINI = "gemini"
+    SCRIPTED = "scripted"
+
+
+class LogFormat(StrEnum):
+    COLOR = "COLOR"
+    JSON = "JSON"
+
+
+class LogLevel(StrEnum):
+    DEBUG = "DEBUG"
+    INFO = "INFO"
+    WARNING = "WARNING"
+    ERROR = "ERROR"
+
+
+class Settings(BaseSettings):
+    """Every setting. The environment name is the field's name in capitals."""
+
+    model_config = SettingsConfigDict(frozen=True, extra="ignore", env_file_encoding="utf-8", env_ignore_empty=True)
+
+    environment: Environment = Field(
+        Environment.DEVELOPMENT, description="development or production; production closes the development door"
+    )
+    host: str = Field("127.0.0.1", description="address to listen on; loopback by default")
+    port: int = Field(8000, ge=0, le=65535, description="port to listen on; 0 takes a free one")
+    public_url: str = Field("", description="http(s) URL under which callers reach this machine; empty: derived from HOST and PORT")
+    allowed_origins: str = Field(
+        "",
+        description="comma list of origins (https://www.example.com) whose pages may open calls and use the API, beside this machine's own",
+    )
+    tenants_dir: Path = Field(Path("tenants"), description="folder of the tenants' folders")
+    data_dir: Path = Field(Path("data"), description="folder of everything that is kept: sessions, leads, bookings, journals, keys")
+    log_level: LogLevel = Field(LogLevel.INFO, description="DEBUG, INFO, WARNING or ERROR")
+    log_format: LogFormat = Field(LogFormat.COLOR, description="COLOR for people, JSON for machines")
+
+    engine: EngineName = Field(
+        EngineName.CASCADE, description="voice engine: cascade (speech-to-text, dialogue, text-to-speech) or scripted (for tests)"
+    )
+    engine_slots: int = Field(
+        3, ge=1, le=500, description="how many calls this machine takes at once; two cores carry two or three with local speech"
+    )
+    engine_connect_timeout_s: float = Field(10.0, gt=0, le=120, description="how long an engine may take to connect")
+    engine_connect_attempts: int = Field(3, ge=1, le=20, description="how often connecting is tried before the call goes on as text")
+    engine_retry_delay_s: float = Field(2.0, ge=0, le=60, description="wait between two attempts")
+    engine_return_interval_s: float = Field(
+        5.0, gt=0, le=600, description="how often a lost voice engine is tried again while a call is text only"
+    )
+    engine_mute_s: float = Field(5.0, gt=0, le=60, description="a connected engine that gives nothing for so long counts as failed")
+    speech_threads: int = Field(2, ge=1, le=64, description="processor threads for speech-to-text and text-to-speech")
+    stt_model_dir: str = Field("", description="folder of another Whisper model (CTranslate2 form); empty: the installed package's")
+    voice_model_path: str = Field(
+        "", description="file of another Piper voice (.onnx with .onnx.json beside it); empty: the installed package's"
+    )
+
+    chat_model: ChatModelName = Field(
+        ChatModelName.AUTO, description="auto (Gemini when GEMINI_API_KEY is set, else scripted), gemini or scripted"
+    )
+    gemini_api_key: SecretStr = Field(SecretStr(""), description="key of the Gemini API; empty: the scripted dialogue answers")
+    gemini_model: str = Field(_CURRENT_GEMINI, description="Gemini model name; retired names become the current one")
+    gemini_base_url: str = Field("", description="another address of the Gemini API (a proxy); empty: Google's")
+    gemini_ca_file: str = Field("", description="certificate authority of that address")
+    gemini_timeout_s: float = Field(20.0, gt=0, le=300, description="longest wait for an answer of Gemini")
+    gemini_transport: str = Field("rest", description="kept from the original (rest or grpc); read and ignored: the SDK speaks REST only")
+
+    dev_door: bool = Field(True, description="serve the original's /ws/call/{tenant_id} without tickets; never in production")
+    ticket_private_key_file: str = Field("", description="PEM file of the Ed25519 key that signs tickets; empty: made under DATA_DIR/keys")
+    ticket_public_keys_dir: str = Field("", description="folder of PEM files whose tickets the media plane takes; empty: DATA_DIR/keys")
+    call_pepper_file: str = Field(
+        "", description="file of the secret that callers' numbers are hashed with; empty: made under DATA_DIR/keys"
+    )
+
+    personaplex_ws_url: str = Field(
+        "ws://localhost:9000/v1/audio-stream", description="kept from the original; used by the sidecar engines of the next step"
+    )
+    personaplex_connect_timeout: float = Field(
+        10.0, gt=0, description="kept from the original: seconds; ENGINE_CONNECT_TIMEOUT_S is used today"
+    )
+    personaplex_max_reconnect_attempts: int = Field(3, ge=0, description="kept from the original; ENGINE_CONNECT_ATTEMPTS is used today")
+    personaplex_reconnect_delay: float = Field(2.0, ge=0, description="kept from the original: seconds; ENGINE_RETRY_DELAY_S is used today")
+    audio_sample_rate: int = Field(16000, description="kept from the original; the media plane works at 16000 Hz")
+    audio_bit_depth: int = Field(16, description="kept from the original; always 16")
+    audio_channels: int = Field(1, description="kept from the original; always 1")
+    audio_chunk_size: int = Field(4096, description="kept from the original; read and ignored: frames are 20 ms")
+
+    @field_validator("gemini_model")
+    @classmethod
+    def _current_model(cls, value: str) -> str:
+        return _CURRENT_GEMINI if _RETIRED_GEMINI.fullmatch(value) else value
+
+    @field_validator("log_format", "log_level", mode="before")
+    @classmethod
+    def _upper(cls, value: object) -> object:
+        return value.upper() if isinstance(value, str) else value
+
+    @field_validator("allowed_origins")
+    @classmethod
+    def _origins(cls, value: str) -> str:
+        for origin in filter(None, (part.strip() for part in value.split(","))):
+            if not re.fullmatch(r"https?://[^/\s]+", origin):
+                raise ValueError(f"{origin!r} is no origin; write for example https://www.example.com")
+        return value
+
+    @field_validator("audio_sample_rate", "audio_bit_depth", "audio_channels")
+    @classmethod
+    def _fixed_audio(cls, value: int, info: Any) -> int:
+        fixed = {"audio_sample_rate": 16000, "audio_bit_depth": 16, "audio_channels": 1}[info.field_name]
+        if value != fixed:
+            raise ValueError(f"the media plane works with {fixed}; remove the line")
+        return value
+
+    @model_validator(mode="after")
+    def _gemini_needs_its_key(self) -> Settings:
+        if self.chat_model is ChatModelName.GEMINI and not self.gemini_api_key.get_secret_value():
+            raise ValueError("CHAT_MODEL=gemini needs GEMINI_API_KEY; set it, or write CHAT_MODEL=auto")
+        return self
+
+    @property
+    def uses_gemini(self) -> bool:
+        """Whether the dialogue and the lead extraction ask Gemini."""
+        return self.chat_model is ChatModelName.GEMINI or (
+            self.chat_model is ChatModelName.AUTO and bool(self.gemini_api_key.get_secret_value())
+        )
+
+    @property
+    def simple_door_open(self) -> bool:
+        """Whether the original's door is served."""
+        return self.dev_door and self.environment is Environment.DEVELOPMENT
+
+    @property
+    def origins(self) -> frozenset[str]:
+        """``ALLOWED_ORIGINS`` as a set."""
+        return frozenset(part.strip() for part in self.allowed_origins.split(",") if part.strip())
+
+    @property
+    def keys_dir(self) -> Path:
+        """Where keys are made when no file is named."""
+        return self.data_dir / "keys"
+
+
+def load_settings(env_file: Path | None = Path(".env"), **overrides: Any) -> Settings:
+    """Read the settings; ``overrides`` win over the environment, the environment over the file.
+
+    Raises:
+        ConfigurationError: ``setting_invalid``, every fault in ``faults``, each beginning with the variable's name.
+    """
+    try:
+        return Settings(_env_file=env_file, **overrides)
+    except ValidationError as error:
+        faults = tuple(_fault(one) for one in error.errors(include_url=False, include_input=False))
+        raise ConfigurationError("setting_invalid", "Settings are wrong: " + "; ".join(faults), faults=faults) from None
+
+
+def _fault(error: Any) -> str:
+    name = str(error["loc"][0]).upper() if error["loc"] else ""
+    words = str(error["msg"]).removeprefix("Value error, ")
+    return f"{name}: {words}" if name else words
+
+
+def env_example() -> str:
+    """The text of ``.env.example``: every setting, commented out with its default."""
+    lines = [
+        "# Settings of Nexus Voice Engine. Take the # away from a line to change it; docs/settings.md is the same list as a table.",
+        "",
+    ]
+    for name, field in Settings.model_fields.items():
+        lines += [f"# {field.description}", f"# {name.upper()}={_default(field)}", ""]
+    return "\n".join(lines)
+
+
+def settings_table() -> str:
+    """The text of ``docs/settings.md``."""
+    rows = [f"| `{name.upper()}` | `{_default(field) or ' '}` | {field.description} |" for name, field in Settings.model_fields.items()]
+    head = "# Settings\n\nRead from the environment, then from `.env`; checked at start. Written by `python -m nexus.settings`.\n\n"
+    return head + "| name | default | meaning |\n|---|---|---|\n" + "\n".join(rows) + "\n"
+
+
+def _default(field: Any) -> str:
+    value = field.default
+    if isinstance(value, SecretStr):
+        return ""
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def main(root: Path) -> None:
+    """Write both files."""
+    (root / ".env.example").write_text(env_example(), encoding="utf-8")
+    (root / "docs" / "settings.md").write_text(settings_table(), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]) if len(sys.argv) > 1 else Path.cwd())
