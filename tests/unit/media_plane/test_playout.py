@@ -140,7 +140,7 @@ def test_the_clients_word_refines_what_was_heard() -> None:
     playout.add("a", tone(2_000))
     run(playout, 0, 500)
     playout.played("a", 300.0)
-    assert playout.stop(500 + 50) == PlayoutStopped("a", 400.0 + 50), "told already: what was heard is never taken back"
+    assert playout.stop(500 + 50) == PlayoutStopped("a", 400.0), "without its word it were 550; what was told already is never taken back"
 
 
 def test_the_client_cannot_have_heard_more_than_was_sent() -> None:
@@ -150,7 +150,7 @@ def test_the_client_cannot_have_heard_more_than_was_sent() -> None:
     playout.played("a", 60_000.0)
     stopped = playout.stop(110)
     assert stopped is not None
-    assert stopped.heard_ms == 180.0
+    assert stopped.heard_ms == playout.sent_ms == 200.0
 
 
 def test_a_silent_client_is_trusted_for_a_moment_only() -> None:
@@ -247,9 +247,10 @@ def test_level_is_the_loudest_of_what_may_still_echo() -> None:
     assert playout.level_db(0) is None
     playout.add("a", tone(100, value=8_000))
     playout.add("a", tone(900, value=80))
-    run(playout, 0, 200)
-    loud, quiet = playout.level_db(300), playout.level_db(900)
-    assert loud == pytest.approx(-12.2, abs=0.2)
+    run(playout, 0, 410)
+    assert playout.level_db(410) == pytest.approx(-12.2, abs=0.2)
+    run(playout, 410, 500)
+    quiet = playout.level_db(500)
     assert quiet is not None and quiet < -50
     assert playout.level_db(2_000) is None
 
