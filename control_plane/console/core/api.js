@@ -1,0 +1,71 @@
+// REST: requests to /v1 of this host, and problems as errors that name the fix.
+
+const FIXES = {
+  no_engine_slot: "All lines are busy. Wait a moment, then call again.",
+  tenant_concurrency_exceeded: "This tenant has reached its number of concurrent calls. End another call, or raise limits.concurrent_calls in its config.yaml.",
+  draining: "The server is shutting down. Try again when it has restarted.",
+  tenant_not_found: "Choose another tenant, or add a folder with this name under tenants/.",
+  invalid_config: "Open the tenant's page: it lists every fault with its line.",
+  ticket_expired: "The ticket was not used in time. Start the call again.",
+  ticket_used: "The ticket was used already. Start the call again.",
+  host_not_allowed: "Open the console by a host name that the server allows.",
+  origin_not_allowed: "Open the console from an origin that the server allows.",
+  store_unavailable: "The store cannot be read. Check the disk under data/ and run: nexus doctor",
+};
+
+/** A refused or failed request. `retryAfter_s` is 0 when the server gave none. */
+export class Problem extends Error {
+  constructor({ title, detail = "", code = "", status = 0, requestId = "", errors = [], retryAfter_s = 0 }) {
+    super(title);
+    Object.assign(this, { title, detail, code, status, requestId, errors, retryAfter_s });
+  }
+
+  /** What to do about it: the code's own fix, else the server's words. */
+  get fix() {
+    return [this.detail, FIXES[this.code]].filter((text, at, all) => text && all.indexOf(text) === at).join(" ");
+  }
+
+  get isCapacity() {
+    return this.status === 429 || ["no_engine_slot", "draining"].includes(this.code);
+  }
+}
+
+/** Read an answer's problem, whatever its shape. */
+export async function problemOf(response) {
+  let body = {};
+  try { body = await response.json(); } catch { /* not JSON: the status says enough */ }
+  return new Problem({
+    title: body.title || `The server answered ${response.status}`, detail: body.detail, code: body.code, status: response.status,
+    requestId: body.request_id || response.headers.get("x-request-id") || "", errors: body.errors, retryAfter_s: Number(response.headers.get("retry-after")) || 0,
+  });
+}
+
+async function request(path, { signal, ...options } = {}) {
+  let response;
+  try {
+    response = await fetch(`/v1${path}`, { ...options, signal });
+  } catch (error) {
+    if (error.name === "AbortError") throw error;
+    throw new Problem({ title: "The server cannot be reached", detail: "Check that it runs (make run), then try again." });
+  }
+  if (!response.ok) throw await problemOf(response);
+  return response.json();
+}
+
+const tenantPath = (tenant, rest = "") => `/tenants/${encodeURIComponent(tenant)}${rest}`;
+
+function search(query) {
+  const filled = Object.entries(query).filter(([, value]) => value !== "" && value !== null && value !== undefined);
+  return filled.length ? `?${new URLSearchParams(filled)}` : "";
+}
+
+export const api = {
+  tenants: (signal) => request("/tenants", { signal }).then((body) => body.data),
+  tenant: (tenant, signal) => request(tenantPath(tenant), { signal }),
+  sessions: (tenant, query, signal) => request(tenantPath(tenant, `/sessions${search(query)}`), { signal }),
+  session: (tenant, id, signal) => request(tenantPath(tenant, `/sessions/${encodeURIComponent(id)}`), { signal }),
+  leads: (tenant, query, signal) => request(tenantPath(tenant, `/leads${search(query)}`), { signal }),
+  createCall: (tenant, key, body, signal) => request(tenantPath(tenant, "/calls"), {
+    signal, method: "POST", headers: { "content-type": "application/json", "idempotency-key": key }, body: JSON.stringify(body),
+  }),
+};

@@ -1,0 +1,80 @@
+// The tenants pages: every agent of this installation, and what is wrong with a broken one.
+import { api } from "../core/api.js";
+import { badge, emptyState, h, icon, notice, skeleton } from "../core/dom.js";
+import { duration, statusTone, words } from "../core/format.js";
+import { routeTo } from "../core/routes.js";
+
+const STATUS = { active: "Ready", broken: "Broken" };
+const statusBadge = (tenant) => badge(STATUS[tenant.status] ?? words(tenant.status), statusTone(tenant.status));
+
+export function tenantsPage({ signal }) {
+  const body = h("div", {}, skeleton());
+  const element = h("div", { class: "page" }, h("div", { class: "page-head" }, h("div", {}, h("h1", { tabindex: "-1" }, "Tenants"), h("p", { class: "quiet" }, "Each has an agent of its own. An edited folder counts from the next call on."))), body);
+  return { element, title: "Tenants", open: () => fill(body, async () => list(await api.tenants(signal))) };
+}
+
+export function tenantPage({ route, signal }) {
+  const [id] = route.params;
+  const body = h("div", {}, skeleton());
+  const element = h("div", { class: "page" }, h("a", { class: "back", href: routeTo("tenants") }, icon("back"), "Tenants"), h("div", { class: "page-head" }, h("h1", { tabindex: "-1" }, id)), body);
+  return { element, title: id, open: () => fill(body, async () => detail(id, ...(await both(id, signal)))) };
+}
+
+/** The list knows status and faults also where the tenant itself cannot be read. */
+async function both(id, signal) {
+  const row = (await api.tenants(signal)).find((tenant) => tenant.id === id);
+  return [row, row?.status === "broken" ? {} : await api.tenant(id, signal)];
+}
+
+async function fill(body, make) {
+  try {
+    body.replaceChildren(...[await make()].flat());
+  } catch (error) {
+    if (error.name === "AbortError") return;
+    body.replaceChildren(notice({ tone: "bad", title: error.title ?? error.message, text: error.fix }), ...faultList(error.errors ?? []));
+  }
+}
+
+function list(tenants) {
+  if (tenants.length === 0) return emptyState({ glyph: "tenants", title: "No tenants yet", text: "Make one with: nexus tenant new my_shop. It appears here without a restart." });
+  return h("ul", { class: "tenant-list" }, tenants.map((tenant) => h("li", { class: "card tenant" },
+    h("span", { class: "monogram", "aria-hidden": "true" }, (tenant.name || tenant.id).slice(0, 1).toUpperCase()),
+    h("div", { class: "tenant-name" }, h("a", { class: "row-link", href: routeTo("tenants", [tenant.id]) }, tenant.name || tenant.id), h("code", { class: "quiet" }, tenant.id)),
+    statusBadge(tenant),
+    tenant.status === "broken" ? h("span", { class: "quiet" }, faultCount(tenant)) : h("a", { class: "button small above", href: routeTo("call", [tenant.id]) }, icon("call"), "Call"))));
+}
+
+const faultCount = ({ faults = [] }) => `${faults.length} ${faults.length === 1 ? "fault" : "faults"}`;
+
+function detail(id, row, tenant) {
+  if (!row) return notice({ tone: "bad", title: "There is no such tenant", text: `Add a folder tenants/${id} with a config.yaml, or choose another tenant.` });
+  if (row.status === "broken") {
+    return [notice({ tone: "bad", title: "This tenant takes no calls", text: `Mend tenants/${id}/config.yaml and load this page again; no restart is needed.` }), ...faultList(row.faults ?? [])];
+  }
+  return [h("div", { class: "detail-grid" },
+    h("div", { class: "stack" }, block("Greeting", h("blockquote", {}, tenant.greeting)), block("Tools", toolList(tenant.enabled_tools ?? []))),
+    h("div", { class: "stack" }, h("a", { class: "button primary", href: routeTo("call", [id]) }, icon("call"), `Call ${tenant.name || id}`), block("Agent", pairs(tenant))))];
+}
+
+const block = (title, ...children) => h("section", { class: "card block" }, h("h2", {}, title), children);
+
+function pairs({ voice_settings: voice = {}, limits = {}, barge_in: barge = {}, recording = {}, timezone, first_speaker, has_knowledge_base: knows }) {
+  const rows = [
+    ["Voice", voice.voice_id], ["Language", voice.language], ["Timezone", timezone], ["Speaks first", words(first_speaker)],
+    ["Barge-in", barge.enabled === false ? "off" : words(barge.sensitivity)], ["Longest call", limits.max_duration_s && duration(limits.max_duration_s * 1000)],
+    ["Calls at once", limits.concurrent_calls], ["Business information", knows ? "given" : "none"], ["Recording", recording.enabled ? `on, kept ${recording.retention_days} days` : "off"],
+  ].filter(([, value]) => value !== undefined && value !== "");
+  return h("dl", { class: "pairs" }, rows.map(([name, value]) => h("div", {}, h("dt", {}, name), h("dd", {}, String(value)))));
+}
+
+function toolList(tools) {
+  if (tools.length === 0) return h("p", { class: "quiet" }, "None. Name them under enabled_tools in config.yaml.");
+  return h("ul", { class: "tools" }, tools.map((tool) => h("li", {}, h("code", {}, tool))));
+}
+
+/** Faults come as lines ("config.yaml:12: …") or as values with pointer and detail. */
+function faultList(faults) {
+  if (faults.length === 0) return [];
+  const text = (fault) => (typeof fault === "string" ? fault : [fault.line && `line ${fault.line}`, fault.pointer ?? fault.place, fault.detail ?? fault.message].filter(Boolean).join(": "));
+  return [h("ol", { class: "card faults" }, faults.map((fault) => h("li", {}, h("code", {}, text(fault)))))];
+}
