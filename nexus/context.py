@@ -21,7 +21,7 @@ class WorkContext:
     request_id: str = ""
 
 
-_current: ContextVar[WorkContext] = ContextVar("nexus_work_context", default=WorkContext())
+_current: ContextVar[WorkContext] = ContextVar("nexus_work_context", default=WorkContext())  # noqa: B039  (a frozen value)
 
 
 def current() -> WorkContext:

@@ -43,6 +43,17 @@ def choose_process(processes: Iterable[MediaProcess], taken: dict[str, int], now
     return max(fit, key=lambda one: (one.slots - taken.get(one.process_id, 0), one.process_id))
 
 
+def repeated(entries: Iterable[CallEntry], order: CallOrder, now: datetime) -> CallEntry | None:
+    """The call that this order repeats: same tenant and Idempotency-Key, and not a ready call whose seat has been given back."""
+    if not order.idempotency_key:
+        return None
+    for entry in entries:
+        same = entry.order.tenant_id == order.tenant_id and entry.order.idempotency_key == order.idempotency_key
+        if same and (entry.state != "ready" or entry.lease_expires_at > now):
+            return entry
+    return None
+
+
 def renewed(entry: CallEntry, order: CallOrder, nonce: str, lease_expires_at: datetime) -> CallEntry:
     """The same call with a fresh ticket, for a repeated request.
 

@@ -30,7 +30,7 @@ class MemoryCallLedger:
 
     async def reserve(self, order: CallOrder, *, call_id: str, nonce: str, tenant_limit: int, lease_s: int, now: datetime) -> CallEntry:
         lease_expires_at = now + timedelta(seconds=lease_s)
-        before = self._repeated(order, now)
+        before = rules.repeated(self._entries.values(), order, now)
         if before is not None:
             self._entries[before.call_id] = rules.renewed(before, order, nonce, lease_expires_at)
             return self._entries[before.call_id]
@@ -42,15 +42,6 @@ class MemoryCallLedger:
         )
         self._entries[call_id] = entry
         return entry
-
-    def _repeated(self, order: CallOrder, now: datetime) -> CallEntry | None:
-        if not order.idempotency_key:
-            return None
-        for entry in self._entries.values():
-            same = entry.order.tenant_id == order.tenant_id and entry.order.idempotency_key == order.idempotency_key
-            if same and (entry.state != "ready" or entry.lease_expires_at > now or entry.order.body_hash != order.body_hash):
-                return entry
-        return None
 
     async def redeem(self, call_id: str, *, nonce: str, process_id: str, now: datetime) -> CallEntry:
         self._entries[call_id] = rules.redeemed(self._entries.get(call_id), nonce, process_id, now)

@@ -1,0 +1,7 @@
+"""Files: tenants' folders, archived sessions and journals of living calls."""
+
+from nexus.adapters.files.journal import FileCallJournal
+from nexus.adapters.files.sessions import FileSessionArchive
+from nexus.adapters.files.tenants import FileTenantStore
+
+__all__ = ["FileCallJournal", "FileSessionArchive", "FileTenantStore"]

@@ -1,0 +1,118 @@
+"""The capacity ledger in SQLite: every method one transaction, so that seats, slots and tickets agree among processes."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections import Counter
+from datetime import datetime, timedelta
+
+from nexus.adapters import rules
+from nexus.adapters.sqlite.database import Database
+from nexus.domain.call import CallEntry, CallOrder, EndReason, MediaProcess
+from nexus.errors import NotFound
+from nexus.ports import LedgerOrders
+
+
+class SqliteCallLedger:
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def heartbeat(self, process: MediaProcess) -> LedgerOrders:
+        def write(db: sqlite3.Connection) -> LedgerOrders:
+            values = (process.process_id, process.model_dump_json(), process.seen_at.timestamp())
+            db.execute("INSERT OR REPLACE INTO processes VALUES (?, ?, ?)", values)
+            processes = _processes(db)
+            active = [entry for entry in _open(db) if entry.state == "active"]
+            return LedgerOrders(
+                to_end=tuple(one.call_id for one in active if one.process_id == process.process_id and one.end_requested),
+                orphaned=tuple(one.call_id for one in active if not rules.holds_seat(one, processes, process.seen_at)),
+            )
+
+        return await self._database.write(write)
+
+    async def reserve(self, order: CallOrder, *, call_id: str, nonce: str, tenant_limit: int, lease_s: int, now: datetime) -> CallEntry:
+        lease_expires_at = now + timedelta(seconds=lease_s)
+
+        def write(db: sqlite3.Connection) -> CallEntry:
+            before = _repeated(db, order, now)
+            if before is not None:
+                return _put(db, rules.renewed(before, order, nonce, lease_expires_at))
+            processes = _processes(db)
+            seated = [entry for entry in _open(db) if rules.holds_seat(entry, processes, now)]
+            rules.check_tenant_room(order, sum(one.order.tenant_id == order.tenant_id for one in seated), tenant_limit)
+            process = rules.choose_process(processes.values(), Counter(one.process_id for one in seated), now)
+            return _put(
+                db,
+                CallEntry(
+                    call_id=call_id,
+                    order=order,
+                    nonce=nonce,
+                    process_id=process.process_id,
+                    created_at=now,
+                    lease_expires_at=lease_expires_at,
+                ),
+            )
+
+        return await self._database.write(write)
+
+    async def redeem(self, call_id: str, *, nonce: str, process_id: str, now: datetime) -> CallEntry:
+        return await self._database.write(lambda db: _put(db, rules.redeemed(_find(db, call_id), nonce, process_id, now)))
+
+    async def release(self, call_id: str, reason: EndReason, now: datetime) -> None:
+        def write(db: sqlite3.Connection) -> None:
+            entry = _find(db, call_id)
+            if entry is not None and entry.state != "ended":
+                _put(db, entry.model_copy(update={"state": "ended", "end_reason": reason}))
+
+        await self._database.write(write)
+
+    async def get(self, tenant_id: str, call_id: str) -> CallEntry:
+        return await self._database.read(lambda db: _of_tenant(db, tenant_id, call_id))
+
+    async def request_end(self, tenant_id: str, call_id: str) -> CallEntry:
+        return await self._database.write(
+            lambda db: _put(db, _of_tenant(db, tenant_id, call_id).model_copy(update={"end_requested": True}))
+        )
+
+
+def _processes(db: sqlite3.Connection) -> dict[str, MediaProcess]:
+    rows = [MediaProcess.model_validate_json(body) for (body,) in db.execute("SELECT body FROM processes")]
+    return {process.process_id: process for process in rows}
+
+
+def _open(db: sqlite3.Connection) -> list[CallEntry]:
+    return [CallEntry.model_validate_json(body) for (body,) in db.execute("SELECT body FROM calls WHERE state <> 'ended'")]
+
+
+def _find(db: sqlite3.Connection, call_id: str) -> CallEntry | None:
+    found = db.execute("SELECT body FROM calls WHERE call_id = ?", (call_id,)).fetchone()
+    return None if found is None else CallEntry.model_validate_json(found[0])
+
+
+def _of_tenant(db: sqlite3.Connection, tenant_id: str, call_id: str) -> CallEntry:
+    entry = _find(db, call_id)
+    if entry is None or entry.order.tenant_id != tenant_id:
+        raise NotFound("call_not_found", "There is no such call.")
+    return entry
+
+
+def _repeated(db: sqlite3.Connection, order: CallOrder, now: datetime) -> CallEntry | None:
+    if not order.idempotency_key:
+        return None
+    query = "SELECT body FROM calls WHERE tenant_id = ? AND idempotency_key = ? AND idempotency_key <> ''"
+    entries = [CallEntry.model_validate_json(body) for (body,) in db.execute(query, (order.tenant_id, order.idempotency_key))]
+    return rules.repeated(entries, order, now)
+
+
+def _put(db: sqlite3.Connection, entry: CallEntry) -> CallEntry:
+    values = (
+        entry.call_id,
+        entry.order.tenant_id,
+        entry.order.idempotency_key,
+        entry.state,
+        entry.process_id,
+        entry.lease_expires_at.timestamp(),
+        entry.model_dump_json(),
+    )
+    db.execute("INSERT OR REPLACE INTO calls VALUES (?, ?, ?, ?, ?, ?, ?)", values)
+    return entry
