@@ -1,0 +1,235 @@
+"""Answers from a tenant's knowledge_base, found by the words it shares with the question."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from pydantic import JsonValue
+
+from media_plane.models.policy.words import label, stem, words_of
+
+_GROUPS = (
+    "price prices cost costs much charge fee rate pricing expensive",
+    "hours hour open opening close closing closed when schedule time times weekend",
+    "address where located location directions find",
+    "phone telephone number call",
+    "pay payment card cards cash credit",
+    "cancel cancellation",
+    "parking park",
+    "services service offer menu sell",
+    "allergy allergies allergens gluten vegan vegetarian",
+    "kids children child",
+    "policy policies rules",
+)
+_SYNONYM: dict[str, str] = {stem(word): stem(group.split()[0]) for group in _GROUPS for word in group.split()}
+_IGNORED = frozenset(
+    [
+        "a",
+        "an",
+        "the",
+        "and",
+        "or",
+        "of",
+        "to",
+        "for",
+        "in",
+        "on",
+        "at",
+        "by",
+        "with",
+        "from",
+        "is",
+        "are",
+        "was",
+        "be",
+        "do",
+        "does",
+        "did",
+        "have",
+        "has",
+        "can",
+        "could",
+        "would",
+        "will",
+        "i",
+        "me",
+        "my",
+        "we",
+        "our",
+        "you",
+        "your",
+        "it",
+        "its",
+        "this",
+        "that",
+        "there",
+        "any",
+        "some",
+        "please",
+        "just",
+        "like",
+        "want",
+        "need",
+        "get",
+        "tell",
+        "know",
+        "what",
+        "which",
+        "who",
+        "how",
+        "about",
+        "if",
+        "so",
+        "ok",
+        "okay",
+        "yes",
+        "no",
+        "hi",
+        "hello",
+        "hey",
+        "im",
+        "id",
+    ]
+    + ["come", "thing", "anything", "something", "day", "today", "tomorrow"]
+)
+_ENOUGH = 1.2
+_VAGUE = frozenset({stem("services"), stem("price")})
+"""Words that fit too much: on their own they answer only a question that holds nothing else."""
+_SPOKEN_ITEMS = 6
+_HOUR_RANGE = re.compile(
+    r"\b(\d{1,2})(?:[:.]\d{2})?\s*(am|pm|a\.m\.|p\.m\.)?\s*(?:-|–|—|to|until)\s*\d{1,2}(?:[:.]\d{2})?\s*(?:am|pm|a\.m\.|p\.m\.)?", re.I
+)
+
+
+@dataclass(frozen=True, slots=True)
+class _Node:
+    path: tuple[str, ...]
+    value: JsonValue
+    leaf: bool
+
+
+def find_answer(question: str, knowledge: JsonValue) -> str:
+    """A sentence or two that answers the question; empty when the knowledge has nothing on it."""
+    nodes = list(_nodes(knowledge, ()))
+    asked = {_canonical(stem(word)) for word in words_of(question) if word not in _IGNORED}
+    if not nodes or not asked:
+        return ""
+    vocabularies = [(node, _own_words(node), _path_words(node)) for node in nodes]
+    spread = Counter(word for node, own, path in vocabularies if node.leaf for word in own | path)
+    best, score = None, 0.0
+    for node, own, path in vocabularies:
+        if (common := asked & (own | path)) <= _VAGUE and common != asked:
+            continue
+        value = sum(_weight(word, spread, len(nodes)) * (1.5 if word in path else 1.0) for word in common)
+        value -= 0.05 * len(node.path) if node.leaf else 0.0
+        value += 0.1 if not node.leaf and asked & path else 0.0
+        if value > score:
+            best, score = node, value
+    return _sentence(best) if best is not None and score >= _ENOUGH else ""
+
+
+def opening_hour(knowledge: JsonValue, default: int) -> int:
+    """The earliest hour at which any range in the knowledge begins ("9:00-18:00"); ``default`` when none is written."""
+    hours = []
+    for node in _nodes(knowledge, ()):
+        if node.leaf and any(
+            _canonical(stem(word)) == "hour" or _canonical(stem(word)) == _SYNONYM[stem("hours")]
+            for part in node.path
+            for word in words_of(part)
+        ):
+            for match in _HOUR_RANGE.finditer(str(node.value)):
+                hour = int(match[1]) % 24
+                hours.append(hour + 12 if (match[2] or "").lower().startswith("p") and hour < 12 else hour)
+    return min(hours) if hours else default
+
+
+def _nodes(value: JsonValue, path: tuple[str, ...]) -> Iterator[_Node]:
+    if isinstance(value, dict):
+        if path:
+            yield _Node(path, value, leaf=False)
+        for key, part in value.items():
+            yield from _nodes(part, (*path, str(key)))
+    elif isinstance(value, list):
+        if path:
+            yield _Node(path, value, leaf=all(not isinstance(part, (dict, list)) for part in value))
+        for part in value:
+            if isinstance(part, (dict, list)) or len(str(part)) > 30:
+                yield from _nodes(part, (*path, _title(part)))
+    elif value is not None:
+        yield _Node(path, value, leaf=True)
+
+
+def _title(part: JsonValue) -> str:
+    if isinstance(part, dict):
+        return str(next((part[key] for key in ("name", "title", "question", "item", "service") if key in part), ""))
+    return ""
+
+
+def _canonical(word: str) -> str:
+    return _SYNONYM.get(word, word)
+
+
+def _words(text: str) -> set[str]:
+    return {_canonical(stem(word)) for word in words_of(text) if word not in _IGNORED}
+
+
+def _path_words(node: _Node) -> set[str]:
+    return _words(" ".join(node.path))
+
+
+def _own_words(node: _Node) -> set[str]:
+    if node.leaf:
+        return _words(str(node.value))
+    parts = node.value.values() if isinstance(node.value, dict) else node.value if isinstance(node.value, list) else ()
+    return _words(" ".join(str(part) for part in parts if not isinstance(part, (dict, list)))) if _title(node.value) else set()
+
+
+def _weight(word: str, spread: Counter[str], total: int) -> float:
+    return 1.0 + 0.8 * (1.0 - spread[word] / max(1, total))
+
+
+def _sentence(node: _Node) -> str:
+    if isinstance(node.value, dict):
+        title = _title(node.value)
+        items = [(key, part) for key, part in node.value.items() if str(part) != title]
+        spoken = [_pair(label(key), part) for key, part in items[:_SPOKEN_ITEMS] if part is not None]
+        return f"{title or label(node.path[-1]).capitalize()}: {', '.join(spoken)}."
+    if isinstance(node.value, list):
+        spoken = [_item(part) for part in node.value[:_SPOKEN_ITEMS]]
+        return f"{label(node.path[-1]).capitalize() if node.path[-1] else 'We have'}: {_listed(spoken)}."
+    text = str(node.value).strip()
+    if len(text.split()) > 5 or text.endswith((".", "!", "?")):
+        return text if text.endswith((".", "!", "?")) else text + "."
+    path = [label(part) for part in node.path if part]
+    if (len(path) > 1 and path[-1] in ("price", "cost")) or (len(path) > 1 and path[-2] in ("prices", "price", "price list")):
+        return f"{(path[-2] if path[-1] in ('price', 'cost') else path[-1]).capitalize()} is {_value(node.value)}."
+    subject = path[-1] if path else "that"
+    if len(path) > 1 and subject in ("price", "cost", "answer", "value", "text", "hours", "address", "duration", "duration minutes"):
+        subject = f"{path[-2]}, {subject}"
+    return f"{subject.capitalize()}: {_value(node.value)}."
+
+
+def _item(part: JsonValue) -> str:
+    if isinstance(part, dict):
+        rest = [_pair(label(key), value) for key, value in part.items() if str(value) != _title(part)]
+        return " ".join([_title(part), *rest[:1]]).strip()
+    return str(part)
+
+
+def _pair(key: str, part: JsonValue) -> str:
+    if isinstance(part, dict):
+        return f"{key} " + ", ".join(f"{label(name)} {value}" for name, value in list(part.items())[:3])
+    return f"{key} {_value(part)}"
+
+
+def _value(part: JsonValue) -> str:
+    if isinstance(part, bool):
+        return "yes" if part else "no"
+    return _listed([str(one) for one in part[:_SPOKEN_ITEMS]]) if isinstance(part, list) else str(part)
+
+
+def _listed(parts: list[str]) -> str:
+    return " and ".join([", ".join(parts[:-1]), parts[-1]] if len(parts) > 1 else parts)

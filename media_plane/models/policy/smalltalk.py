@@ -1,0 +1,70 @@
+"""What callers say beside the matter: greetings, thanks, goodbyes, "say that again", other languages."""
+
+from __future__ import annotations
+
+import re
+from typing import Literal
+
+Aside = Literal["repeat", "robot", "human", "goodbye", "cancel", "thanks", "greeting", "help", "foreign"]
+
+_PATTERNS: tuple[tuple[Aside, re.Pattern[str]], ...] = (
+    ("repeat", re.compile(r"\b(?:say (?:that|it) again|repeat (?:that|it)|come again|pardon|what did you say|didn't (?:catch|hear|get) (?:that|you)|one more time)\b|^what\?$")),
+    ("robot", re.compile(r"\bare you (?:a |an )?(?:real|human|robot|bot|machine|computer|ai|person|actual)\b|\bam i (?:talking|speaking) to (?:a )?(?:robot|machine|bot|ai)")),
+    ("human", re.compile(r"\b(?:speak|talk|transfer|connect|put)\b.{0,20}\b(?:human|person|agent|representative|manager|someone|somebody|operator|staff|owner)\b|\breal person\b")),
+    ("cancel", re.compile(r"\b(?:never ?mind|forget (?:it|that|about it)|cancel (?:that|it|this)|changed my mind|leave it|don't bother|scratch that|stop it)\b")),
+    ("goodbye", re.compile(r"\b(?:good ?bye|bye(?: ?bye)?|see you|have a (?:good|nice|great) (?:day|one|evening|night)|take care|talk to you (?:later|soon))\b|^(?:no[, ]+)?(?:thanks?|thank you)?[, ]*that(?:'s| is| will be|'ll be| would be) (?:all|it|everything)\b")),
+    ("help", re.compile(r"\bwhat can you do\b|\bhow (?:can|could) you help\b|^help\b|\bwhat do you do\b")),
+    ("thanks", re.compile(r"^(?:(?:great|perfect|ok|okay|awesome|wonderful|good|yes|lovely|all right|alright|no)[,. !]+)*(?:thanks|thank you|cheers|much appreciated)(?: (?:so|very) much| a lot)?[ .!]*$")),
+    ("greeting", re.compile(r"^(?:hi|hello|hey|good (?:morning|afternoon|evening)|hi there|hello there)(?:[ ,.!]+(?:there|hi|hello))*[ ,.!?]*$")),
+)  # fmt: skip
+_FOREIGN_WORDS = frozenset(
+    [
+        "hola",
+        "quiero",
+        "buenos",
+        "buenas",
+        "gracias",
+        "por",
+        "favor",
+        "puedo",
+        "una",
+        "cita",
+        "mañana",
+        "ich",
+        "möchte",
+        "guten",
+        "tag",
+        "bitte",
+        "einen",
+        "termin",
+        "bonjour",
+        "je",
+        "voudrais",
+        "merci",
+        "rendez",
+        "vous",
+        "ciao",
+        "vorrei",
+        "grazie",
+        "buongiorno",
+        "olá",
+        "obrigado",
+    ]
+)
+
+
+def find_aside(text: str) -> Aside | None:
+    """The aside in a caller's words (any case), or None when they are to the matter."""
+    lower = text.lower().replace("’", "'").strip()
+    if is_foreign(lower):
+        return "foreign"
+    return next((aside for aside, pattern in _PATTERNS if pattern.search(lower)), None)
+
+
+def is_foreign(text: str) -> bool:
+    """Whether the words are hardly English: another alphabet, or mostly words of another language."""
+    letters = [character for character in text if character.isalpha()]
+    if letters and sum(not character.isascii() for character in letters) > len(letters) / 2:
+        return True
+    words = re.findall(r"[^\W\d_]+", text.lower())
+    return len(words) >= 2 and sum(word in _FOREIGN_WORDS for word in words) >= max(2, len(words) / 2)
