@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Protocol
 
-from nexus.domain.session import ToolUse
+from nexus.domain.lead import LeadObject
+from nexus.domain.session import PrivateTranscript, ToolUse
 from nexus.domain.tenant import TenantConfig
 
 
@@ -49,4 +50,21 @@ class Conversations(Protocol):
 
     async def close(self, tenant_id: str, conversation_id: str) -> None:
         """End the conversation; silent where none is."""
+        ...
+
+
+class LeadModel(Protocol):
+    """Reads what a call was worth out of its transcript."""
+
+    @property
+    def name(self) -> str:
+        """What stands as ``model`` in the analysis."""
+        ...
+
+    async def extract(self, transcript: PrivateTranscript) -> LeadObject:
+        """The lead. The caller sets the deadline and survives any failure.
+
+        Raises:
+            UpstreamError: ``model_failed``, ``model_malformed_call``.
+        """
         ...

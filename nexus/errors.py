@@ -120,6 +120,8 @@ HTTP_STATUS: Mapping[str, int] = {
     "route_not_found": 404,
     "conversation_not_found": 404,
     "method_not_allowed": 405,
+    "request_timeout": 408,
+    "content_type_unsupported": 415,
     "ticket_missing": 401,
     "ticket_invalid": 401,
     "ticket_expired": 401,

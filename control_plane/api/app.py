@@ -1,0 +1,69 @@
+"""Builds the FastAPI application out of the use cases."""
+
+from __future__ import annotations
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+from starlette.responses import Response
+
+from control_plane.api import schema
+from control_plane.api.border import Border, BorderRules
+from control_plane.api.problems import answer, faults_of, problem, problem_of, retry_after_s
+from control_plane.api.routes import calls, conversations, health, leads, sessions, tenants
+from control_plane.api.services import ApiServices
+from nexus.context import current
+from nexus.errors import NexusError
+
+ROUTERS = (health.router, tenants.router, calls.router, sessions.router, leads.router, conversations.router)
+_CODE_OF_STATUS = {404: "route_not_found", 405: "method_not_allowed"}
+_DETAIL_OF_STATUS = {
+    404: "There is nothing at this address; /v1/openapi.json lists what there is.",
+    405: "This address does not take that method; the header Allow says which it takes.",
+}
+
+
+def build_app(services: ApiServices) -> FastAPI:
+    """The API. Whoever serves it may add routes and mounts of its own; they stand behind the same border."""
+    app = bare_app()
+    app.state.services = services
+    policy = services.policy
+    app.add_middleware(Border, rules=BorderRules(policy.door, policy.new_request_id, policy.media_url))
+    return app
+
+
+def bare_app() -> FastAPI:
+    """Routes and error answers without the use cases: enough for the OpenAPI document."""
+    # FastAPI's own documentation pages load scripts from other hosts, so they are off.
+    app = FastAPI(title="Nexus Voice Engine", openapi_url="/v1/openapi.json", docs_url=None, redoc_url=None, redirect_slashes=False)
+    for router in ROUTERS:
+        app.include_router(router)
+    app.add_exception_handler(NexusError, _on_nexus_error)
+    app.add_exception_handler(RequestValidationError, _on_invalid)
+    app.add_exception_handler(HTTPException, _on_http_exception)
+    schema.install(app)
+    return app
+
+
+async def _on_nexus_error(request: Request, error: Exception) -> Response:
+    if not isinstance(error, NexusError):
+        raise error
+    return answer(problem_of(error, current().request_id), wait_s=retry_after_s(error))
+
+
+async def _on_invalid(request: Request, error: Exception) -> Response:
+    if not isinstance(error, RequestValidationError):
+        raise error
+    found = error.errors()
+    if any(each["type"] == "json_invalid" for each in found):
+        return answer(problem("message_not_json", "The body is not JSON.", current().request_id))
+    detail = "Something in the request must change; errors says what and where."
+    return answer(problem("invalid_request", detail, current().request_id, errors=faults_of(found)))
+
+
+async def _on_http_exception(request: Request, error: Exception) -> Response:
+    if not isinstance(error, HTTPException):
+        raise error
+    code = _CODE_OF_STATUS.get(error.status_code, "message_invalid" if error.status_code < 500 else "internal_error")
+    detail = _DETAIL_OF_STATUS.get(error.status_code, "The request cannot be read.")
+    return answer(problem(code, detail, current().request_id), headers=error.headers)

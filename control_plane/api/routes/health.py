@@ -1,0 +1,61 @@
+"""Is the service alive, is it ready, and what is it?"""
+
+from __future__ import annotations
+
+from fastapi import APIRouter
+from starlette.responses import Response
+
+from control_plane.api.schemas import Alive, CheckResult, Health, Readiness, ServiceDescription
+from control_plane.api.services import ApiServices, Services
+from control_plane.api.wire import refusals, told
+
+router = APIRouter(tags=["service"], responses=refusals())
+_SERVICE = "nexus-voice-engine"
+
+
+@router.get("/health/live", operation_id="getLiveness", response_model=Alive)
+async def live() -> Response:
+    """Answers as long as the process can answer at all. A failing answer means: restart it."""
+    return told(Alive())
+
+
+@router.get("/health/ready", operation_id="getReadiness", response_model=Readiness)
+async def ready(services: Services) -> Response:
+    """Whether calls can be taken now; each check with its finding. 503 while one fails."""
+    found = await _readiness(services)
+    fine = found.status == "ready"
+    return told(found, status=200 if fine else 503, headers={} if fine else {"Retry-After": "5"})
+
+
+@router.get("/health", operation_id="getHealth", response_model=Health)
+async def health(services: Services) -> Response:
+    """The original's health answer: always 200, the state is in the body."""
+    found = await _readiness(services)
+    tenants = await services.tenants.list()
+    status = "healthy" if found.status == "ready" else "degraded"
+    return told(Health(status=status, service=_SERVICE, version=services.policy.version, tenants=len(tenants)))
+
+
+@router.get("/v1/.well-known/nexus", operation_id="describeService", response_model=ServiceDescription)
+async def describe(services: Services) -> Response:
+    """What a client needs to know before it begins."""
+    policy = services.policy
+    return told(
+        ServiceDescription(
+            name=_SERVICE,
+            version=policy.version,
+            api_version="2026-11-21",
+            protocol="nexus.v1",
+            engine=policy.engine,
+            openapi_url="/v1/openapi.json",
+        )
+    )
+
+
+async def _readiness(services: ApiServices) -> Readiness:
+    checks = await services.ready()
+    fine = all(check.ok for check in checks.values())
+    return Readiness(
+        status="ready" if fine else "not_ready",
+        checks={name: CheckResult(ok=check.ok, detail=check.detail) for name, check in checks.items()},
+    )

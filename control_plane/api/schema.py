@@ -1,0 +1,46 @@
+"""The OpenAPI document: what FastAPI derives, with the one error shape in place of its own."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fastapi import FastAPI
+from fastapi.openapi.utils import get_openapi
+from pydantic.json_schema import models_json_schema
+
+from control_plane.api.problems import Fault, Problem
+
+VERSION = "2026-11-21"
+_TAGS = [
+    {"name": "calls", "description": "Order a spoken call, look at it, end it."},
+    {"name": "sessions", "description": "Finished calls."},
+    {"name": "leads", "description": "What finished calls were worth."},
+    {"name": "tenants", "description": "The businesses whose agents answer."},
+    {"name": "conversations", "description": "Talking with an agent in text."},
+    {"name": "service", "description": "Probes and self-description."},
+]
+_DESCRIPTION = "Everything before and after a spoken call. docs/api.md says how it is used; every error is a problem document (RFC 9457)."
+
+
+def install(app: FastAPI) -> None:
+    """Make ``app.openapi()`` give our document, made once."""
+    made: dict[str, Any] = {}
+
+    def openapi() -> dict[str, Any]:
+        if not made:
+            made.update(document(app))
+        return made
+
+    app.openapi = openapi  # type: ignore[method-assign]
+
+
+def document(app: FastAPI) -> dict[str, Any]:
+    """The whole OpenAPI document."""
+    described = get_openapi(title=app.title, version=VERSION, description=_DESCRIPTION, routes=app.routes, tags=_TAGS)
+    components = described["components"]["schemas"]
+    components.pop("HTTPValidationError", None)
+    components.pop("ValidationError", None)
+    _, problems = models_json_schema([(Problem, "serialization"), (Fault, "serialization")], ref_template="#/components/schemas/{model}")
+    components.update(problems["$defs"])
+    described["components"]["schemas"] = dict(sorted(components.items()))
+    return described

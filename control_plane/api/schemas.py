@@ -1,0 +1,317 @@
+"""What the API takes and gives: the shapes behind the OpenAPI document."""
+
+from __future__ import annotations
+
+import re
+from datetime import datetime
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
+
+from nexus.domain.call import EndReason, RecordStatus
+from nexus.domain.lead import LeadObject
+from nexus.domain.session import SessionRecord, ToolStatus, TranscriptEvent, Turn
+from nexus.domain.tenant import BargeIn, Limits, Recording, VoiceSettings
+
+CALL_ID = "call_01KAQ2Z3M4N5P6Q7R8S9T0V1W2"
+_SEPARATORS = re.compile(r"[\s().\-/]")
+
+
+def _plain_phone(value: Any) -> Any:
+    return _SEPARATORS.sub("", value) if isinstance(value, str) else value
+
+
+Phone = Annotated[
+    str,
+    BeforeValidator(_plain_phone),
+    Field(
+        pattern=r"^(\+?[0-9]{5,15})?$",
+        description="international form; spaces, dashes and brackets are dropped",
+        examples=["+493055501234"],
+    ),
+]
+MetadataKey = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_.-]{1,64}$")]
+Metadata = Annotated[dict[MetadataKey, Annotated[str, StringConstraints(max_length=500)]], Field(max_length=50)]
+
+
+class _Asked(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class _Given(BaseModel):
+    model_config = ConfigDict(frozen=True)
+
+
+# --- tenants -----------------------------------------------------------------------------------------------------------------
+
+
+class TenantItem(_Given):
+    """A tenant in the list."""
+
+    id: str = Field(examples=["barber_shop_demo"])
+    object: Literal["tenant"] = "tenant"
+    name: str
+    status: Literal["active", "broken"] = Field(description="broken: the configuration has faults, and calls are refused")
+    config_hash: str | None = Field(default=None, examples=["sha256:5f0c…"])
+    faults: tuple[str, ...] = Field(default=(), description="every fault of a broken configuration, with its place and fix")
+
+
+class TenantDetail(_Given):
+    """What may be shown of a tenant's configuration: neither prompt, nor knowledge, nor the settings of its tools."""
+
+    id: str = Field(examples=["barber_shop_demo"])
+    object: Literal["tenant"] = "tenant"
+    name: str
+    status: Literal["active"] = "active"
+    config_hash: str
+    timezone: str
+    greeting: str
+    first_speaker: Literal["agent", "caller"]
+    voice_settings: VoiceSettings
+    enabled_tools: tuple[str, ...]
+    barge_in: BargeIn
+    limits: Limits
+    recording: Recording
+    has_knowledge_base: bool
+
+
+class TenantPage(_Given):
+    data: tuple[TenantItem, ...]
+    has_more: bool
+    next_cursor: str | None
+
+
+# --- calls -------------------------------------------------------------------------------------------------------------------
+
+
+class CallerBody(_Asked):
+    """What the client knows of the caller. It stays out of records, which keep a hash and the last four digits."""
+
+    phone: Phone = ""
+    name: str = Field(default="", max_length=200)
+    external_id: str = Field(default="", max_length=200)
+
+
+class CallBody(_Asked):
+    """A call to be made."""
+
+    channel: Literal["websocket"] = "websocket"
+    caller: CallerBody = CallerBody()
+    metadata: Metadata = Field(default_factory=dict, description="kept with the session; sessions can be filtered by it")
+    max_duration_s: int | None = Field(
+        default=None, ge=5, le=7200, description="shorter than the tenant's limit; a longer wish is cut to it"
+    )
+    test: bool = Field(default=False, description="marks the session as a test")
+
+
+class SocketDoor(_Given):
+    """Where and how the call is opened."""
+
+    url: str = Field(examples=[f"ws://localhost:8000/v1/calls/{CALL_ID}"])
+    subprotocol: Literal["nexus.v1"] = "nexus.v1"
+    ticket: str = Field(description="send it as the subprotocol token.<ticket> beside nexus.v1, or as Authorization: Bearer")
+    expires_at: datetime
+    single_use: Literal[True] = True
+
+
+class ConcurrentCalls(_Given):
+    max: int
+
+
+class CallLimits(_Given):
+    concurrent_calls: ConcurrentCalls
+    max_duration_s: int
+
+
+class CreatedCall(_Given):
+    """A call that waits for its caller."""
+
+    id: str = Field(examples=[CALL_ID])
+    object: Literal["call"] = "call"
+    status: Literal["ready"] = "ready"
+    tenant_id: str
+    config_hash: str
+    engine: str = Field(examples=["cascade"])
+    websocket: SocketDoor
+    limits: CallLimits
+    created_at: datetime
+    metadata: dict[str, str]
+    test: bool
+
+
+class CallDetail(_Given):
+    """A call as it stands. ``abandoned`` also means that its ticket was never used."""
+
+    id: str = Field(examples=[CALL_ID])
+    object: Literal["call"] = "call"
+    status: Literal["ready", "active"] | RecordStatus
+    tenant_id: str
+    config_hash: str
+    created_at: datetime
+    max_duration_s: int | None
+    end_requested: bool
+    end_reason: EndReason | None
+    metadata: dict[str, str]
+    test: bool
+
+
+# --- sessions and leads ------------------------------------------------------------------------------------------------------
+
+
+class SessionItem(_Given):
+    """A session in the list."""
+
+    id: str = Field(examples=[CALL_ID])
+    object: Literal["session"] = "session"
+    tenant_id: str
+    status: RecordStatus
+    end_reason: EndReason
+    started_at: datetime
+    ended_at: datetime
+    duration_ms: float
+    engine: str
+    turns: int
+    tool_calls: int
+    caller_last4: str
+    outcome: str = Field(description="what the analysis says came of the call; empty while there is none")
+    metadata: dict[str, str]
+    test: bool
+
+
+class SessionPage(_Given):
+    data: tuple[SessionItem, ...]
+    has_more: bool
+    next_cursor: str | None
+
+
+class AnalysisDetail(_Given):
+    """How the intelligence came about."""
+
+    schema_version: int
+    lead_id: str
+    created_at: datetime
+    model: str
+    status: Literal["done", "fallback"] = Field(description="fallback: the model failed and only what is certain stands in the lead")
+    error: str
+
+
+class SessionDetail(SessionRecord):
+    """A whole session: the archived record, joined with its analysis (null while there is none)."""
+
+    intelligence: LeadObject | None
+    analysis: AnalysisDetail | None
+
+
+class Transcript(_Given):
+    """What was said, as turns and as the events of the original format."""
+
+    object: Literal["transcript"] = "transcript"
+    session_id: str
+    turns: tuple[Turn, ...]
+    events: tuple[TranscriptEvent, ...]
+
+
+class LeadDetail(_Given):
+    """What one call was worth."""
+
+    id: str = Field(examples=["lead_01KAQ2Z3M4N5P6Q7R8S9T0V1W2"])
+    object: Literal["lead"] = "lead"
+    tenant_id: str
+    session_id: str
+    created_at: datetime
+    call_started_at: datetime
+    model: str
+    status: Literal["done", "fallback"]
+    error: str
+    lead: LeadObject
+
+
+class LeadPage(_Given):
+    data: tuple[LeadDetail, ...]
+    has_more: bool
+    next_cursor: str | None
+
+
+# --- conversations -----------------------------------------------------------------------------------------------------------
+
+
+class InitSessionBody(_Asked):
+    tenant_id: str = Field(examples=["barber_shop_demo"])
+    customer_phone: Phone = ""
+
+
+class InitSessionAnswer(_Given):
+    """The original's answer, and the id under which the conversation goes on."""
+
+    status: Literal["success"] = "success"
+    request_id: str
+    session_id: str
+    tenant_id: str
+    active_tools: tuple[str, ...]
+    greeting: str
+
+
+class ConversationBody(_Asked):
+    customer_phone: Phone = ""
+
+
+class ConversationDetail(_Given):
+    id: str
+    object: Literal["conversation"] = "conversation"
+    tenant_id: str
+    active_tools: tuple[str, ...]
+    greeting: str
+
+
+class MessageBody(_Asked):
+    text: str = Field(min_length=1, max_length=4000, examples=["Do you have time tomorrow at ten?"])
+
+
+class ToolTold(_Given):
+    name: str
+    status: ToolStatus
+    arguments: dict[str, Any]
+    output: str
+    duration_ms: float
+
+
+class MessageAnswer(_Given):
+    object: Literal["message"] = "message"
+    reply: str
+    tools: tuple[ToolTold, ...]
+    ended: bool = Field(description="the agent has closed the conversation")
+
+
+# --- service -----------------------------------------------------------------------------------------------------------------
+
+
+class CheckResult(_Given):
+    ok: bool
+    detail: str = ""
+
+
+class Alive(_Given):
+    status: Literal["ok"] = "ok"
+
+
+class Readiness(_Given):
+    status: Literal["ready", "not_ready"]
+    checks: dict[str, CheckResult]
+
+
+class Health(_Given):
+    """The original's health answer."""
+
+    status: Literal["healthy", "degraded"]
+    service: str
+    version: str
+    tenants: int
+
+
+class ServiceDescription(_Given):
+    name: str
+    version: str
+    api_version: str
+    protocol: str
+    engine: str
+    openapi_url: str

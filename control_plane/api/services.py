@@ -1,0 +1,70 @@
+"""What the API is given: the use cases behind its routes, and its own policy."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Annotated, cast
+
+from fastapi import Depends, Request
+
+from control_plane.api.guards import DoorPolicy
+from control_plane.services.calls import CallDesk
+from control_plane.services.conversations import ConversationDesk
+from control_plane.services.leads import LeadDesk
+from control_plane.services.sessions import SessionDesk
+from control_plane.services.tenants import TenantDesk
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One finding of the readiness probe; ``detail`` names the fix and holds no secret."""
+
+    ok: bool
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ApiPolicy:
+    """How the API presents itself.
+
+    Attributes:
+        door: whom it answers.
+        media_url: where sockets open (``ws://`` or ``wss://``, no path); empty: at the same host and port as the request.
+        engine, version: told in ``/v1/.well-known/nexus``.
+        new_request_id, now: ids and time for requests.
+    """
+
+    new_request_id: Callable[[], str]
+    now: Callable[[], datetime]
+    door: DoorPolicy = field(default_factory=DoorPolicy)
+    media_url: str = ""
+    engine: str = "cascade"
+    version: str = "0"
+
+
+async def always_ready() -> Mapping[str, Check]:
+    """A readiness probe without findings."""
+    return {}
+
+
+@dataclass(frozen=True, slots=True)
+class ApiServices:
+    """The use cases. ``ready`` gives the named checks of the readiness probe."""
+
+    tenants: TenantDesk
+    calls: CallDesk
+    sessions: SessionDesk
+    leads: LeadDesk
+    conversations: ConversationDesk
+    policy: ApiPolicy
+    ready: Callable[[], Awaitable[Mapping[str, Check]]] = always_ready
+
+
+def services_of(request: Request) -> ApiServices:
+    """The services of the application that answers this request."""
+    return cast(ApiServices, request.app.state.services)
+
+
+Services = Annotated[ApiServices, Depends(services_of)]

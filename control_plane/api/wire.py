@@ -1,0 +1,65 @@
+"""Values as JSON answers: RFC 3339 times in UTC with milliseconds, and what every route documents."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Annotated, Any
+
+from fastapi import Path, Query
+from pydantic import BaseModel
+from starlette.responses import Response
+
+from control_plane.api.problems import MEDIA_TYPE
+
+DEFAULT_LIMIT = 20
+MOST = 100
+
+TenantId = Annotated[str, Path(description="the tenant", examples=["barber_shop_demo"])]
+CallId = Annotated[str, Path(description="the call, or its session", examples=["call_01KAQ2Z3M4N5P6Q7R8S9T0V1W2"])]
+Limit = Annotated[int, Query(ge=1, le=MOST, description="the longest page")]
+Cursor = Annotated[str, Query(max_length=512, description="next_cursor of the page before, with the same filters")]
+
+_MEANINGS: Mapping[int, str] = {
+    401: "The credential is missing or wrong",
+    403: "Host or origin is not allowed",
+    404: "There is no such thing for this tenant",
+    409: "The state of the call does not allow it",
+    413: "The body is too large",
+    415: "The body does not say it is JSON",
+    422: "Something in the request must change; errors[] says what",
+    429: "The tenant's limit is reached; Retry-After says when to ask again",
+    500: "A defect on our side",
+    503: "Not possible just now; Retry-After says when to ask again",
+}
+
+
+def told(model: BaseModel, *, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
+    """The model as a JSON answer."""
+    return Response(encoded(model.model_dump()), status_code=status, media_type="application/json", headers=dict(headers or {}))
+
+
+def encoded(value: Any) -> bytes:
+    """JSON bytes of dumped values; times become RFC 3339 UTC with milliseconds."""
+    return json.dumps(value, default=_plain, ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode()
+
+
+def instant(moment: datetime) -> str:
+    """RFC 3339 in UTC with milliseconds."""
+    return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def refusals(*statuses: int) -> dict[int | str, dict[str, Any]]:
+    """The ``responses=`` of a route: its own refusals, and those that any route may give."""
+    schema = {"$ref": "#/components/schemas/Problem"}
+    return {
+        status: {"description": _MEANINGS[status], "content": {MEDIA_TYPE: {"schema": schema}}}
+        for status in sorted({403, 422, 500, 503, *statuses})
+    }
+
+
+def _plain(value: object) -> str:
+    if isinstance(value, datetime):
+        return instant(value)
+    raise TypeError(f"{type(value).__name__} does not go into an answer")
