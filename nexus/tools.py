@@ -22,6 +22,13 @@ class SlotTaken(Exception):
     """``ToolStorage.put_new`` found the key already written by somebody else."""
 
 
+class ToolRefusal(Exception):
+    """Raised by a tool that did nothing: the text is the sentence the agent says about it ("That time is taken, but ten is free").
+
+    Unlike an answer that is returned, a refusal is not remembered: the same request later in the call is tried anew.
+    """
+
+
 @dataclass(frozen=True, slots=True)
 class Stored:
     """A value in the tool's store. ``version`` grows by one with each write."""
@@ -81,12 +88,17 @@ class BaseTool(ABC):
 
     ``effect`` says whether the tool only looks things up (``read``) or changes the world (``write``). A write with the same arguments
     happens once per call: asked again, its first answer is given again. The default is the safe one.
+
+    ``undoes`` names the write tool whose effects this one takes back (a cancellation): once it has succeeded, the same booking may be
+    asked for again in this call. ``ends_call``: the call ends politely once what the tool's success gave to say has been heard.
     """
 
     name: ClassVar[str]
     description: ClassVar[str]
     parameters: ClassVar[JsonSchema]
     effect: ClassVar[Literal["read", "write"]] = "write"
+    undoes: ClassVar[str] = ""
+    ends_call: ClassVar[bool] = False
 
     @abstractmethod
     async def execute(self, **arguments: Any) -> Any:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from datetime import datetime, timedelta
 
-from nexus.domain.call import CallEntry, CallOrder, MediaProcess
+from nexus.domain.call import CallEntry, Caller, CallOrder, EndReason, MediaProcess
 from nexus.domain.session import SessionRow
 from nexus.errors import Conflict, NotAuthorised, NotFound, QuotaExceeded, RequestRejected
 from nexus.ports import SessionFilter
@@ -77,6 +77,12 @@ def redeemed(entry: CallEntry | None, nonce: str, process_id: str, now: datetime
     if entry.lease_expires_at <= now:
         raise NotAuthorised("ticket_expired", "The ticket's seat has been given back; ask POST /calls again.")
     return entry.model_copy(update={"state": "active", "process_id": process_id})
+
+
+def ended(entry: CallEntry, reason: EndReason) -> CallEntry:
+    """The call as it stays in the ledger: without anything personal."""
+    order = entry.order.model_copy(update={"caller": Caller()})
+    return entry.model_copy(update={"state": "ended", "end_reason": reason, "order": order})
 
 
 def matches(row: SessionRow, where: SessionFilter) -> bool:

@@ -50,7 +50,7 @@ class MemoryCallLedger:
     async def release(self, call_id: str, reason: EndReason, now: datetime) -> None:
         entry = self._entries.get(call_id)
         if entry is not None and entry.state != "ended":
-            self._entries[call_id] = entry.model_copy(update={"state": "ended", "end_reason": reason})
+            self._entries[call_id] = rules.ended(entry, reason)
 
     async def get(self, tenant_id: str, call_id: str) -> CallEntry:
         entry = self._entries.get(call_id)

@@ -20,7 +20,8 @@ _BUSY_MS = 10_000
 
 MIGRATIONS: tuple[str, ...] = (
     """
-    CREATE TABLE sessions (tenant_id TEXT NOT NULL, call_id TEXT NOT NULL, row TEXT NOT NULL, PRIMARY KEY (tenant_id, call_id)) WITHOUT ROWID;
+    CREATE TABLE sessions (tenant_id TEXT NOT NULL, call_id TEXT NOT NULL, row TEXT NOT NULL,
+                           PRIMARY KEY (tenant_id, call_id)) WITHOUT ROWID;
     CREATE TABLE analyses (tenant_id TEXT NOT NULL, call_id TEXT NOT NULL, outcome TEXT NOT NULL, follow_up INTEGER NOT NULL,
                            body TEXT NOT NULL, PRIMARY KEY (tenant_id, call_id)) WITHOUT ROWID;
     CREATE TABLE tool_values (tenant_id TEXT NOT NULL, key TEXT NOT NULL, value TEXT NOT NULL, version INTEGER NOT NULL,

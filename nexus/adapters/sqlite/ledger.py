@@ -34,6 +34,7 @@ class SqliteCallLedger:
         lease_expires_at = now + timedelta(seconds=lease_s)
 
         def write(db: sqlite3.Connection) -> CallEntry:
+            db.execute("DELETE FROM calls WHERE state = 'ready' AND lease_expires_at < ?", ((now - timedelta(hours=1)).timestamp(),))
             before = _repeated(db, order, now)
             if before is not None:
                 return _put(db, rules.renewed(before, order, nonce, lease_expires_at))
@@ -62,7 +63,7 @@ class SqliteCallLedger:
         def write(db: sqlite3.Connection) -> None:
             entry = _find(db, call_id)
             if entry is not None and entry.state != "ended":
-                _put(db, entry.model_copy(update={"state": "ended", "end_reason": reason}))
+                _put(db, rules.ended(entry, reason))
 
         await self._database.write(write)
 
