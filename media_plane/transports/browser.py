@@ -19,7 +19,7 @@ from media_plane.conversation.commands import (
 from media_plane.ports import ReceivedHangUp, ReceivedNothing, ReceivedPlayed, ReceivedText
 from media_plane.transports import messages as wire
 from media_plane.transports.negotiation import input_format, output_format
-from media_plane.transports.wire import AudioCodecs, CallerAudioStream, Encoder, Incoming, Violations
+from media_plane.transports.wire import PRODUCT_CODECS, AudioCodecs, CallerAudioStream, Encoder, Incoming, Violations
 from nexus.errors import ProtocolViolation
 
 _ANSWERED = frozenset({"message_not_json", "message_unknown", "message_invalid", "audio_corrupt"})
@@ -52,7 +52,7 @@ class NexusV1:
     The client's first message is ``session.start``; after it ``is_open`` is true and everything else may flow.
     """
 
-    def __init__(self, facts: CallFacts, codecs: AudioCodecs) -> None:
+    def __init__(self, facts: CallFacts, codecs: AudioCodecs = PRODUCT_CODECS) -> None:
         self._facts = facts
         self._codecs = codecs
         self._agreed: _Agreed | None = None
@@ -100,8 +100,10 @@ class NexusV1:
         """What goes out for a message: JSON, and before the end of an item the audio that waited for a full frame."""
         text = self._write(_to_wire(message))
         if isinstance(message, TellAudio) and message.what != "begin":
-            rest = self._open().mouth.flush()
-            return (*rest, text) if message.what == "end" else (text,)
+            mouth = self._open().mouth
+            if message.what == "end":
+                return (*mouth.flush(), text)
+            mouth.reset()
         return (text,)
 
     def play(self, frame: AudioFrame) -> tuple[bytes, ...]:

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 
 from media_plane.audio import AudioFormat, AudioFrame
 from media_plane.conversation.commands import Tell
-from media_plane.ports import Received, Socket, SocketClosed
+from media_plane.ports import Received, ReceivedHangUp, Socket, SocketClosed
 from media_plane.transports.wire import WireCodec
 from nexus.errors import ProtocolViolation
 
@@ -45,7 +45,8 @@ class WireTransport:
             async with asyncio.timeout(timeout_s):
                 await self._write(greeting)
                 while not self._codec.is_open:
-                    await self.receive()
+                    if ReceivedHangUp() in await self.receive():
+                        raise SocketClosed(clean=True)
         except TimeoutError as error:
             raise ProtocolViolation("session_start_expected", f"No session.start came within {timeout_s:g} s; send it first.") from error
 

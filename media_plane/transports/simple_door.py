@@ -19,7 +19,8 @@ from media_plane.conversation.commands import (
 )
 from media_plane.ports import Received, ReceivedHangUp, ReceivedNothing, ReceivedText
 from media_plane.transports.messages import MAX_MESSAGE_BYTES, MAX_TEXT_CHARS
-from media_plane.transports.wire import AudioCodecs, CallerAudioStream, Incoming, Violations
+from media_plane.transports.negotiation import INPUT_RATES_HZ
+from media_plane.transports.wire import PRODUCT_CODECS, AudioCodecs, CallerAudioStream, Incoming, Violations
 from nexus.errors import ProtocolViolation
 
 _SNIFF_BYTES = 4
@@ -63,7 +64,7 @@ def wav_file(pcm: bytes, sample_rate_hz: int) -> bytes:
 class SimpleDoor:
     """One call through ``/ws/call/{tenant_id}``. Open from the start; the first bytes tell what the client sends."""
 
-    def __init__(self, call_id: str, tenant_id: str, codecs: AudioCodecs, output: AudioFormat = _OUTPUTS["pcm"]) -> None:
+    def __init__(self, call_id: str, tenant_id: str, codecs: AudioCodecs = PRODUCT_CODECS, output: AudioFormat = _OUTPUTS["pcm"]) -> None:
         self._call_id = call_id
         self._tenant_id = tenant_id
         self._codecs = codecs
@@ -108,7 +109,7 @@ class SimpleDoor:
             case TellTranscript(role=role, text=text, final=final, interrupted=interrupted):
                 return (_json("transcript", text, role=_ROLES[role], text=text, final=final, interrupted=interrupted),)
             case TellAudio(what="clear"):
-                self._mouth.flush()
+                self._mouth.reset()
                 return (_json("clear", "Interrupted: forget audio that is not played yet"),)
             case TellAudio(what="end"):
                 return self._package(self._mouth.flush())
@@ -135,6 +136,10 @@ class SimpleDoor:
         """The last message of a call."""
         return (_json("ended", f"Call ended: {reason}", reason=reason),)
 
+    def _format_of(self, head: bytes) -> AudioFormat:
+        codec = self._codecs.sniff(head) or "pcm_s16le"
+        return AudioFormat(codec, INPUT_RATES_HZ[codec][0])
+
     def _package(self, messages: tuple[bytes, ...]) -> tuple[bytes, ...]:
         if self._output.codec != "wav":
             return messages
@@ -146,7 +151,7 @@ class SimpleDoor:
             if len(self._head) < _SNIFF_BYTES:
                 return Incoming((ReceivedNothing(),))
             message, self._head = self._head, b""
-            self._ear = CallerAudioStream(self._codecs.decoder_for(self._codecs.sniff(message)))
+            self._ear = CallerAudioStream(self._codecs.decoder_for(self._format_of(message)))
         value, corrupt = self._ear.feed(message)
         hint = "Some audio could not be decoded and was left out; send WebM/Opus, WAV or PCM16 at 16 kHz."
         return Incoming((value,), (self.error("audio_corrupt", hint),) if corrupt else ())

@@ -6,7 +6,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
-from media_plane.audio import EAR_RATE_HZ, AudioFormat, AudioFrame
+from media_plane.audio import EAR_RATE_HZ, AudioFormat, AudioFrame, Codec
+from media_plane.codecs.decoders import decoder_for, sniff
+from media_plane.codecs.encoders import encoder_for
 from media_plane.conversation.commands import Tell
 from media_plane.ports import Received, ReceivedAudio, ReceivedNothing
 from nexus.errors import ProtocolViolation
@@ -40,6 +42,10 @@ class Encoder(Protocol):
         """What was held back for a full frame."""
         ...
 
+    def reset(self) -> None:
+        """Forget what was held back."""
+        ...
+
 
 @dataclass(frozen=True, slots=True)
 class AudioCodecs:
@@ -47,7 +53,11 @@ class AudioCodecs:
 
     decoder_for: Callable[[AudioFormat], Decoder]
     encoder_for: Callable[[AudioFormat], Encoder]
-    sniff: Callable[[bytes], AudioFormat]
+    sniff: Callable[[bytes], Codec | None]
+
+
+PRODUCT_CODECS = AudioCodecs(decoder_for, encoder_for, sniff)
+"""The real ones."""
 
 
 @dataclass(frozen=True, slots=True)

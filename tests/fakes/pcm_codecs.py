@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from media_plane.audio import EAR_RATE_HZ, AudioFormat, AudioFrame
+from media_plane.audio import EAR_RATE_HZ, AudioFormat, AudioFrame, Codec
 from media_plane.transports.wire import AudioCodecs
 
 CORRUPT = b"\xff\xff\xff\xff"
@@ -50,9 +50,12 @@ class FakeEncoder:
         rest, self._rest = self._rest, b""
         return (rest,) if rest else ()
 
+    def reset(self) -> None:
+        self._rest = b""
 
-def fake_sniff(head: bytes) -> AudioFormat:
-    return AudioFormat("webm_opus", 48_000) if head.startswith(b"\x1aE\xdf\xa3") else AudioFormat("pcm_s16le", EAR_RATE_HZ)
+
+def fake_sniff(head: bytes) -> Codec | None:
+    return "webm_opus" if head.startswith(b"\x1aE\xdf\xa3") else None
 
 
 def pcm_codecs() -> AudioCodecs:

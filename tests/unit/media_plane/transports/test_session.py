@@ -80,6 +80,14 @@ async def test_a_client_that_says_nothing_is_not_waited_for_for_ever() -> None:
         await browser(socket).open(timeout_s=0.01)
 
 
+async def test_a_client_that_hangs_up_before_it_began_is_gone() -> None:
+    socket = FakeSocket('{"type": "session.end"}')
+    socket.idle = True
+    with pytest.raises(SocketClosed) as caught:
+        await browser(socket).open()
+    assert caught.value.clean
+
+
 async def test_what_ends_the_call_is_told_first() -> None:
     socket = FakeSocket('{"type": "session.start", "audio": {"input": {"codec": "mp3"}}}')
     with pytest.raises(ProtocolViolation, match="codec_unsupported"):
