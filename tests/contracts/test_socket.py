@@ -13,10 +13,11 @@ import pytest
 import uvicorn
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.asyncio.server import ServerConnection, serve
-from websockets.exceptions import ConnectionClosed
+from websockets.exceptions import ConnectionClosed, InvalidStatus
+from websockets.typing import Subprotocol
 
 from media_plane.ports import Socket, SocketClosed
-from media_plane.transports.asgi import AsgiReceive, AsgiSend, AsgiUpgrade, Scope
+from media_plane.transports.asgi import AsgiReceive, AsgiSend, AsgiUpgrade, Message, Scope
 from media_plane.transports.messages import MAX_MESSAGE_BYTES
 from media_plane.transports.websocket import WebSocket
 
@@ -216,3 +217,36 @@ async def test_send_waits_while_the_peer_does_not_read_and_ends_when_it_vanishes
         raw.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         raw.close()
         assert await ended == stalled_at
+
+
+async def test_an_asgi_refusal_is_an_http_answer_before_the_upgrade() -> None:
+    async def app(scope: Scope, receive: AsgiReceive, send: AsgiSend) -> None:
+        upgrade = AsgiUpgrade(scope, receive, send)
+        assert upgrade.query("customer_phone") == " 123"
+        assert upgrade.subprotocols == ("nexus.v1", "token.a.b")
+        assert upgrade.header("Authorization") == "Bearer x"
+        await upgrade.refuse(429, b'{"code": "no"}', {"Retry-After": "5"})
+
+    async with uvicorn_port(app) as port, asyncio.timeout(DEADLINE_S):
+        with pytest.raises(InvalidStatus) as caught:
+            await connect(
+                f"ws://127.0.0.1:{port}/?customer_phone=+123",
+                subprotocols=[Subprotocol("nexus.v1"), Subprotocol("token.a.b")],
+                additional_headers={"Authorization": "Bearer x"},
+            )
+    assert caught.value.response.status_code == 429
+    assert caught.value.response.headers["Retry-After"] == "5"
+    assert caught.value.response.body == b'{"code": "no"}'
+
+
+async def test_a_server_without_http_answers_closes_instead() -> None:
+    sent: list[str] = []
+
+    async def receive() -> dict[str, object]:
+        return {"type": "websocket.connect"}
+
+    async def send(message: Message) -> None:
+        sent.append(message["type"])
+
+    await AsgiUpgrade({"type": "websocket", "path": "/", "headers": []}, receive, send).refuse(404, b"", {})
+    assert sent == ["websocket.close"]
