@@ -1,1 +1,1 @@
-"""TODO one sentence."""
+"""Everything on one machine: composition of the two planes, and the tools round them."""

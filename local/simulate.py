@@ -1,0 +1,38 @@
+"""A typed conversation with a tenant's agent, by the REST of a running server: the original's simulated customer."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+
+from rich.console import Console
+
+from local.client import ControlPlane
+
+
+def simulate(client: ControlPlane, tenant_id: str, lines: tuple[str, ...], phone: str, console: Console) -> int:
+    """Say each line (or what is typed, when there are none) and show the answers with the tools they used."""
+    opened = client.open_conversation(tenant_id, phone)
+    console.print(f"[dim]{opened['id']}, tools: {', '.join(opened.get('active_tools', []))}[/dim]")
+    if opened.get("greeting"):
+        console.print(f"[cyan]agent[/cyan]   {opened['greeting']}")
+    for line in lines or _typed():
+        console.print(f"[green]caller[/green]  {line}", highlight=False)
+        reply = client.say(tenant_id, opened["id"], line)
+        for tool in reply.get("tools", []):
+            console.print(f"[magenta]tool[/magenta]    {tool['name']}: {tool['status']}", highlight=False)
+        console.print(f"[cyan]agent[/cyan]   {reply['reply']}", highlight=False)
+        if reply.get("ended"):
+            break
+    return 0
+
+
+def _typed() -> Iterator[str]:
+    while True:
+        sys.stdout.write("you     ")
+        sys.stdout.flush()
+        line = sys.stdin.readline()
+        if not line:
+            return
+        if line.strip():
+            yield line.strip()
