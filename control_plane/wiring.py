@@ -1,0 +1,121 @@
+"""Builds the control plane: which adapter stands behind which port, from the settings."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from importlib import metadata
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from control_plane.api.guards import LOOPBACK_HOSTS, DoorPolicy
+from control_plane.api.services import ApiPolicy, ApiServices, Check, always_ready
+from control_plane.ports import Conversations, LeadModel
+from control_plane.services.after_call import AfterCall
+from control_plane.services.calls import CallDesk, CallPolicy
+from control_plane.services.conversations import ConversationDesk
+from control_plane.services.leads import LeadDesk, LeadReader
+from control_plane.services.sessions import SessionDesk, SessionStores
+from control_plane.services.tenants import TenantDesk
+from nexus.adapters import keys
+from nexus.adapters.files.sessions import FileSessionArchive
+from nexus.adapters.files.tenants import FileTenantStore
+from nexus.adapters.identifiers import UlidIds
+from nexus.adapters.sqlite.database import Database
+from nexus.adapters.sqlite.ledger import SqliteCallLedger
+from nexus.adapters.sqlite.sessions import SqliteLeadStore, SqliteSessionIndex
+from nexus.clock import Clock
+from nexus.ports import CallLedger, LeadStore, SessionArchive, SessionIndex, TenantStore
+from nexus.settings import Settings
+
+_DATABASE = "nexus.sqlite"
+
+
+@dataclass(frozen=True, slots=True)
+class Stores:
+    """Everything the control plane reads and writes."""
+
+    tenants: TenantStore
+    archive: SessionArchive
+    index: SessionIndex
+    leads: LeadStore
+    ledger: CallLedger
+
+
+@dataclass(frozen=True, slots=True)
+class Secrets:
+    """What is signed with: tickets (PEM), and page cursors."""
+
+    signing_key: str
+    cursor_key: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Outside:
+    """What the control plane is given from outside: the agents in text, the reader of leads, the readiness checks."""
+
+    conversations: Conversations
+    lead_model: LeadModel
+    ready: Callable[[], Awaitable[Mapping[str, Check]]] = always_ready
+
+
+@dataclass(frozen=True, slots=True)
+class ControlPlane:
+    """The API's services, and what is done after each call."""
+
+    services: ApiServices
+    after_call: AfterCall
+
+
+def local_stores(settings: Settings, database: Database | None = None) -> Stores:
+    """Files and SQLite under ``DATA_DIR``; give the database when it is shared with the media plane."""
+    shared = database or Database(settings.data_dir / _DATABASE)
+    return Stores(
+        tenants=FileTenantStore(settings.tenants_dir),
+        archive=FileSessionArchive(settings.data_dir),
+        index=SqliteSessionIndex(shared),
+        leads=SqliteLeadStore(shared),
+        ledger=SqliteCallLedger(shared),
+    )
+
+
+def local_secrets(settings: Settings) -> Secrets:
+    """Keys under ``DATA_DIR/keys``, made at first use."""
+    ticket_key = Path(settings.ticket_private_key_file) if settings.ticket_private_key_file else settings.keys_dir / "ticket.pem"
+    return Secrets(keys.private_key(ticket_key), keys.pepper(settings.keys_dir / "cursor.hex"))
+
+
+def build(settings: Settings, stores: Stores, given: Secrets, outside: Outside, clock: Clock) -> ControlPlane:
+    """The whole control plane over the given stores."""
+    ids = UlidIds()
+    sessions = SessionDesk(SessionStores(stores.archive, stores.index, stores.leads), given.cursor_key)
+    leads = LeadDesk(stores.leads, LeadReader(outside.lead_model), clock, given.cursor_key)
+    services = ApiServices(
+        tenants=TenantDesk(stores.tenants),
+        calls=CallDesk(stores.tenants, stores.ledger, ids, clock, CallPolicy(given.signing_key, engine=settings.engine.value)),
+        sessions=sessions,
+        leads=leads,
+        conversations=ConversationDesk(stores.tenants, outside.conversations),
+        policy=ApiPolicy(
+            new_request_id=lambda: ids.new("req"),
+            now=clock.now,
+            door=door_policy(settings),
+            media_url=_socket_url(settings.public_url),
+            engine=settings.engine.value,
+            version=metadata.version("nexus-voice-engine"),
+        ),
+        ready=outside.ready,
+    )
+    return ControlPlane(services, AfterCall(stores.archive, stores.index, sessions, leads, stores.tenants))
+
+
+def door_policy(settings: Settings) -> DoorPolicy:
+    """Loopback names, the address listened on, the public host, and the origins of the settings."""
+    public = urlsplit(settings.public_url).hostname or ""
+    bound = settings.host if settings.host not in ("0.0.0.0", "::") else ""  # noqa: S104 (compared, not bound)
+    hosts = tuple(dict.fromkeys(filter(None, (*LOOPBACK_HOSTS, bound, public))))
+    return DoorPolicy(hosts=hosts, origins=tuple(sorted(settings.origins)))
+
+
+def _socket_url(public_url: str) -> str:
+    return "ws" + public_url.removeprefix("http").rstrip("/") if public_url else ""
