@@ -16,6 +16,7 @@ const liveMark = h("span", { class: "live-mark", hidden: true }, h("span", { cla
 const callPage = createCallPage({ onCall: (view) => { liveMark.hidden = !LIVE.includes(view.phase); } });
 let leaving = new AbortController();
 let first = true;
+let changed = "";
 
 function pageFor(route) {
   const context = { route, signal: leaving.signal, go: (query) => { location.hash = routeTo(route.page, route.params, query); } };
@@ -44,8 +45,8 @@ function show() {
 
 /** After a filter the new page shows the same field: the keyboard stays there. */
 function keepsFocus() {
-  const field = show.field && document.getElementById(show.field);
-  show.field = "";
+  const field = changed ? document.getElementById(changed) : null;
+  changed = "";
   field?.focus({ preventScroll: true });
   return Boolean(field);
 }
@@ -63,6 +64,6 @@ links.call.append(liveMark);
 document.getElementById("nav").append(...Object.values(links));
 document.getElementById("foot").append(themeButton());
 document.getElementById("skip").addEventListener("click", (event) => { event.preventDefault(); main.focus(); });
-document.addEventListener("change", (event) => { show.field = event.target.id; }, true);
+document.addEventListener("change", (event) => { changed = event.target.id; }, true);
 window.addEventListener("hashchange", show);
 show();

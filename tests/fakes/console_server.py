@@ -115,7 +115,11 @@ def _app(backend: ConsoleBackend) -> FastAPI:
         if backend.refuse:
             return JSONResponse(backend.refuse, backend.refuse["status"], {"retry-after": "5"}, "application/problem+json")
         url = f"ws://{request.headers['host']}/v1/calls/{CALL}"
-        return {"id": CALL, "tenant_id": tenant, "websocket": {"url": url, "subprotocol": "nexus.v1", "ticket": f"ticket-{len(backend.keys)}"}}
+        return {
+            "id": CALL,
+            "tenant_id": tenant,
+            "websocket": {"url": url, "subprotocol": "nexus.v1", "ticket": f"ticket-{len(backend.keys)}"},
+        }
 
     @app.websocket("/v1/calls/{call}")
     async def socket(socket: WebSocket) -> None:
@@ -192,12 +196,17 @@ ANSWERS = {"session.start": _on_start, "input.text": _on_text}
 
 def tone(seconds: float) -> list[bytes]:
     """A 220 Hz tone, PCM16, 24 kHz, frames of 20 ms."""
-    one = [struct.pack("<480h", *(int(9000 * math.sin(2 * math.pi * 220 * (i + at * 480) / RATE_HZ)) for i in range(480))) for at in range(6)]
+    one = [
+        struct.pack("<480h", *(int(9000 * math.sin(2 * math.pi * 220 * (i + at * 480) / RATE_HZ)) for i in range(480))) for at in range(6)
+    ]
     return [one[at % 6] for at in range(int(seconds * 50))]
 
 
 CALL = "call_01KAQ2Z3M4N5P6Q7R8S9T0V1W2"
-FAULTS = ["config.yaml:7: voice_settings.speed: 9 is more than 2; write a number from 0.5 to 2", "config.yaml:12: system_prompt: is missing; say who the agent is"]
+FAULTS = [
+    "config.yaml:7: voice_settings.speed: 9 is more than 2; write a number from 0.5 to 2",
+    "config.yaml:12: system_prompt: is missing; say who the agent is",
+]
 TENANTS = [
     {"id": "barber_shop_demo", "name": "Clip & Comb", "status": "active", "faults": []},
     {"id": "pizza_demo", "name": "Napoli Pizza", "status": "active", "faults": []},
@@ -214,7 +223,12 @@ def session_rows(backend: ConsoleBackend, tenant: str) -> list[dict[str, Any]]:
     """Thirty sessions of the barber, newest first; and the call just ended."""
     if tenant != "barber_shop_demo":
         return []
-    reasons = [("completed", "caller_hangup", "booked"), ("completed", "agent_hangup", "information_given"), ("abandoned", "caller_lost", ""), ("failed", "engine_lost", "")]
+    reasons = [
+        ("completed", "caller_hangup", "booked"),
+        ("completed", "agent_hangup", "information_given"),
+        ("abandoned", "caller_lost", ""),
+        ("failed", "engine_lost", ""),
+    ]
     rows = [
         {"id": CALL if at == 0 else f"call_{at:026d}", "tenant_id": tenant, "status": reasons[at % 4][0], "end_reason": reasons[at % 4][1],
          "outcome": reasons[at % 4][2], "started_at": f"2026-11-{20 - at // 2:02d}T{10 + (at + 1) % 2:02d}:02:11Z", "duration_ms": 41000.0 + 7300 * at,
@@ -227,7 +241,11 @@ def session_rows(backend: ConsoleBackend, tenant: str) -> list[dict[str, Any]]:
 def lead_rows(tenant: str) -> list[dict[str, Any]]:
     if tenant != "barber_shop_demo":
         return []
-    names = [("Maria Lopez", "+49 *** 4711", "booked", "positive", False), ("Jonas Weber", "", "callback_requested", "neutral", True), ("", "", "unknown", "negative", True)]
+    names = [
+        ("Maria Lopez", "+49 *** 4711", "booked", "positive", False),
+        ("Jonas Weber", "", "callback_requested", "neutral", True),
+        ("", "", "unknown", "negative", True),
+    ]
     return [
         {"id": f"lead_{at}", "tenant_id": tenant, "session_id": CALL, "call_started_at": f"2026-11-2{1 - at % 2}T0{9 - at}:00:00Z", "status": "done",
          "lead": {"customer_name": name, "customer_phone": phone, "core_intent": "book_appointment", "call_outcome": outcome, "sentiment": mood, "follow_up_required": follow}}
@@ -261,4 +279,8 @@ def session_detail(tenant: str, call: str) -> dict[str, Any]:
     )  # fmt: skip
     lead = LeadObject(customer_name="Maria Lopez", customer_phone="+49 *** 4711", core_intent="book_appointment", sentiment="positive", call_outcome="booked",
                       key_topics=("haircut", "thursday"), summary="Maria booked a haircut for Thursday at ten.")  # fmt: skip
-    return {**record.model_dump(mode="json"), "intelligence": lead.model_dump(mode="json"), "analysis": {"model": "rules", "status": "done", "lead": lead.model_dump(mode="json")}}
+    return {
+        **record.model_dump(mode="json"),
+        "intelligence": lead.model_dump(mode="json"),
+        "analysis": {"model": "rules", "status": "done", "lead": lead.model_dump(mode="json")},
+    }

@@ -127,7 +127,7 @@ function endCard(view, call) {
   const answers = view.transcript.entries.filter((entry) => entry.stages);
   return h("div", { class: "end-card", role: "status" },
     h("div", {}, h("strong", {}, endedBecause(view.endReason)),
-      h("p", { class: "quiet" }, `${duration(view.endedAt_ms - view.startedAt_ms)} · ${answers.length} answers timed`, " ", badge(view.endReason))), link);
+      h("p", { class: "quiet" }, `${duration(view.endedAt_ms - view.startedAt_ms)} · ${answers.length} ${answers.length === 1 ? "answer" : "answers"} timed · `, badge(view.endReason))), link);
 }
 
 /** Wait until the session is in the list; false when it does not come. */

@@ -16,20 +16,28 @@ export function feedPage({ route, signal, go }, list) {
   const body = h("div", { class: "feed" }, skeleton());
   const element = h("div", { class: "page" }, h("div", { class: "page-head" }, h("div", {}, h("h1", { tabindex: "-1" }, list.title), h("p", { class: "quiet" }, list.lead)), filters), body);
   const change = (key) => (value) => go({ ...route.query, [key]: value });
-  filters.append(...list.filters.map(({ key, label, options }) => selectField({ id: `filter-${key}`, label, options: [["", "Any"], ...options], value: route.query[key] ?? "", onChange: change(key) })));
+  const known = route.query.tenant ? [[route.query.tenant, route.query.tenant]] : [];
+  const tenantField = (options) => selectField({ id: "filter-tenant", label: "Tenant", options: [["", "All tenants"], ...options], value: route.query.tenant ?? "", onChange: change("tenant") });
+  filters.append(tenantField(known), ...list.filters.map(({ key, label, options }) => selectField({ id: `filter-${key}`, label, options: [["", "Any"], ...options], value: route.query[key] ?? "", onChange: change(key) })));
   return { element, title: list.title, open };
 
   async function open() {
     try {
       const tenants = await api.tenants(signal);
-      const options = [["", "All tenants"], ...tenants.map((tenant) => [tenant.id, tenant.name || tenant.id])];
-      filters.prepend(selectField({ id: "filter-tenant", label: "Tenant", options, value: route.query.tenant ?? "", onChange: change("tenant") }));
+      fillTenants(tenants);
       const chosen = tenants.filter((tenant) => !route.query.tenant || tenant.id === route.query.tenant);
       await load(new MergedFeed(chosen.map((tenant) => source(tenant.id)), list.timeOf));
     } catch (error) {
       if (error.name === "AbortError") return;
       body.replaceChildren(notice({ tone: "bad", title: error.title ?? error.message, text: error.fix, actions: [h("button", { class: "button small", type: "button", on: { click: () => location.reload() } }, "Load again")] }));
     }
+  }
+
+  /** The field stands from the start, so that the keyboard and the layout keep their place; its options come later. */
+  function fillTenants(tenants) {
+    const select = filters.querySelector("select");
+    const missing = tenants.filter((tenant) => tenant.id !== route.query.tenant);
+    select.append(...missing.map((tenant) => h("option", { value: tenant.id }, tenant.name || tenant.id)));
   }
 
   function source(id) {
