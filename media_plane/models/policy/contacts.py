@@ -13,12 +13,14 @@ _PHONE = re.compile(r"(?<![\d:.$/])\+?\s?\(?\d(?:(?:\s?[-.,()/]\s?|\s)?\d){5,14}
 _EMAIL = re.compile(r"[\w.+-]+@[\w-]+(?:\.[\w-]+)+")
 _SPOKEN_EMAIL = re.compile(r"\b([\w.+-]+)\s+at\s+([\w-]+(?:\s+dot\s+[\w-]+)+)\b")
 _STRONG = re.compile(
-    r"\b(?:my name(?:'s| is| would be)|the name(?:'s| is)|name(?:'s| is)|under the name(?: of)?|call me|first name is|full name is|name,)\s+(.+)",
+    r"\b(?:my name(?:'s| is| would be)|the name(?:'s| is)|name(?:'s| is)"
+    r"|under the name(?: of)?|call me|first name is|full name is|name,)\s+(.+)",
     re.IGNORECASE,
 )
 _WEAK = re.compile(r"\b(?i:i'm|i am|this is|it's|it is|that's|for|under)\s+((?:[A-Z][\w'-]+\.?\s?){1,3})")
 _LEAD_IN = re.compile(
-    r"^(?:(?:oh|yes|yeah|sure|okay|ok|of course|right|hi|hello|no|so|and|well|it's|it is|it'll be|that's|that is|that would be|i'm|i am|this is"
+    r"^(?:(?:oh|yes|yeah|sure|okay|ok|of course|right|hi|hello|no|so|and"
+    r"|well|it's|it is|it'll be|that's|that is|that would be|i'm|i am|this is"
     r"|my name is|the name is|name is|my name's|for|under|call me|the|just)\b[,.:]?\s*)+",
     re.IGNORECASE,
 )

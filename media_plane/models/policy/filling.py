@@ -23,7 +23,8 @@ _STREET = re.compile(
 )
 _NAMED = re.compile(r"\b(?:named|called)\s+([A-Z][\w'-]*(?:\s[A-Z][\w'-]*)*)")
 _TEXT_LEAD_IN = re.compile(
-    r"^(?:(?:yes|yeah|sure|okay|ok|oh|well|it's|it is|that's|that is|that would be|it would be|the|my|a|an|i'd like|i want|for|to)\b[,:]?\s*)+",
+    r"^(?:(?:yes|yeah|sure|okay|ok|oh|well|it's|it is|that's|that is"
+    r"|that would be|it would be|the|my|a|an|i'd like|i want|for|to)\b[,:]?\s*)+",
     re.I,
 )
 _NOTHING = re.compile(r"^(?:no|none|nothing|not really|skip|i don't know|i'm not sure|no idea)\b", re.IGNORECASE)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections import Counter
 from collections.abc import Sequence
@@ -30,15 +31,18 @@ _GROUPS = (
 )
 _SYNONYM: dict[str, str] = {stem(word): stem(group.split()[0]) for group in _GROUPS for word in group.split()}
 _WANT = re.compile(
-    r"\b(?:i'd like|i would like|i want|i wanna|i need|can i (?:get|have|make|book)|could i (?:get|have|make|book)|let me|i'll (?:take|have)|book|reserve|order"
+    r"\b(?:i'd like|i would like|i want|i wanna|i need|can i (?:get|have|make"
+    r"|book)|could i (?:get|have|make|book)|let me|i'll (?:take|have)|book|reserve|order"
     r"|schedule|sign me up|please (?:make|put)|put me down|set (?:me )?up|make (?:me )?an?|get me)\b"
 )
 _LOOK = re.compile(
-    r"\b(?:do you have|have you got|is there|are there|what(?:'s| is| are)?|when|which|any(?:thing)?|how about|what about|is (?:it|that|\d)|are you"
+    r"\b(?:do you have|have you got|is there|are there|what(?:'s| is| are)?"
+    r"|when|which|any(?:thing)?|how about|what about|is (?:it|that|\d)|are you"
     r"|can you (?:check|tell|see|look)|could you (?:check|tell|see|look)|check|look up|where|find out|know (?:if|whether|when))\b"
 )
 _FACTS = re.compile(
-    r"\b(?:how much|prices?|costs?|hours|(?:you|shop|store|restaurant|clinic|place) (?:\w+ )?(?:open|close|closed)|what time do you|where|address|located"
+    r"\b(?:how much|prices?|costs?|hours|(?:you|shop|store|restaurant|clinic"
+    r"|place) (?:\w+ )?(?:open|close|closed)|what time do you|where|address|located"
     r"|parking|park|pay|cards?|cash|polic(?:y|ies)|refunds?|allerg\w+|vegan|vegetarian|gluten|how long|menu)\b"
 )
 _ENOUGH = 1.0
@@ -90,7 +94,7 @@ def _profile(tool: ToolSpec) -> dict[str, float]:
 
 
 def _score(text: str, heard: set[str], profile: dict[str, float], common: Counter[str], tool: ToolSpec) -> float:
-    overlap = sum(weight / common[word] ** 0.5 for word, weight in profile.items() if word in heard)
+    overlap = sum(weight / math.sqrt(common[word]) for word, weight in profile.items() if word in heard)
     overlap += sum(1.0 for slot in _all(slots_of(tool)) if slot.choices and find_choices(text, slot.choices))
     if not overlap:
         return 0.0

@@ -25,76 +25,12 @@ _GROUPS = (
     "policy policies rules",
 )
 _SYNONYM: dict[str, str] = {stem(word): stem(group.split()[0]) for group in _GROUPS for word in group.split()}
-_IGNORED = frozenset(
-    [
-        "a",
-        "an",
-        "the",
-        "and",
-        "or",
-        "of",
-        "to",
-        "for",
-        "in",
-        "on",
-        "at",
-        "by",
-        "with",
-        "from",
-        "is",
-        "are",
-        "was",
-        "be",
-        "do",
-        "does",
-        "did",
-        "have",
-        "has",
-        "can",
-        "could",
-        "would",
-        "will",
-        "i",
-        "me",
-        "my",
-        "we",
-        "our",
-        "you",
-        "your",
-        "it",
-        "its",
-        "this",
-        "that",
-        "there",
-        "any",
-        "some",
-        "please",
-        "just",
-        "like",
-        "want",
-        "need",
-        "get",
-        "tell",
-        "know",
-        "what",
-        "which",
-        "who",
-        "how",
-        "about",
-        "if",
-        "so",
-        "ok",
-        "okay",
-        "yes",
-        "no",
-        "hi",
-        "hello",
-        "hey",
-        "im",
-        "id",
-    ]
-    + ["come", "thing", "anything", "something", "day", "today", "tomorrow"]
+_IGNORED_WORDS = (
+    "a an the and or of to for in on at by with from is are was be do does did have has can could would will i me my we our you your it its"
+    " this that there any some please just like want need get tell know what which who how about if so ok okay yes no hi hello hey im id"
+    " come thing anything something day today tomorrow"
 )
+_IGNORED = frozenset(_IGNORED_WORDS.split())
 _ENOUGH = 1.2
 _VAGUE = frozenset({stem("services"), stem("price")})
 """Words that fit too much: on their own they answer only a question that holds nothing else."""

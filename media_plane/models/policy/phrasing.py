@@ -23,7 +23,8 @@ _QUESTIONS = {
     "records": "What would you like?",
 }
 _REFUSAL = re.compile(
-    r"\b(?:taken|unavailable|not available|no longer|fully booked|already (?:booked|taken|reserved)|closed|can ?not|can't|couldn't|sorry|unable|not free|not possible"
+    r"\b(?:taken|unavailable|not available|no longer|fully booked|already (?:booked"
+    r"|taken|reserved)|closed|can ?not|can't|couldn't|sorry|unable|not free|not possible"
     r"|nothing free|no (?:free|open|available)|in the past|not found|no such|invalid|failed|too (?:late|early|many|large))\b",
     re.IGNORECASE,
 )

@@ -8,15 +8,58 @@ from typing import Literal
 Aside = Literal["repeat", "robot", "human", "goodbye", "cancel", "thanks", "greeting", "help", "foreign"]
 
 _PATTERNS: tuple[tuple[Aside, re.Pattern[str]], ...] = (
-    ("repeat", re.compile(r"\b(?:say (?:that|it) again|repeat (?:that|it)|come again|pardon|what did you say|didn't (?:catch|hear|get) (?:that|you)|one more time)\b|^what\?$")),
-    ("robot", re.compile(r"\bare you (?:a |an )?(?:real|human|robot|bot|machine|computer|ai|person|actual)\b|\bam i (?:talking|speaking) to (?:a )?(?:robot|machine|bot|ai)")),
-    ("human", re.compile(r"\b(?:speak|talk|transfer|connect|put)\b.{0,20}\b(?:human|person|agent|representative|manager|someone|somebody|operator|staff|owner)\b|\breal person\b")),
-    ("cancel", re.compile(r"\b(?:never ?mind|forget (?:it|that|about it)|cancel (?:that|it|this)|changed my mind|leave it|don't bother|scratch that|stop it)\b")),
-    ("goodbye", re.compile(r"\b(?:good ?bye|bye(?: ?bye)?|see you|have a (?:good|nice|great) (?:day|one|evening|night)|take care|talk to you (?:later|soon))\b|^(?:no[, ]+)?(?:thanks?|thank you)?[, ]*that(?:'s| is| will be|'ll be| would be) (?:all|it|everything)\b")),
+    (
+        "repeat",
+        re.compile(
+            r"\b(?:say (?:that|it) again|repeat (?:that|it)|come again|pardon"
+            r"|what did you say|didn't (?:catch|hear|get) (?:that|you)|one more time)\b|^what\?$"
+        ),
+    ),
+    (
+        "robot",
+        re.compile(
+            r"\bare you (?:a |an )?(?:real|human|robot|bot|machine|computer|ai|person"
+            r"|actual)\b|\bam i (?:talking|speaking) to (?:a )?(?:robot|machine|bot|ai)"
+        ),
+    ),
+    (
+        "human",
+        re.compile(
+            r"\b(?:speak|talk|transfer|connect|put)\b.{0,20}\b(?:human|person|agent"
+            r"|representative|manager|someone|somebody|operator|staff|owner)\b|\breal person\b"
+        ),
+    ),
+    (
+        "cancel",
+        re.compile(
+            r"\b(?:never ?mind|forget (?:it|that|about it)|cancel (?:that|it"
+            r"|this)|changed my mind|leave it|don't bother|scratch that|stop it)\b"
+        ),
+    ),
+    (
+        "goodbye",
+        re.compile(
+            r"\b(?:good ?bye|bye(?: ?bye)?|see you|have a (?:good|nice|great) (?:day|one|evening|night)|take care"
+            r"|talk to you (?:later|soon))\b|^(?:no[, ]+)?(?:thanks?"
+            r"|thank you)?[, ]*that(?:'s| is| will be|'ll be| would be) (?:all|it|everything)\b"
+        ),
+    ),
     ("help", re.compile(r"\bwhat can you do\b|\bhow (?:can|could) you help\b|^help\b|\bwhat do you do\b")),
-    ("thanks", re.compile(r"^(?:(?:great|perfect|ok|okay|awesome|wonderful|good|yes|lovely|all right|alright|no)[,. !]+)*(?:thanks|thank you|cheers|much appreciated)(?: (?:so|very) much| a lot)?[ .!]*$")),
-    ("greeting", re.compile(r"^(?:hi|hello|hey|good (?:morning|afternoon|evening)|hi there|hello there)(?:[ ,.!]+(?:there|hi|hello))*[ ,.!?]*$")),
-)  # fmt: skip
+    (
+        "thanks",
+        re.compile(
+            r"^(?:(?:great|perfect|ok|okay|awesome|wonderful|good|yes|lovely|all right|alright"
+            r"|no)[,. !]+)*(?:thanks|thank you|cheers|much appreciated)(?: (?:so|very) much| a lot)?[ .!]*$"
+        ),
+    ),
+    (
+        "greeting",
+        re.compile(
+            r"^(?:hi|hello|hey|good (?:morning|afternoon|evening)"
+            r"|hi there|hello there)(?:[ ,.!]+(?:there|hi|hello))*[ ,.!?]*$"
+        ),
+    ),
+)
 _FOREIGN_WORDS = frozenset(
     [
         "hola",

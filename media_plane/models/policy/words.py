@@ -43,20 +43,25 @@ _FILLERS = re.compile(r"\b(?:uh+|um+|erm*|hmm+|mm+|like,|you know,|well,|so,|i m
 
 _STOP_WORDS = (
     "a an the and or of to for in on at by with from is are was be am been do does did have has had can could would will shall should may"
-    " i i'm i'd i'll me my we our you your it its it's that this these those there here some any one ones please just like want need get let"
+    " i i'm i'd i'll me my we our you your it its it's that this these"
+    " those there here some any one ones please just like want need get let"
     " us hi hello hey okay ok yes no not so well then than if as but what when where which who how much many about also too very really"
     " thank thanks tell know ll d s m re ve t"
 )
 STOP_WORDS = frozenset(_STOP_WORDS.split())
 
 _YES = re.compile(
-    r"^(?:(?:uh|um|oh|well|okay|ok|and)[,. ]+)*(?:yes|yeah|yep|yup|ya|sure|correct|right|exactly|absolutely|definitely|certainly|of course|please do"
-    r"|go ahead|do it|book it|sounds (?:good|great|right|perfect)|that's (?:right|correct|fine|perfect|good|it|great)|that is (?:right|correct|fine)"
-    r"|that works|that would be (?:great|perfect|good|fine)|perfect|great|fine|okay|ok|alright|all right|i do|i would|uh-huh|mm-hmm|confirm(?:ed)?|please)\b",
+    r"^(?:(?:uh|um|oh|well|okay|ok|and)[,. ]+)*(?:yes|yeah|yep|yup|ya|sure"
+    r"|correct|right|exactly|absolutely|definitely|certainly|of course|please do"
+    r"|go ahead|do it|book it|sounds (?:good|great|right|perfect)"
+    r"|that's (?:right|correct|fine|perfect|good|it|great)|that is (?:right|correct|fine)"
+    r"|that works|that would be (?:great|perfect|good|fine)|perfect|great|fine"
+    r"|okay|ok|alright|all right|i do|i would|uh-huh|mm-hmm|confirm(?:ed)?|please)\b",
     re.IGNORECASE,
 )
 _NO = re.compile(
-    r"^(?:(?:uh|um|oh|well|okay|ok|actually|and)[,. ]+)*(?:no|nope|nah|not (?:really|quite|now|yet|that)|don't|do not|wrong|that's (?:wrong|not right|not it|all)"
+    r"^(?:(?:uh|um|oh|well|okay|ok|actually|and)[,. ]+)*(?:no|nope|nah"
+    r"|not (?:really|quite|now|yet|that)|don't|do not|wrong|that's (?:wrong|not right|not it|all)"
     r"|that is (?:wrong|not right|all)|incorrect|wait|nothing(?: else)?)\b",
     re.IGNORECASE,
 )

@@ -1,0 +1,82 @@
+"""One suite over every ChatModel: text, then exactly one end; only offered tools; cancelling stops."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from datetime import datetime
+from zoneinfo import ZoneInfo
+
+import pytest
+
+from media_plane.models.gemini import GeminiAccess, GeminiChat
+from media_plane.models.scripted import ScriptedChat
+from media_plane.ports import AgentSaid, AnswerDone, CallerSaid, ChatMessage, ChatModel, ChatRequest, TextDelta, ToolReturned, ToolSpec
+from nexus.domain.tenant import TenantConfig
+from tests.fakes.gemini_server import call, gemini_server, text
+
+ROOM = ToolSpec(
+    "find_room",
+    "Find a free room on a day.",
+    {"type": "object", "properties": {"date": {"type": "string", "format": "date"}}, "required": ["date"]},
+    "read",
+)
+WANT = "Is there a free room on November 24th?"
+Opened = AbstractAsyncContextManager[ChatModel]
+
+
+@asynccontextmanager
+async def scripted() -> AsyncIterator[ChatModel]:
+    yield ScriptedChat()
+
+
+@asynccontextmanager
+async def gemini() -> AsyncIterator[ChatModel]:
+    turns = (call("find_room", {"date": "2026-11-24"}), text("Room four ", "is free."))
+    async with gemini_server(*turns) as server:
+        model = GeminiChat(GeminiAccess(server.key, "gemini-test", base_url=server.base_url, timeout_s=5, retry_delay_s=0.01))
+        yield model
+        await model.close()
+        assert server.violations == []
+
+
+MODELS = pytest.mark.parametrize("opened", [scripted, gemini])
+
+
+def request(*messages: ChatMessage) -> ChatRequest:
+    now = datetime(2026, 11, 21, 10, 0, tzinfo=ZoneInfo("Europe/Berlin"))
+    return ChatRequest("You help.", messages, (ROOM,), now, TenantConfig(tenant_id="rooms", system_prompt="You help."))
+
+
+async def collect(model: ChatModel, asked: ChatRequest) -> tuple[str, AnswerDone]:
+    items = [item async for item in model.stream(asked)]
+    assert [type(item) for item in items[:-1]] == [TextDelta] * (len(items) - 1)
+    done = items[-1]
+    assert isinstance(done, AnswerDone)
+    return "".join(item.text for item in items if isinstance(item, TextDelta)), done
+
+
+@MODELS
+async def test_a_tool_is_asked_for_and_its_outcome_is_spoken(opened: Callable[[], Opened]) -> None:
+    async with opened() as model:
+        said, done = await collect(model, request(CallerSaid(WANT)))
+        (wanted,) = done.calls
+        assert (wanted.name, dict(wanted.arguments)) == ("find_room", {"date": "2026-11-24"})
+        messages = (CallerSaid(WANT), AgentSaid(said, done.calls, done.verbatim), ToolReturned(wanted, "Room four is free."))
+        said, done = await collect(model, request(*messages))
+        assert "Room four is free." in said
+        assert done.calls == ()
+
+
+@MODELS
+async def test_leaving_the_stream_early_is_clean(opened: Callable[[], Opened]) -> None:
+    async with opened() as model:
+        stream = model.stream(request(CallerSaid(WANT)))
+        await anext(stream)
+        await stream.aclose()  # type: ignore[attr-defined]
+
+
+@MODELS
+async def test_the_name_is_for_the_record(opened: Callable[[], Opened]) -> None:
+    async with opened() as model:
+        assert model.name in ("scripted", "gemini:gemini-test")
