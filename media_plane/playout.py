@@ -14,8 +14,8 @@ from collections import deque
 from dataclasses import dataclass, field
 
 from media_plane.audio import FRAME_MS, AudioFrame
-from media_plane.codecs.framer import Framer
 from media_plane.conversation.events import Heard, PlayoutFinished, PlayoutStarted, PlayoutStopped
+from media_plane.framer import Framer
 from media_plane.speech.level import LevelWindow, rms_db
 
 HEARD_STEP_MS = 100.0

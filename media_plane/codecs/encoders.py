@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 from media_plane.audio import AudioFormat, AudioFrame, Codec
-from media_plane.codecs.framer import Framer
 from media_plane.codecs.g711 import pcm_to_mulaw
 from media_plane.codecs.opus import OPUS_RATES_HZ, OpusEncoder
 from media_plane.codecs.resample import Resampler
+from media_plane.framer import Framer
 from nexus.errors import ProtocolViolation
 
 AGENT_CODECS: tuple[Codec, ...] = ("pcm_s16le", "opus", "mulaw")
