@@ -16,8 +16,11 @@ from nexus.context import current
 from nexus.errors import NexusError
 
 ROUTERS = (health.router, tenants.router, calls.router, sessions.router, leads.router, conversations.router)
-_CODE_OF_STATUS = {404: "route_not_found", 405: "method_not_allowed"}
+_NOT_JSON = "The body is not JSON, or nests too deeply."
+# FastAPI says 400 for one thing only: a body that cannot be decoded.
+_CODE_OF_STATUS = {400: "message_not_json", 404: "route_not_found", 405: "method_not_allowed"}
 _DETAIL_OF_STATUS = {
+    400: _NOT_JSON,
     404: "There is nothing at this address; /v1/openapi.json lists what there is.",
     405: "This address does not take that method; the header Allow says which it takes.",
 }
@@ -56,7 +59,7 @@ async def _on_invalid(request: Request, error: Exception) -> Response:
         raise error
     found = error.errors()
     if any(each["type"] == "json_invalid" for each in found):
-        return answer(problem("message_not_json", "The body is not JSON.", current().request_id))
+        return answer(problem("message_not_json", _NOT_JSON, current().request_id))
     detail = "Something in the request must change; errors says what and where."
     return answer(problem("invalid_request", detail, current().request_id, errors=faults_of(found)))
 

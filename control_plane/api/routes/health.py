@@ -19,7 +19,12 @@ async def live() -> Response:
     return told(Alive())
 
 
-@router.get("/health/ready", operation_id="getReadiness", response_model=Readiness)
+@router.get(
+    "/health/ready",
+    operation_id="getReadiness",
+    response_model=Readiness,
+    responses={503: {"model": Readiness, "description": "A check fails"}},
+)
 async def ready(services: Services) -> Response:
     """Whether calls can be taken now; each check with its finding. 503 while one fails."""
     found = await _readiness(services)

@@ -1,0 +1,197 @@
+"""A control plane over real adapters, with a lead model and conversations that do as they are told."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import httpx
+from fastapi import FastAPI
+
+from control_plane.api.app import build_app
+from control_plane.api.services import Check
+from control_plane.ports import ConversationReply, OpenConversation
+from control_plane.wiring import ControlPlane, Outside, Secrets, Stores, build
+from nexus import tickets
+from nexus.adapters.files.sessions import FileSessionArchive
+from nexus.adapters.memory import MemoryCallLedger, MemoryLeadStore, MemorySessionArchive, MemorySessionIndex, MemoryTenantStore
+from nexus.adapters.sqlite.database import Database
+from nexus.adapters.sqlite.ledger import SqliteCallLedger
+from nexus.adapters.sqlite.sessions import SqliteLeadStore, SqliteSessionIndex
+from nexus.clock import Clock
+from nexus.domain.call import EndReason, MediaProcess
+from nexus.domain.ids import ulid
+from nexus.domain.lead import LeadObject
+from nexus.domain.session import Meta, PrivateTranscript, SessionRecord, Statistics, ToolUse, TranscriptEvent, Turn
+from nexus.domain.tenant import Limits, TenantConfig
+from nexus.errors import ConfigurationError, NotFound
+from nexus.settings import load_settings
+
+FAULTS = ("config.yaml:3: system_prompt: is missing; write one", "config.yaml:7: limits.concurrent_calls: must be at least 1")
+PRIVATE_KEY = tickets.new_private_key()
+STARTED = datetime(2026, 11, 20, 9, 0, 0, 123456, tzinfo=UTC)
+
+
+class TenantsWithABrokenOne:
+    """A tenant store in which ``broken_shop`` cannot be read."""
+
+    def __init__(self, *configs: TenantConfig) -> None:
+        self._good = MemoryTenantStore(*configs)
+
+    async def get(self, tenant_id: str) -> TenantConfig:
+        if tenant_id == "broken_shop":
+            raise ConfigurationError("invalid_config", "The configuration has 2 faults.", faults=FAULTS)
+        return await self._good.get(tenant_id)
+
+    async def list_ids(self) -> tuple[str, ...]:
+        return tuple(sorted((*await self._good.list_ids(), "broken_shop")))
+
+
+@dataclass
+class ToldLeadModel:
+    """Gives ``lead``, or raises ``failure``; keeps what it was shown."""
+
+    lead: LeadObject = field(default_factory=lambda: LeadObject(customer_name="Dana", core_intent="booking", call_outcome="booked"))
+    failure: Exception | None = None
+    seen: list[PrivateTranscript] = field(default_factory=list)
+    name: str = "told"
+
+    async def extract(self, transcript: PrivateTranscript) -> LeadObject:
+        self.seen.append(transcript)
+        if self.failure:
+            raise self.failure
+        return self.lead
+
+
+@dataclass
+class EchoConversations:
+    """An agent that repeats what it hears and looks into the calendar each time."""
+
+    open_ones: dict[str, str] = field(default_factory=dict)
+    phones: list[str] = field(default_factory=list)
+
+    async def open(self, tenant: TenantConfig, phone: str) -> OpenConversation:
+        conversation_id = f"conv_{len(self.open_ones)}"
+        self.open_ones[conversation_id] = tenant.tenant_id
+        self.phones.append(phone)
+        return OpenConversation(conversation_id, tenant.greeting, tenant.enabled_tools)
+
+    async def say(self, tenant_id: str, conversation_id: str, text: str) -> ConversationReply:
+        if self.open_ones.get(conversation_id) != tenant_id:
+            raise NotFound("conversation_not_found", "There is no such conversation; open one.")
+        if text == "break":
+            raise RuntimeError("secret inner detail")
+        use = ToolUse(request_id="r1", name="check_availability", turn=0, status="done", output="10:00")
+        return ConversationReply(f"You said: {text}", (use,))
+
+    async def close(self, tenant_id: str, conversation_id: str) -> None:
+        if self.open_ones.get(conversation_id) == tenant_id:
+            del self.open_ones[conversation_id]
+
+
+@dataclass
+class House:
+    """The whole control plane, and a client at its door."""
+
+    plane: ControlPlane
+    app: FastAPI
+    client: httpx.AsyncClient
+    stores: Stores
+    model: ToldLeadModel
+    conversations: EchoConversations
+    checks: dict[str, Check]
+    clock: Clock
+
+    async def engine_slots(self, slots: int) -> None:
+        """A media process that takes ``slots`` calls reports in."""
+        await self.stores.ledger.heartbeat(
+            MediaProcess(process_id="media-1", url="ws://testhost", engine="scripted", slots=slots, seen_at=self.clock.now())
+        )
+
+    async def archived(self, at: int, tenant_id: str = "barber_shop", **changes: object) -> SessionRecord:
+        """A finished call, the ``at``-th of its day, archived and finished."""
+        record = finished_call(at, tenant_id, **changes)
+        await self.stores.archive.put(record, private_of(record))
+        await self.plane.after_call.finish(tenant_id, record.id)
+        return record
+
+
+def house(stores: Stores) -> House:
+    """Build everything over ``stores``."""
+    model, conversations, checks, clock = ToldLeadModel(), EchoConversations(), {"store": Check(True)}, Clock()
+
+    async def ready() -> Mapping[str, Check]:
+        return checks
+
+    settings = load_settings(None, engine="scripted", allowed_origins="https://www.example.com")
+    plane = build(settings, stores, Secrets(PRIVATE_KEY, b"k" * 32), Outside(conversations, model, ready), clock)
+    app = build_app(plane.services)
+    client = httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://localhost:8000")
+    return House(plane, app, client, stores, model, conversations, checks, clock)
+
+
+def memory_stores() -> Stores:
+    """Everything in memory."""
+    return Stores(_tenants(), MemorySessionArchive(), MemorySessionIndex(), MemoryLeadStore(), MemoryCallLedger())
+
+
+def disk_stores(folder: Path) -> Stores:
+    """Files and SQLite in ``folder``."""
+    database = Database(folder / "nexus.sqlite")
+    ledger = SqliteCallLedger(database)
+    return Stores(_tenants(), FileSessionArchive(folder), SqliteSessionIndex(database), SqliteLeadStore(database), ledger)
+
+
+def finished_call(at: int, tenant_id: str = "barber_shop", **changes: object) -> SessionRecord:
+    """A small record, valid in every field; later ones have higher ids and later times."""
+    started = STARTED + timedelta(minutes=at)
+    call_id = "call_" + ulid(int(started.timestamp() * 1000), bytes(10))
+    ended = started + timedelta(seconds=60 + at)
+    turn = Turn(
+        i=0, role="caller", start_ms=0, end_ms=900, text="A haircut, call me at [phone].", heard_text="A haircut, call me at [phone]."
+    )
+    record = SessionRecord(
+        id=call_id,
+        session_id=call_id,
+        tenant_id=tenant_id,
+        config_hash="sha256:0",
+        engine="scripted",
+        status="completed",
+        end_reason=EndReason.CALLER_HANGUP,
+        created_at=started,
+        connected_at=started,
+        ended_at=ended,
+        duration_ms=(60 + at) * 1000.0,
+        turns=(turn,),
+        meta=Meta(tenant_id=tenant_id, start_time=started, end_time=ended, duration_seconds=60.0 + at, status="COMPLETED"),
+        statistics=Statistics(user_messages=1, ai_messages=0, tool_calls=0, errors=0, total_events=1),
+        transcript=(TranscriptEvent(timestamp=started, role="user", type="text", content=turn.text),),
+    )
+    return record.model_copy(update=changes)
+
+
+def private_of(record: SessionRecord) -> PrivateTranscript:
+    """The unredacted side of a record."""
+    said = "A haircut, call me at +49 30 5550 1234."
+    turns = tuple(turn.model_copy(update={"text": said, "heard_text": said}) for turn in record.turns)
+    return PrivateTranscript(
+        call_id=record.id,
+        tenant_id=record.tenant_id,
+        caller_phone="+493055501234",
+        turns=turns,
+        delete_after=datetime.now(UTC) + timedelta(days=30),
+    )
+
+
+def _tenants() -> TenantsWithABrokenOne:
+    barber = TenantConfig(
+        tenant_id="barber_shop",
+        name="Clip & Comb",
+        system_prompt="SECRET PROMPT",
+        enabled_tools=("check_availability",),
+        tool_settings={"api_key": "SECRET KEY"},
+        limits=Limits(concurrent_calls=3, max_duration_s=600),
+    )
+    return TenantsWithABrokenOne(barber, TenantConfig(tenant_id="pizza_shop", system_prompt="You sell pizza."))
