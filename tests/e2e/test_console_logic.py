@@ -104,7 +104,7 @@ async def test_an_underrun_fades_out_and_waits_again(page: Page) -> None:
     got = await run(
         page,
         "call/playout_buffer.js",
-        PLAYOUT + "b.begin('a'); b.push(ones(1500)); pull(1440); const end = pull(); b.push(ones(480)); return [end, pull()]",
+        PLAYOUT + "b.begin('a'); b.push(ones(1500)); pull(1440);" + "const end = pull(); b.push(ones(480)); return [end, pull()]",
     )
     end, after = got
     steps = [abs(one - other) for one, other in zip(end["out"], end["out"][1:], strict=False)]
@@ -144,7 +144,8 @@ async def test_resampling_keeps_a_tone_whatever_the_cutting_and_drops_what_would
       const through = (samples, cut) => { const r = new m.Resampler(x, 16000); const out = [];
         for (let i = 0; i < samples.length; i += cut) out.push(...r.push(samples.subarray(i, i + cut))); return Float32Array.from(out); };
       const [a, b] = [through(tone(440), 128), through(tone(440), 1001)];
-      return { length: a.length, same: a.every((v, i) => Math.abs(v - (b[i] ?? v)) < 1e-6), kept: m.rms(a.subarray(100)), aliased: m.rms(through(tone(11000), 128).subarray(100)) };
+      return { length: a.length, same: a.every((v, i) => Math.abs(v - (b[i] ?? v)) < 1e-6),
+        kept: m.rms(a.subarray(100)), aliased: m.rms(through(tone(11000), 128).subarray(100)) };
     """
     got = await run(page, "call/pcm.js", body, from_hz)
     assert abs(got["length"] - 16000) < 40 and got["same"]
@@ -158,7 +159,8 @@ async def test_the_feed_merges_pages_by_time_and_survives_a_failing_tenant(page:
     body = """
       const rows = (...hours) => hours.map((hour) => ({ at: `2026-11-21T${hour}:00:00Z` }));
       const paged = { "": { data: rows("12", "09"), has_more: true, next_cursor: "p" }, p: { data: rows("08"), has_more: false } };
-      const feed = new m.MergedFeed([{ id: "a", fetch: async (c) => paged[c] }, { id: "b", fetch: async () => ({ data: rows("11"), has_more: false }) },
+      const feed = new m.MergedFeed([{ id: "a", fetch: async (c) => paged[c] },
+        { id: "b", fetch: async () => ({ data: rows("11"), has_more: false }) },
         { id: "c", fetch: async () => { throw new Error("down"); } }], (row) => row.at);
       const first = await feed.next(2); const open = !feed.exhausted; const rest = await feed.next(9);
       return [[...first, ...rest].map((row) => row.at.slice(11, 13)), open, feed.exhausted, feed.faults.map((fault) => fault.id)];
@@ -167,14 +169,20 @@ async def test_the_feed_merges_pages_by_time_and_survives_a_failing_tenant(page:
 
 
 async def test_routes_round_trip_and_unknown_ones_are_the_call_page(page: Page) -> None:
-    body = "return [m.parseRoute(m.routeTo('sessions', ['a b', 'ü/1'], { status: 'failed', none: '' })), m.parseRoute('#/nowhere').page, m.parseRoute('#/tenants/%E0%').params]"
+    body = """
+      const there = m.routeTo('sessions', ['a b', 'ü/1'], { status: 'failed', none: '' });
+      return [m.parseRoute(there), m.parseRoute('#/nowhere').page, m.parseRoute('#/tenants/%E0%').params];
+    """
     route, unknown, torn = await run(page, "core/routes.js", body)
     assert route == {"page": "sessions", "params": ["a b", "ü/1"], "query": {"status": "failed"}}
     assert unknown == "call" and torn == ["%E0%"]
 
 
 async def test_times_are_read_as_people_say_them(page: Page) -> None:
-    body = "return [m.clock(64000), m.clock(3723000), m.duration(640), m.duration(1240), m.duration(84000), m.ago('2026-11-21T10:00:00Z', Date.parse('2026-11-21T12:00:00Z'))]"
+    body = """
+      return [m.clock(64000), m.clock(3723000), m.duration(640), m.duration(1240), m.duration(84000),
+        m.ago('2026-11-21T10:00:00Z', Date.parse('2026-11-21T12:00:00Z'))];
+    """
     assert await run(page, "core/format.js", body) == ["1:04", "1:02:03", "640 ms", "1.24 s", "1 min 24 s", "2 h ago"]
 
 

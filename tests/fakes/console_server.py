@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import math
+import socket
 import struct
 import threading
 from collections.abc import Iterator
@@ -55,20 +55,12 @@ class ConsoleBackend:
 @contextmanager
 def console_server(backend: ConsoleBackend) -> Iterator[str]:
     """The console on a free loopback port; gives its address."""
-    server = uvicorn.Server(uvicorn.Config(_app(backend), host="127.0.0.1", port=0, log_level="error", ws="websockets-sansio"))
-    started = threading.Event()
-
-    async def serve() -> None:
-        task = asyncio.create_task(server.serve())
-        while not server.started:
-            await asyncio.sleep(0.01)
-        started.set()
-        await task
-
-    thread = threading.Thread(target=asyncio.run, args=(serve(),), daemon=True)
+    # A listening socket takes connections before the server does: nobody has to wait for its start.
+    listener = socket.create_server(("127.0.0.1", 0))
+    server = uvicorn.Server(uvicorn.Config(_app(backend), log_level="error", ws="websockets-sansio"))
+    thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
     thread.start()
-    started.wait(10)
-    port = server.servers[0].sockets[0].getsockname()[1]
+    port = listener.getsockname()[1]
     try:
         yield f"http://localhost:{port}/console/"
     finally:
@@ -109,6 +101,12 @@ def _app(backend: ConsoleBackend) -> FastAPI:
         rows = [row for row in lead_rows(tenant) if follow_up_required in (None, row["lead"]["follow_up_required"])]
         return {"data": rows, "has_more": False, "next_cursor": None}
 
+    _add_calls(app, backend)
+    app.mount("/console", StaticFiles(directory=CONSOLE, html=True))
+    return app
+
+
+def _add_calls(app: FastAPI, backend: ConsoleBackend) -> None:
     @app.post("/v1/tenants/{tenant}/calls", status_code=201)
     async def calls(tenant: str, request: Request) -> Any:
         backend.keys.append(request.headers["idempotency-key"])
@@ -122,16 +120,13 @@ def _app(backend: ConsoleBackend) -> FastAPI:
         }
 
     @app.websocket("/v1/calls/{call}")
-    async def socket(socket: WebSocket) -> None:
+    async def call(socket: WebSocket) -> None:
         if backend.refuse_sockets > 0:
             backend.refuse_sockets -= 1
             await socket.close(4401)
             return
         await socket.accept(subprotocol="nexus.v1")
         await _talk(socket, backend)
-
-    app.mount("/console", StaticFiles(directory=CONSOLE, html=True))
-    return app
 
 
 async def _talk(socket: WebSocket, backend: ConsoleBackend) -> None:
@@ -174,21 +169,40 @@ OFFER = "On Thursday I have ten, half past eleven and four o'clock. Which one wo
 def _on_start(_told: dict[str, Any]) -> list[Any]:
     formats = {"codec": "pcm_s16le", "sample_rate": RATE_HZ}
     started = {"type": "session.started", "call_id": CALL, "session_id": CALL, "output": formats, "frame_ms": 20}
-    return [started, {"type": "state", "state": "speaking"}, {"type": "audio.begin", "item_id": "a1"}, *tone(1.2),
-            said("agent", "a1", GREETING), {"type": "audio.end", "item_id": "a1"}, {"type": "state", "state": "listening"}]  # fmt: skip
+    return [
+        started,
+        {"type": "state", "state": "speaking"},
+        {"type": "audio.begin", "item_id": "a1"},
+        *tone(1.2),
+        said("agent", "a1", GREETING),
+        {"type": "audio.end", "item_id": "a1"},
+        {"type": "state", "state": "listening"},
+    ]
 
 
 def _on_text(told: dict[str, Any]) -> list[Any]:
     if told["text"] == "stop":
-        return [{"type": "audio.clear", "item_id": "a2", "heard_ms": 700.0}, said("agent", "a2", "On Thursday I have ten,", start_ms=9000, interrupted=True),
-                said("caller", "c2", "Stop, ten is fine.", start_ms=10300), {"type": "state", "state": "listening"}]  # fmt: skip
+        return [
+            {"type": "audio.clear", "item_id": "a2", "heard_ms": 700.0},
+            said("agent", "a2", "On Thursday I have ten,", start_ms=9000, interrupted=True),
+            said("caller", "c2", "Stop, ten is fine.", start_ms=10300),
+            {"type": "state", "state": "listening"},
+        ]
     if told["text"] == "text only":
         return [{"type": "mode_changed", "to": "text_only", "reason": "engine_lost"}]
     tool = {"type": "tool", "name": "check_availability"}
-    return [said("caller", "c1", "Do you have", final=False, start_ms=5000), said("caller", "c1", told["text"], start_ms=5000),
-            {"type": "state", "state": "tool"}, {**tool, "status": "running", "duration_ms": 0}, {**tool, "status": "done", "duration_ms": 84.0},
-            {"type": "latency", "stages": STAGES}, {"type": "state", "state": "speaking"}, {"type": "audio.begin", "item_id": "a2"},
-            said("agent", "a2", OFFER, start_ms=9000), *tone(20)]  # fmt: skip
+    return [
+        said("caller", "c1", "Do you have", final=False, start_ms=5000),
+        said("caller", "c1", told["text"], start_ms=5000),
+        {"type": "state", "state": "tool"},
+        {**tool, "status": "running", "duration_ms": 0},
+        {**tool, "status": "done", "duration_ms": 84.0},
+        {"type": "latency", "stages": STAGES},
+        {"type": "state", "state": "speaking"},
+        {"type": "audio.begin", "item_id": "a2"},
+        said("agent", "a2", OFFER, start_ms=9000),
+        *tone(20),
+    ]
 
 
 ANSWERS = {"session.start": _on_start, "input.text": _on_text}
@@ -213,10 +227,18 @@ TENANTS = [
     {"id": "broken_demo", "name": "broken_demo", "status": "broken", "faults": FAULTS},
 ]
 TENANT = {
-    "name": "Clip & Comb", "status": "active", "timezone": "Europe/Berlin", "greeting": GREETING, "first_speaker": "agent", "has_knowledge_base": True,
-    "voice_settings": {"voice_id": "en_us_male_calm", "language": "en-US"}, "enabled_tools": ["check_availability", "book_appointment"],
-    "barge_in": {"enabled": True, "sensitivity": "medium"}, "limits": {"max_duration_s": 1800, "concurrent_calls": 10}, "recording": {"enabled": False},
-}  # fmt: skip
+    "name": "Clip & Comb",
+    "status": "active",
+    "timezone": "Europe/Berlin",
+    "greeting": GREETING,
+    "first_speaker": "agent",
+    "has_knowledge_base": True,
+    "voice_settings": {"voice_id": "en_us_male_calm", "language": "en-US"},
+    "enabled_tools": ["check_availability", "book_appointment"],
+    "barge_in": {"enabled": True, "sensitivity": "medium"},
+    "limits": {"max_duration_s": 1800, "concurrent_calls": 10},
+    "recording": {"enabled": False},
+}
 
 
 def session_rows(backend: ConsoleBackend, tenant: str) -> list[dict[str, Any]]:
@@ -230,11 +252,20 @@ def session_rows(backend: ConsoleBackend, tenant: str) -> list[dict[str, Any]]:
         ("failed", "engine_lost", ""),
     ]
     rows = [
-        {"id": CALL if at == 0 else f"call_{at:026d}", "tenant_id": tenant, "status": reasons[at % 4][0], "end_reason": reasons[at % 4][1],
-         "outcome": reasons[at % 4][2], "started_at": f"2026-11-{20 - at // 2:02d}T{10 + (at + 1) % 2:02d}:02:11Z", "duration_ms": 41000.0 + 7300 * at,
-         "turns": 6 + at % 5, "tool_calls": at % 4, "engine": "cascade"}
+        {
+            "id": CALL if at == 0 else f"call_{at:026d}",
+            "tenant_id": tenant,
+            "status": reasons[at % 4][0],
+            "end_reason": reasons[at % 4][1],
+            "outcome": reasons[at % 4][2],
+            "started_at": f"2026-11-{20 - at // 2:02d}T{10 + (at + 1) % 2:02d}:02:11Z",
+            "duration_ms": 41000.0 + 7300 * at,
+            "turns": 6 + at % 5,
+            "tool_calls": at % 4,
+            "engine": "cascade",
+        }
         for at in range(30)
-    ]  # fmt: skip
+    ]
     return rows
 
 
@@ -247,10 +278,23 @@ def lead_rows(tenant: str) -> list[dict[str, Any]]:
         ("", "", "unknown", "negative", True),
     ]
     return [
-        {"id": f"lead_{at}", "tenant_id": tenant, "session_id": CALL, "call_started_at": f"2026-11-2{1 - at % 2}T0{9 - at}:00:00Z", "status": "done",
-         "lead": {"customer_name": name, "customer_phone": phone, "core_intent": "book_appointment", "call_outcome": outcome, "sentiment": mood, "follow_up_required": follow}}
+        {
+            "id": f"lead_{at}",
+            "tenant_id": tenant,
+            "session_id": CALL,
+            "call_started_at": f"2026-11-2{1 - at % 2}T0{9 - at}:00:00Z",
+            "status": "done",
+            "lead": {
+                "customer_name": name,
+                "customer_phone": phone,
+                "core_intent": "book_appointment",
+                "call_outcome": outcome,
+                "sentiment": mood,
+                "follow_up_required": follow,
+            },
+        }
         for at, (name, phone, outcome, mood, follow) in enumerate(names)
-    ]  # fmt: skip
+    ]
 
 
 def session_detail(tenant: str, call: str) -> dict[str, Any]:
@@ -260,25 +304,89 @@ def session_detail(tenant: str, call: str) -> dict[str, Any]:
     book = {"day": "2026-11-26", "time": "10:00", "name": "[name]"}
     turns = (
         Turn(i=0, role="agent", start_ms=200, end_ms=3900, text=GREETING, heard_text=GREETING),
-        Turn(i=1, role="caller", start_ms=5000, end_ms=8000, text="A haircut on Thursday, please.", heard_text="A haircut on Thursday, please."),
-        Turn(i=2, role="agent", start_ms=9000, end_ms=11000, text=OFFER, heard_text="On Thursday I have ten,", interrupted=True, stages=stages),
+        Turn(
+            i=1,
+            role="caller",
+            start_ms=5000,
+            end_ms=8000,
+            text="A haircut on Thursday, please.",
+            heard_text="A haircut on Thursday, please.",
+        ),
+        Turn(
+            i=2,
+            role="agent",
+            start_ms=9000,
+            end_ms=11000,
+            text=OFFER,
+            heard_text="On Thursday I have ten,",
+            interrupted=True,
+            stages=stages,
+        ),
         Turn(i=3, role="caller", start_ms=10900, end_ms=13000, text="Ten is fine.", heard_text="Ten is fine.", typed=True),
-        Turn(i=4, role="agent", start_ms=14200, end_ms=19000, text="Done, see you on Thursday at ten.", heard_text="Done, see you on Thursday at ten.", stages=stages),
-    )  # fmt: skip
+        Turn(
+            i=4,
+            role="agent",
+            start_ms=14200,
+            end_ms=19000,
+            text="Done, see you on Thursday at ten.",
+            heard_text="Done, see you on Thursday at ten.",
+            stages=stages,
+        ),
+    )
     tools = (
-        ToolUse(request_id="1", name="check_availability", turn=1, arguments={"day": "2026-11-26"}, output="10:00, 11:30, 16:00", status="done", started_ms=8300, duration_ms=84),
-        ToolUse(request_id="2", name="book_appointment", turn=3, arguments=book, output="Booked.", status="done", started_ms=13400, duration_ms=112),
-    )  # fmt: skip
+        ToolUse(
+            request_id="1",
+            name="check_availability",
+            turn=1,
+            arguments={"day": "2026-11-26"},
+            output="10:00, 11:30, 16:00",
+            status="done",
+            started_ms=8300,
+            duration_ms=84,
+        ),
+        ToolUse(
+            request_id="2",
+            name="book_appointment",
+            turn=3,
+            arguments=book,
+            output="Booked.",
+            status="done",
+            started_ms=13400,
+            duration_ms=112,
+        ),
+    )
     record = SessionRecord.model_validate(
-        {"id": call, "session_id": call, "tenant_id": tenant, "config_hash": "sha256:0", "engine": "cascade", "status": "completed", "end_reason": EndReason.CALLER_HANGUP,
-         "created_at": start, "connected_at": start, "ended_at": end, "duration_ms": 41000.0, "talk_ms": TalkTime(caller=7100, agent=11200), "caller": CallerTrace(last4="4711"),
-         "turns": turns, "tools": tools, "interruptions": Interruptions(caller=1),
-         "latency_ms": {name: Percentiles(n=2, p50=ms, p90=ms, p95=ms * 1.1, p99=ms, max=ms * 1.2) for name, ms in STAGES.items()},
-         "meta": Meta(tenant_id=tenant, start_time=start, end_time=end, duration_seconds=41, status="COMPLETED"),  # type: ignore[arg-type]
-         "statistics": Statistics(user_messages=2, ai_messages=3, tool_calls=2, errors=0, total_events=9)}
-    )  # fmt: skip
-    lead = LeadObject(customer_name="Maria Lopez", customer_phone="+49 *** 4711", core_intent="book_appointment", sentiment="positive", call_outcome="booked",
-                      key_topics=("haircut", "thursday"), summary="Maria booked a haircut for Thursday at ten.")  # fmt: skip
+        {
+            "id": call,
+            "session_id": call,
+            "tenant_id": tenant,
+            "config_hash": "sha256:0",
+            "engine": "cascade",
+            "status": "completed",
+            "end_reason": EndReason.CALLER_HANGUP,
+            "created_at": start,
+            "connected_at": start,
+            "ended_at": end,
+            "duration_ms": 41000.0,
+            "talk_ms": TalkTime(caller=7100, agent=11200),
+            "caller": CallerTrace(last4="4711"),
+            "turns": turns,
+            "tools": tools,
+            "interruptions": Interruptions(caller=1),
+            "latency_ms": {name: Percentiles(n=2, p50=ms, p90=ms, p95=ms * 1.1, p99=ms, max=ms * 1.2) for name, ms in STAGES.items()},
+            "meta": Meta(tenant_id=tenant, start_time=start, end_time=end, duration_seconds=41, status="COMPLETED"),  # type: ignore[arg-type]
+            "statistics": Statistics(user_messages=2, ai_messages=3, tool_calls=2, errors=0, total_events=9),
+        }
+    )
+    lead = LeadObject(
+        customer_name="Maria Lopez",
+        customer_phone="+49 *** 4711",
+        core_intent="book_appointment",
+        sentiment="positive",
+        call_outcome="booked",
+        key_topics=("haircut", "thursday"),
+        summary="Maria booked a haircut for Thursday at ten.",
+    )
     return {
         **record.model_dump(mode="json"),
         "intelligence": lead.model_dump(mode="json"),
