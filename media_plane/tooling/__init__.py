@@ -1,1 +1,1 @@
-"""TODO one sentence."""
+"""Tenant tools: vetted, run in a child process per tenant, validated, limited in time, done once."""
