@@ -1,1 +1,1 @@
-"""TODO one sentence."""
+"""LeadModel adapters: Gemini, and the deterministic reading that needs no key."""
