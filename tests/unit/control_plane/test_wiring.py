@@ -1,0 +1,25 @@
+"""What the settings mean for the control plane's door."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from control_plane.wiring import door_policy, local_secrets, local_stores
+from nexus.settings import load_settings
+
+
+def test_the_door_answers_to_loopback_the_address_and_the_public_host() -> None:
+    policy = door_policy(load_settings(None, host="10.0.0.7", public_url="https://voice.example.com", allowed_origins="https://a.example"))
+    assert policy.hosts == ("localhost", "127.0.0.1", "::1", "10.0.0.7", "voice.example.com")
+    assert policy.origins == ("https://a.example",)
+
+
+def test_listening_everywhere_does_not_answer_to_every_name() -> None:
+    assert door_policy(load_settings(None, host="::")).hosts == ("localhost", "127.0.0.1", "::1")
+
+
+async def test_keys_are_made_once_and_stores_stand_on_disk(tmp_path: Path) -> None:
+    settings = load_settings(None, data_dir=tmp_path / "data", tenants_dir=tmp_path / "tenants")
+    (tmp_path / "tenants").mkdir()
+    assert local_secrets(settings) == local_secrets(settings)
+    assert await local_stores(settings).tenants.list_ids() == ()
