@@ -159,7 +159,9 @@ def _tenant_new(options: argparse.Namespace) -> int:
     from local.scaffold import new_tenant
 
     folder = new_tenant(_settings().tenants_dir, options.tenant)
-    _console.print(f"[green]✓[/green] {folder} is live on the next call. Edit its config.yaml and tools.py, then: nexus tenant check {options.tenant}")
+    _console.print(
+        f"[green]✓[/green] {folder} is live on the next call. Edit its config.yaml and tools.py, then: nexus tenant check {options.tenant}"
+    )
     return 0
 
 

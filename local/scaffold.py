@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import shutil
 from pathlib import Path
 
@@ -51,4 +52,6 @@ def check_tenant(folder: Path) -> tuple[str, ...]:
     if faults:
         return tuple(f"config.yaml {fault}" for fault in faults)
     config = parse_config((folder / "config.yaml").read_text(encoding="utf-8"), folder=folder.name)
-    return tuple(f"tools.py {fault}" for fault in check_tenant_tools(folder, config))
+    tools = folder / "tools.py"
+    source = tools.read_text(encoding="utf-8", errors="replace") if tools.is_file() else ""
+    return tuple(f"tools.py {fault}" for fault in asyncio.run(check_tenant_tools(source, config)))

@@ -1,0 +1,130 @@
+"""Both planes in one process on one port: REST, console and callers' sockets."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+from starlette.staticfiles import StaticFiles
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+import control_plane
+from control_plane import wiring as control
+from control_plane.api.app import build_app
+from control_plane.api.services import Check
+from local.conversations import TextConversations
+from media_plane.server.asgi import AsgiDoor
+from media_plane.wiring import MediaPlane, media_plane, tools_for
+from nexus.adapters.embedded import EmbeddedStores, embedded_stores
+from nexus.clock import Clock
+from nexus.domain.session import PrivateTranscript, SessionRecord
+from nexus.errors import NexusError
+from nexus.ports import SessionArchive
+from nexus.settings import Settings
+
+_log = logging.getLogger("nexus.local")
+_CONSOLE = Path(control_plane.__file__).parent / "console"
+_EXPIRY_EVERY_S = 3600.0
+
+
+class TellingArchive:
+    """The archive, telling after each new record which call it was: on one machine this stands for the event of the object store."""
+
+    def __init__(self, archive: SessionArchive, archived: asyncio.Queue[tuple[str, str]]) -> None:
+        self._archive = archive
+        self._archived = archived
+        self.get = archive.get
+        self.get_private = archive.get_private
+        self.list_calls = archive.list_calls
+        self.delete_expired = archive.delete_expired
+
+    async def put(self, record: SessionRecord, private: PrivateTranscript) -> None:
+        """See ``SessionArchive.put``."""
+        await self._archive.put(record, private)
+        await self._archived.put((record.tenant_id, record.id))
+
+
+@dataclass(frozen=True, slots=True)
+class LocalApp:
+    """One port: ``websocket`` scopes go to the media plane, everything else to the API and the console."""
+
+    http: ASGIApp
+    sockets: AsgiDoor
+    media: MediaPlane
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "websocket":
+            await self.sockets(scope, receive, send)
+        elif scope["type"] == "http":
+            await self.http(scope, receive, send)
+
+
+@asynccontextmanager
+async def local_app(settings: Settings, clock: Clock | None = None) -> AsyncIterator[LocalApp]:
+    """The whole product until the block is left. Raises NexusError when it cannot start."""
+    chosen = clock or Clock()
+    archived: asyncio.Queue[tuple[str, str]] = asyncio.Queue()
+    plain = embedded_stores(settings)
+    stores = EmbeddedStores(
+        tenants=plain.tenants,
+        archive=TellingArchive(plain.archive, archived),
+        journal=plain.journal,
+        ledger=plain.ledger,
+        sessions=plain.sessions,
+        leads=plain.leads,
+        tool_values=plain.tool_values,
+        effects=plain.effects,
+        ids=plain.ids,
+    )
+    secrets = control.local_secrets(settings)
+    async with media_plane(settings, stores, chosen) as media:
+        conversations = TextConversations(media.chat, partial(tools_for, media.tools), stores.ids, chosen)
+        outside = control.Outside(conversations, control.lead_model(settings), partial(_ready, settings, media))
+        plane = control.build(settings, control.Stores.of(stores), secrets, outside, chosen)
+        app = build_app(plane.services)
+        app.mount("/", StaticFiles(directory=_CONSOLE, html=True))
+        works = [
+            asyncio.create_task(_after_calls(plane, archived)),
+            asyncio.create_task(_expire(plain.archive, chosen)),
+        ]
+        try:
+            yield LocalApp(app, AsgiDoor(media.doorkeeper, media.calls), media)
+        finally:
+            for work in works:
+                work.cancel()
+            await asyncio.gather(*works, return_exceptions=True)
+
+
+async def _after_calls(plane: control.ControlPlane, archived: asyncio.Queue[tuple[str, str]]) -> None:
+    """Finish each archived call; first those that an earlier run left unfinished."""
+    await plane.after_call.catch_up()
+    while True:
+        tenant_id, call_id = await archived.get()
+        try:
+            await plane.after_call.finish(tenant_id, call_id)
+        except NexusError as error:
+            _log.error("call %s is archived but not yet in the index; the next start catches up: %s", call_id, error)
+
+
+async def _expire(archive: SessionArchive, clock: Clock) -> None:
+    while True:
+        try:
+            deleted = await archive.delete_expired(clock.now())
+            if deleted:
+                _log.info("%s private transcripts expired", deleted)
+        except NexusError as error:
+            _log.error("expired transcripts could not be deleted: %s", error)
+        await asyncio.sleep(_EXPIRY_EVERY_S)
+
+
+async def _ready(settings: Settings, media: MediaPlane) -> Mapping[str, Check]:
+    return {
+        "speech": Check(not media.faults, "; ".join(media.faults)),
+        "tenants": Check(settings.tenants_dir.is_dir(), "" if settings.tenants_dir.is_dir() else "TENANTS_DIR is no folder"),
+        "calls": Check(not media.calls.draining, "draining" if media.calls.draining else ""),
+    }

@@ -1,0 +1,107 @@
+"""``nexus run``: checks, then serves until Ctrl+C."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import socket
+import time
+from pathlib import Path
+
+import uvicorn
+from rich.console import Console
+
+from local.app import LocalApp, local_app
+from local.doctor import examine
+from local.show import findings_table
+from media_plane.transports.messages import MAX_MESSAGE_BYTES
+from media_plane.transports.websocket import SEND_BUFFER_BYTES
+from nexus.errors import ConfigurationError
+from nexus.settings import Settings
+
+_GRACE_S = 5.0
+
+
+def make_env_file(folder: Path) -> None:
+    """At the first start, ``.env`` is made from ``.env.example``."""
+    example, env = folder / ".env.example", folder / ".env"
+    if example.is_file() and not env.exists():
+        env.touch(mode=0o600)
+        env.write_text(example.read_text(encoding="utf-8"), encoding="utf-8")
+
+
+async def serve(settings: Settings, console: Console) -> int:
+    """Serve until a signal. Raises ConfigurationError when a check finds a fault."""
+    began = time.monotonic()
+    findings = await asyncio.to_thread(examine, settings)
+    if any(finding.level != "ok" for finding in findings):
+        console.print(findings_table([finding for finding in findings if finding.level != "ok"]))
+    if any(finding.level == "fault" for finding in findings):
+        raise ConfigurationError("setting_invalid", "Nexus cannot start; the fixes are above.")
+    listener = listen(settings.host, settings.port)
+    console.print("[dim]loading the speech models …[/dim]")
+    async with local_app(settings) as app:
+        server = _server(app)
+        port = listener.getsockname()[1]
+        base = settings.public_url or f"http://{_shown(settings.host)}:{port}"
+        console.print(f"\n[bold green]Nexus is ready[/bold green] [dim]({time.monotonic() - began:.1f} s)[/dim]")
+        console.print(f"  console   [bold]{base}/[/bold]", highlight=False)
+        console.print(f"  API       {base}/v1/.well-known/nexus", highlight=False)
+        console.print("  by hand   nexus call barber_shop_demo --type 'Are you open on Saturday?'", highlight=False)
+        console.print("[dim]  Ctrl+C ends it.[/dim]\n")
+        await server.serve(sockets=[listener])
+        app.media.doorkeeper.draining = True
+        await app.media.calls.drain(_GRACE_S)
+    return 0
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """A listening socket. Its small send buffer is inherited by every caller's connection, so that a caller who does not read is noticed."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER_BYTES)
+    try:
+        listener.bind((host, port))
+        listener.listen(256)
+    except OSError as error:
+        listener.close()
+        raise ConfigurationError(
+            "setting_invalid", f"{host}:{port} cannot be listened on: {error.strerror}. Choose another PORT."
+        ) from error
+    listener.setblocking(False)
+    return listener
+
+
+def _server(app: LocalApp) -> uvicorn.Server:
+    config = uvicorn.Config(
+        app,
+        ws="websockets-sansio",
+        ws_max_size=MAX_MESSAGE_BYTES,
+        ws_per_message_deflate=False,
+        lifespan="off",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        timeout_graceful_shutdown=int(_GRACE_S),
+    )
+    return uvicorn.Server(config)
+
+
+def _shown(host: str) -> str:
+    return "localhost" if host in ("127.0.0.1", "0.0.0.0", "::", "::1") else host  # noqa: S104 (compared, not bound)
+
+
+@contextlib.asynccontextmanager
+async def serving(settings: Settings):  # type: ignore[no-untyped-def]  # noqa: ANN201
+    """The product on its own port, inside this process; for tests and benchmarks. Gives the base URL."""
+    listener = listen(settings.host, settings.port)
+    async with local_app(settings) as app:
+        server = _server(app)
+        running = asyncio.create_task(server.serve(sockets=[listener]))
+        try:
+            yield f"http://{settings.host}:{listener.getsockname()[1]}"
+        finally:
+            server.should_exit = True
+            await running
+            await app.media.calls.drain(0.5)

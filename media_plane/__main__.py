@@ -1,0 +1,58 @@
+"""Container entry: ``python -m media_plane`` serves callers' sockets until SIGTERM, then drains."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import signal
+import sys
+
+from media_plane.server.sockets import SocketDoor
+from media_plane.wiring import media_plane
+from nexus.adapters.embedded import embedded_stores
+from nexus.clock import Clock
+from nexus.errors import NexusError
+from nexus.logs import set_up_logging
+from nexus.settings import Settings, load_settings
+
+_log = logging.getLogger("nexus.media")
+_DRAIN_S = 3600.0
+
+
+async def serve(settings: Settings) -> None:
+    """Serve until SIGTERM or SIGINT. Raises NexusError, OSError (the port is taken)."""
+    async with media_plane(settings, embedded_stores(settings), Clock(), url=f"ws://{settings.host}:{settings.port}") as plane:
+        door = SocketDoor(plane.doorkeeper, plane.calls)
+        server = await door.listen(settings.host, settings.port)
+        forgetting = asyncio.create_task(door.forget_refused())
+        host, port = server.sockets[0].getsockname()[:2]
+        _log.info("serving calls on ws://%s:%s with engine %s, %s slots", host, port, settings.engine.value, settings.engine_slots)
+        stop = asyncio.Event()
+        for name in (signal.SIGTERM, signal.SIGINT):
+            asyncio.get_running_loop().add_signal_handler(name, stop.set)
+        await stop.wait()
+        _log.info("draining: %s calls live", plane.calls.active)
+        plane.doorkeeper.draining = True
+        await plane.calls.drain(_DRAIN_S)
+        forgetting.cancel()
+        server.close()
+        await server.wait_closed()
+
+
+def main() -> int:
+    """0 after a clean drain, 1 when it cannot start."""
+    try:
+        settings = load_settings()
+        set_up_logging(settings.log_level.value, settings.log_format.value)
+        asyncio.run(serve(settings))
+    except NexusError as error:
+        sys.stderr.write(f"{error.public_message}\n")
+        return 1
+    except OSError as error:
+        sys.stderr.write(f"The socket cannot be opened: {error}. Choose another PORT.\n")
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
