@@ -7,7 +7,7 @@ import math
 import socket
 import struct
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -143,7 +143,7 @@ async def _talk(socket: WebSocket, backend: ConsoleBackend) -> None:
                 return await _end(socket, "caller_hangup")
             if told["type"] == "input.text" and backend.drop_on_text:
                 return await socket.close(1011)
-            for answer in ANSWERS.get(told["type"], lambda _told: [])(told):
+            for answer in ANSWERS.get(told["type"], _silent)(told):
                 await (socket.send_bytes(answer) if isinstance(answer, bytes) else socket.send_json(answer))
             if told.get("text") == "bye":
                 return await _end(socket, "agent_hangup")
@@ -164,6 +164,10 @@ def said(role: str, item: str, text: str, *, final: bool = True, start_ms: float
 
 GREETING = "Hello, this is Clip & Comb. How can I help you today?"
 OFFER = "On Thursday I have ten, half past eleven and four o'clock. Which one would you like?"
+
+
+def _silent(_told: dict[str, Any]) -> list[Any]:
+    return []
 
 
 def _on_start(_told: dict[str, Any]) -> list[Any]:
@@ -205,7 +209,7 @@ def _on_text(told: dict[str, Any]) -> list[Any]:
     ]
 
 
-ANSWERS = {"session.start": _on_start, "input.text": _on_text}
+ANSWERS: dict[str, Callable[[dict[str, Any]], list[Any]]] = {"session.start": _on_start, "input.text": _on_text}
 
 
 def tone(seconds: float) -> list[bytes]:
@@ -374,7 +378,7 @@ def session_detail(tenant: str, call: str) -> dict[str, Any]:
             "tools": tools,
             "interruptions": Interruptions(caller=1),
             "latency_ms": {name: Percentiles(n=2, p50=ms, p90=ms, p95=ms * 1.1, p99=ms, max=ms * 1.2) for name, ms in STAGES.items()},
-            "meta": Meta(tenant_id=tenant, start_time=start, end_time=end, duration_seconds=41, status="COMPLETED"),  # type: ignore[arg-type]
+            "meta": Meta(tenant_id=tenant, start_time=start, end_time=end, duration_seconds=41, status="COMPLETED"),
             "statistics": Statistics(user_messages=2, ai_messages=3, tool_calls=2, errors=0, total_events=9),
         }
     )
