@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import socket
 import time
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import uvicorn
@@ -56,7 +57,7 @@ async def serve(settings: Settings, console: Console) -> int:
 
 
 def listen(host: str, port: int) -> socket.socket:
-    """A listening socket. Its small send buffer is inherited by every caller's connection, so that a caller who does not read is noticed."""
+    """A listening socket. Its small send buffer is inherited by every connection, so that a caller who does not read is noticed."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     listener = socket.socket(family, socket.SOCK_STREAM)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -93,7 +94,7 @@ def _shown(host: str) -> str:
 
 
 @contextlib.asynccontextmanager
-async def serving(settings: Settings):  # type: ignore[no-untyped-def]  # noqa: ANN201
+async def serving(settings: Settings) -> AsyncIterator[str]:
     """The product on its own port, inside this process; for tests and benchmarks. Gives the base URL."""
     listener = listen(settings.host, settings.port)
     async with local_app(settings) as app:

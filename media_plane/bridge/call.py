@@ -31,7 +31,7 @@ from nexus.clock import Clock
 from nexus.domain.call import EndReason
 from nexus.domain.session import AudioFacts, JournalEntry, Opened
 from nexus.domain.tenant import TenantConfig
-from nexus.errors import ProtocolViolation, StoreError
+from nexus.errors import CLOSE_CODE, ProtocolViolation, StoreError
 from nexus.ports import CallJournal
 
 _log = logging.getLogger("nexus.bridge")
@@ -83,6 +83,7 @@ class Bridge:
         self._heard_until_ms: float | None = None
         self._in_ms = self._out_ms = 0.0
         self._in_bytes = self._out_bytes = 0
+        self._close_code = 1000
 
     def order_end(self, reason: EndReason) -> None:
         """End the call from outside (``:end``, drain)."""
@@ -128,7 +129,7 @@ class Bridge:
         try:
             async with asyncio.timeout(3):
                 await self._flush_outbox()
-                await self._parts.transport.close(reason.value, 1011 if reason is EndReason.INTERNAL_ERROR else 1000)
+                await self._parts.transport.close(reason.value, 1011 if reason is EndReason.INTERNAL_ERROR else self._close_code)
         except (SocketClosed, TimeoutError, OSError):
             _log.info("the caller was gone before the call was closed")
         await self._flush_journal()
@@ -151,6 +152,7 @@ class Bridge:
             except SocketClosed as closed:
                 return self.feed(ev.CallerLeft("hangup" if closed.clean else "lost"))
             except ProtocolViolation as violation:
+                self._close_code = CLOSE_CODE.get(violation.code, 1008)
                 self.feed(ev.EngineNotice(violation.code, "transport", violation.public_message))
                 return self.feed(ev.CallerLeft("protocol"))
             for one in received:
