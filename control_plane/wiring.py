@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from importlib import metadata
-from pathlib import Path
 from urllib.parse import urlsplit
 
 from control_plane.api.guards import LOOPBACK_HOSTS, DoorPolicy
 from control_plane.api.services import ApiPolicy, ApiServices, Check, always_ready
+from control_plane.models.gemini import GeminiLeads, LeadAccess
+from control_plane.models.scripted import ScriptedLeads
 from control_plane.ports import Conversations, LeadModel
 from control_plane.services.after_call import AfterCall
 from control_plane.services.calls import CallDesk, CallPolicy
@@ -18,17 +19,11 @@ from control_plane.services.leads import LeadDesk, LeadReader
 from control_plane.services.sessions import SessionDesk, SessionStores
 from control_plane.services.tenants import TenantDesk
 from nexus.adapters import keys
-from nexus.adapters.files.sessions import FileSessionArchive
-from nexus.adapters.files.tenants import FileTenantStore
+from nexus.adapters.embedded import EmbeddedStores, ticket_private_key
 from nexus.adapters.identifiers import UlidIds
-from nexus.adapters.sqlite.database import Database
-from nexus.adapters.sqlite.ledger import SqliteCallLedger
-from nexus.adapters.sqlite.sessions import SqliteLeadStore, SqliteSessionIndex
 from nexus.clock import Clock
 from nexus.ports import CallLedger, LeadStore, SessionArchive, SessionIndex, TenantStore
 from nexus.settings import Settings
-
-_DATABASE = "nexus.sqlite"
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,22 +62,29 @@ class ControlPlane:
     after_call: AfterCall
 
 
-def local_stores(settings: Settings, database: Database | None = None) -> Stores:
-    """Files and SQLite under ``DATA_DIR``; give the database when it is shared with the media plane."""
-    shared = database or Database(settings.data_dir / _DATABASE)
-    return Stores(
-        tenants=FileTenantStore(settings.tenants_dir),
-        archive=FileSessionArchive(settings.data_dir),
-        index=SqliteSessionIndex(shared),
-        leads=SqliteLeadStore(shared),
-        ledger=SqliteCallLedger(shared),
-    )
+def stores_of(embedded: EmbeddedStores) -> Stores:
+    """The control plane's share of the stores of one machine; the same values serve the media plane beside it."""
+    return Stores(embedded.tenants, embedded.archive, embedded.sessions, embedded.leads, embedded.ledger)
 
 
 def local_secrets(settings: Settings) -> Secrets:
-    """Keys under ``DATA_DIR/keys``, made at first use."""
-    ticket_key = Path(settings.ticket_private_key_file) if settings.ticket_private_key_file else settings.keys_dir / "ticket.pem"
-    return Secrets(keys.private_key(ticket_key), keys.pepper(settings.keys_dir / "cursor.hex"))
+    """Keys under ``DATA_DIR/keys``, made at first use. Raises Unavailable."""
+    return Secrets(ticket_private_key(settings), keys.pepper(settings.keys_dir / "cursors"))
+
+
+def lead_model(settings: Settings) -> GeminiLeads | ScriptedLeads:
+    """Gemini where the settings use it (``close`` it at the end), else the rules that need no key."""
+    if not settings.uses_gemini:
+        return ScriptedLeads()
+    return GeminiLeads(
+        LeadAccess(
+            api_key=settings.gemini_api_key.get_secret_value(),
+            model=settings.gemini_model,
+            base_url=settings.gemini_base_url,
+            ca_file=settings.gemini_ca_file,
+            timeout_s=settings.gemini_timeout_s,
+        )
+    )
 
 
 def build(settings: Settings, stores: Stores, given: Secrets, outside: Outside, clock: Clock) -> ControlPlane:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from control_plane.wiring import door_policy, local_secrets, local_stores
+from control_plane.models.gemini import GeminiLeads
+from control_plane.wiring import door_policy, lead_model, local_secrets, stores_of
+from nexus.adapters.embedded import embedded_stores
 from nexus.settings import load_settings
 
 
@@ -22,4 +24,12 @@ async def test_keys_are_made_once_and_stores_stand_on_disk(tmp_path: Path) -> No
     settings = load_settings(None, data_dir=tmp_path / "data", tenants_dir=tmp_path / "tenants")
     (tmp_path / "tenants").mkdir()
     assert local_secrets(settings) == local_secrets(settings)
-    assert await local_stores(settings).tenants.list_ids() == ()
+    assert await stores_of(embedded_stores(settings)).tenants.list_ids() == ()
+
+
+async def test_the_key_decides_who_reads_leads() -> None:
+    assert lead_model(load_settings(None, chat_model="auto", gemini_api_key="")).name == "scripted"
+    gemini = lead_model(load_settings(None, chat_model="auto", gemini_api_key="k", gemini_model="gemini-3.8-flash"))
+    assert gemini.name == "gemini:gemini-3.8-flash"
+    assert isinstance(gemini, GeminiLeads)
+    await gemini.close()
