@@ -15,7 +15,8 @@ export function duration(ms) {
   if (ms < 1000) return `${Math.round(ms)} ms`;
   if (ms < 10000) return seconds(ms);
   const total = Math.round(ms / 1000);
-  return total < 60 ? `${total} s` : `${Math.floor(total / 60)} min ${total % 60} s`;
+  if (total < 60) return `${total} s`;
+  return total % 60 ? `${Math.floor(total / 60)} min ${total % 60} s` : `${total / 60} min`;
 }
 
 /** How long ago, in one or two words; older than a week gives the date. */
