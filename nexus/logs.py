@@ -26,8 +26,12 @@ _SECRETS: tuple[tuple[re.Pattern[str], str], ...] = (
     (re.compile(r"-----BEGIN [A-Z ]+-----.*?-----END [A-Z ]+-----", re.DOTALL), "[key]"),
 )
 _PHONE = re.compile(
-    r"(?<![\w.:/-])(?!\d{4}-\d{2}-\d{2}(?!\d))(?!\d{1,3}(?:\.\d{1,3}){3}\b)\+?\(?\d(?:[ .()-]{0,2}\d){7,14}(?![\w-])(?!\.\d)"
+    r"(?:(?<=%2B)|(?<![\w./-])(?<!\d:))(?!\d{4}-\d{2}-\d{2}(?!\d))(?!\d{1,3}(?:\.\d{1,3}){3}\b)(?!\d{1,6}\.\d+(?![\d.]))"
+    r"\+?\(?\d(?:[ .()-]{0,2}\d){6,14}(?![\w-])(?!\.\d)",
+    re.IGNORECASE,
 )
+"""Seven to fifteen digits that are no date, time, address of a machine or decimal number. A bare count that long is masked too."""
+_CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
 
 
 def scrub(text: str) -> str:
@@ -52,13 +56,18 @@ class ColorFormatter(logging.Formatter):
             if value
         )
         level = self._paint(f"[{record.levelname:<8}]", _COLORS.get(record.levelname, "0"))
-        line = f"[{datetime.now():%H:%M:%S}] {level}{tags} {record.name}: {record.getMessage()}"
+        line = f"[{datetime.now():%H:%M:%S}] {level}{tags} {record.name}: {_one_line(record.getMessage())}"
         if record.exc_info:
             line += "\n" + self.formatException(record.exc_info)
         return scrub(line)
 
     def _paint(self, text: str, code: str) -> str:
         return f"\x1b[{code}m{text}\x1b[0m" if self._colored else text
+
+
+def _one_line(message: str) -> str:
+    """What a caller said cannot forge a line or colour the terminal: control characters are shown, not sent."""
+    return _CONTROL.sub(lambda match: match[0].encode("unicode_escape").decode(), message)
 
 
 class JsonFormatter(logging.Formatter):

@@ -16,7 +16,8 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from nexus.errors import ConfigurationError
 
-_RETIRED_GEMINI = re.compile(r"gemini-(1|2)(\.\d+)?-.*|gemini-3\.7-flash|gemini-pro")
+_RETIRED_GEMINI = re.compile(r"(models/)?gemini-((1|2)(\.\d+)?-.*|3\.[57]-flash|pro|pro-vision)")
+_PLACEHOLDER_KEY = re.compile(r"your_.*_here|changeme|<.*>", re.IGNORECASE)
 _CURRENT_GEMINI = "gemini-3.8-flash"
 
 
@@ -121,6 +122,12 @@ class Settings(BaseSettings):
     @classmethod
     def _current_model(cls, value: str) -> str:
         return _CURRENT_GEMINI if _RETIRED_GEMINI.fullmatch(value) else value
+
+    @field_validator("gemini_api_key")
+    @classmethod
+    def _no_placeholder(cls, value: SecretStr) -> SecretStr:
+        """The original's example file held ``your_actual_key_here``: as good as no key."""
+        return SecretStr("") if _PLACEHOLDER_KEY.fullmatch(value.get_secret_value().strip()) else value
 
     @field_validator("log_format", "log_level", mode="before")
     @classmethod

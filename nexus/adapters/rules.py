@@ -16,15 +16,15 @@ DEAD_AFTER = timedelta(seconds=10)
 
 def is_alive(process: MediaProcess, now: datetime) -> bool:
     """Whether the process has been seen lately."""
-    return now - process.seen_at < DEAD_AFTER
+    return now - process.seen_at <= DEAD_AFTER
 
 
 def holds_seat(entry: CallEntry, processes: dict[str, MediaProcess], now: datetime) -> bool:
-    """Whether a call takes a seat and a slot now: ready while its lease lasts, active while its process lives."""
-    if entry.state == "ready":
-        return entry.lease_expires_at > now
+    """Whether a call takes a seat and a slot now: while its process lives, and while ready no longer than its lease."""
     process = processes.get(entry.process_id)
-    return entry.state == "active" and process is not None and is_alive(process, now)
+    if process is None or not is_alive(process, now):
+        return False
+    return entry.state == "active" or (entry.state == "ready" and entry.lease_expires_at > now)
 
 
 def check_tenant_room(order: CallOrder, used: int, limit: int) -> None:

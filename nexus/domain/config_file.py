@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -14,6 +15,7 @@ from nexus.errors import ConfigurationError
 
 MAX_CONFIG_BYTES = 256 * 1024
 _MAX_NODES = 20_000
+_FATAL = (f"more than {_MAX_NODES} values", "a key must be plain text")
 KNOWLEDGE_HEADER = "## Business Information"
 Path = tuple[str | int, ...]
 
@@ -30,12 +32,11 @@ def parse_config(text: str, *, folder: str) -> TenantConfig:
     faults: list[tuple[int, str]] = []
     lines: dict[Path, int] = {}
     data = _load(text, lines, faults)
-    if not faults:
+    if data is not None or not faults:
         config = _validate(data, lines, faults)
-        if config is not None and config.tenant_id != folder:
-            faults.append(
-                (_line(lines, ("tenant_id",)), f"tenant_id: is {config.tenant_id!r}, but the folder is {folder!r}; make them equal")
-            )
+        named = data.get("tenant_id", folder) if isinstance(data, dict) else folder
+        if named != folder:
+            faults.append((_line(lines, ("tenant_id",)), f"tenant_id: is {named!r}, but the folder is {folder!r}; make them equal"))
         if config is not None and not faults:
             return config
     sayings = tuple(f"line {line}: {words}" for line, words in sorted(faults))
@@ -64,18 +65,37 @@ def prompt_text(config: TenantConfig) -> str:
 # --- YAML --------------------------------------------------------------------------------------------------------------------
 
 
+class _PlainLoader(yaml.SafeLoader):
+    """YAML 1.2's plain numbers and truth values only.
+
+    YAML 1.1 would read the opening hour 10:30 as 630, the phone number 0501234567 as octal, and "no" as false.
+
+    **Source:** yaml.org/spec/1.2.2, section 10.2 (JSON schema), with the spellings of null and true of section 10.3.
+    """
+
+
+_PlainLoader.yaml_implicit_resolvers = {}
+for _tag, _pattern, _first in (
+    ("null", r"~|null|Null|NULL|", ["~", "n", "N", ""]),
+    ("bool", r"true|True|TRUE|false|False|FALSE", list("tTfF")),
+    ("int", r"-?(?:0|[1-9][0-9]*)", list("-0123456789")),
+    ("float", r"-?(?:0|[1-9][0-9]*)\.[0-9]+", list("-0123456789")),
+):
+    _PlainLoader.add_implicit_resolver(f"tag:yaml.org,2002:{_tag}", re.compile(rf"^(?:{_pattern})$"), _first)
+
+
 def _load(text: str, lines: dict[Path, int], faults: list[tuple[int, str]]) -> Any:
     if len(text.encode()) > MAX_CONFIG_BYTES:
         faults.append((1, f"the file is larger than {MAX_CONFIG_BYTES // 1024} KB; move long knowledge elsewhere"))
         return None
     try:
-        loader = yaml.SafeLoader(text)
+        loader = _PlainLoader(text)
         root = loader.get_single_node()
         if root is None:
             faults.append((1, "the file is empty; copy tenants/_template/config.yaml"))
             return None
         _survey(root, (), lines, faults)
-        return None if faults else loader.construct_document(root)
+        return None if any(words.startswith(_FATAL) for _, words in faults) else loader.construct_document(root)
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         line = mark.line + 1 if mark else 1
@@ -126,7 +146,8 @@ def _validate(data: Any, lines: Mapping[Path, int], faults: list[tuple[int, str]
         faults.append((1, "the file must be a mapping of fields; copy tenants/_template/config.yaml"))
         return None
     try:
-        return TenantConfig.model_validate({str(key): _jsonable(value) for key, value in data.items()})
+        # a section whose lines are all commented out is null: its defaults hold
+        return TenantConfig.model_validate({str(key): _jsonable(value) for key, value in data.items() if value is not None})
     except ValidationError as error:
         for one in error.errors(include_url=False, include_input=False):
             path = tuple(one["loc"])

@@ -18,11 +18,25 @@ _PATTERNS: tuple[tuple[str, re.Pattern[str]], ...] = (
 )
 
 
+_DATE_OR_TIME = re.compile(
+    r"""(?<![\w.+/@-])
+    ( (?:19|20)\d\d[-/.](?:0?[1-9]|1[0-2])[-/.](?:[12]\d|3[01]|0?[1-9]) (?:T\d\d:\d\d(?::\d\d(?:\.\d+)?)?(?:Z|[+-]\d\d:\d\d)?)?
+    | (?:[12]\d|3[01]|0?[1-9])[-/.](?:[12]\d|3[01]|0?[1-9])[-/.](?:19|20)\d\d
+    | [012]?\d:[0-5]\d(?::[0-5]\d)?
+    )
+    (?![\w@:]|[./-]\w)""",
+    re.VERBOSE,
+)
+"""Left out of the search, so that "21.11.2026 10" is not read as one number."""
+
+
 def redact(text: str) -> tuple[str, Counter[str]]:
     """Give the text with each find replaced by ``[kind]``, and how many of each kind were found."""
     counts: Counter[str] = Counter()
-    for kind, pattern in _PATTERNS:
-        text, found = pattern.subn(f"[{kind}]", text)
-        if found:
-            counts[kind] += found
-    return text, counts
+    pieces = _DATE_OR_TIME.split(text)  # every second piece is a date or a time
+    for index in range(0, len(pieces), 2):
+        for kind, pattern in _PATTERNS:
+            pieces[index], found = pattern.subn(f"[{kind}]", pieces[index])
+            if found:
+                counts[kind] += found
+    return "".join(pieces), counts

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import os
+import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -28,13 +30,14 @@ def translated(path: Path) -> Iterator[None]:
 
 def make_folder(path: Path) -> None:
     """The folder and its parents, for the owner only."""
-    path.mkdir(parents=True, exist_ok=True, mode=_FOLDER_MODE)
+    for folder in reversed([path, *path.parents]):  # mkdir(parents=True) would give the parents the umask's mode
+        folder.mkdir(exist_ok=True, mode=_FOLDER_MODE)
 
 
 def write_whole(path: Path, data: bytes) -> None:
     """Write beside, sync, rename: after this returns the file is whole on the disk, before it the old one is."""
     make_folder(path.parent)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
     try:
         with os.fdopen(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, _FILE_MODE), "wb") as file:
             file.write(data)
@@ -47,9 +50,14 @@ def write_whole(path: Path, data: bytes) -> None:
 
 
 def append(path: Path, data: bytes) -> None:
-    """Append; survives the death of the process (the kernel has it), not of the machine."""
+    """Append lines; they survive the death of the process (the kernel has them), not of the machine.
+
+    A line torn by an earlier death is closed first, so that it never swallows a new one.
+    """
     make_folder(path.parent)
-    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, _FILE_MODE), "wb", buffering=0) as file:
-        written = file.write(data)
-        if written != len(data):
-            raise OSError(28, "No space left on device")
+    with os.fdopen(os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, _FILE_MODE), "r+b", buffering=0) as file:
+        size = os.fstat(file.fileno()).st_size
+        torn = size > 0 and os.pread(file.fileno(), 1, size - 1) != b"\n"
+        lines = b"\n" + data if torn else data
+        if file.write(lines) != len(lines):
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))

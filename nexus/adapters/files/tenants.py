@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,10 +12,13 @@ from nexus.domain.ids import check_tenant_id
 from nexus.domain.tenant import TenantConfig
 from nexus.errors import ConfigurationError, NotFound
 
+_TICK_NS = 2_000_000_000
+"""Two edits of the same length within one tick of the file system's clock look alike: so fresh a file is read again each time."""
+
 
 @dataclass(frozen=True, slots=True)
 class _Read:
-    stamp: tuple[int, int, int]
+    stamp: tuple[int, int, int, int]
     config: TenantConfig | ConfigurationError
 
 
@@ -48,9 +52,9 @@ class FileTenantStore:
             state = path.stat()
         except OSError as error:
             raise NotFound("tenant_not_found", f"There is no tenant {tenant_id!r}: no {path}.") from error
-        stamp = (state.st_mtime_ns, state.st_size, state.st_ino)
+        stamp = (state.st_mtime_ns, state.st_ctime_ns, state.st_size, state.st_ino)
         known = self._cache.get(tenant_id)
-        if known is None or known.stamp != stamp:
+        if known is None or known.stamp != stamp or time.time_ns() - state.st_ctime_ns < _TICK_NS:
             known = self._cache[tenant_id] = _Read(stamp, _parse(path, tenant_id))
         if isinstance(known.config, ConfigurationError):
             raise ConfigurationError(known.config.code, known.config.public_message, faults=known.config.faults)

@@ -61,8 +61,11 @@ class SqliteEffectLog:
         return await self._database.write(write)
 
     async def finish(self, tenant_id: str, call_id: str, effect_id: str, *, output: str, failed: bool = False) -> None:
-        statement = "UPDATE effects SET state = 'done', output = ?, failed = ? WHERE tenant_id = ? AND call_id = ? AND effect_id = ?"
-        await self._database.write(lambda db: db.execute(statement, (output, failed, tenant_id, call_id, effect_id)))
+        statement = (
+            "INSERT INTO effects VALUES (?, ?, ?, '', 'done', ?, ?)"
+            " ON CONFLICT DO UPDATE SET state = 'done', output = excluded.output, failed = excluded.failed"
+        )
+        await self._database.write(lambda db: db.execute(statement, (tenant_id, call_id, effect_id, output, failed)))
 
     async def forget(self, tenant_id: str, call_id: str, effect_id: str) -> None:
         statement = "DELETE FROM effects WHERE tenant_id = ? AND call_id = ? AND effect_id = ?"
