@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from nexus.domain.config_file import prompt_text
-
 from media_plane.ports import ToolSpec
+from nexus.domain.config_file import prompt_text
 from nexus.domain.tenant import TenantConfig
 
 _MANNER = """## How to speak

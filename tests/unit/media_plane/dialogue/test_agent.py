@@ -1,0 +1,217 @@
+"""The text agent at its door: sentences, tools, faults, barge-in and what stays in the conversation."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+
+import pytest
+
+from media_plane.dialogue.agent import APOLOGY, AgentLimits, TextAgent
+from media_plane.dialogue.steps import AgentStep, HangUp, Notice, SentenceReady, ToolWanted
+from media_plane.ports import AgentSaid, AnswerDone, CallBrief, CallerSaid, ToolCall, ToolReturned, ToolSpec
+from nexus.clock import Clock
+from nexus.domain.session import Turn
+from nexus.domain.tenant import TenantConfig
+from nexus.errors import UpstreamError
+from tests.fakes.chat_models import WrittenChat
+
+LOOK = ToolSpec("look", "Look.", {"type": "object", "properties": {}}, "read")
+CALL = ToolCall("c1", "look", {})
+OTHER = ToolCall("c2", "look", {"x": 1})
+DONE = AnswerDone()
+
+
+def agent_of(model: WrittenChat, *, history: tuple[Turn, ...] = (), limits: AgentLimits | None = None) -> TextAgent:
+    config = TenantConfig(tenant_id="demo_shop", system_prompt="You are Sam.", timezone="Asia/Tokyo", knowledge_base={"hours": "9-17"})
+    return TextAgent(model, CallBrief("call_x", config, (LOOK,), "a", "+12125550123", history), Clock(), limits)
+
+
+async def steps(agent: TextAgent, text: str, outputs: dict[str, tuple[str, bool]] | None = None) -> list[AgentStep]:
+    given = []
+    async for step in agent.answer(text):
+        given.append(step)
+        if isinstance(step, ToolWanted) and outputs is not None:
+            agent.tool_result(step.call.id, *outputs[step.call.id])
+    return given
+
+
+async def test_sentences_come_before_the_answer_is_complete() -> None:
+    model = WrittenChat([["Hello there. How", None, " are you?", DONE]])
+    agent = agent_of(model)
+    stream = agent.answer("hi")
+    assert await anext(stream) == SentenceReady("Hello there.")
+    model.go.set()
+    assert [step async for step in stream] == [SentenceReady("How are you?")]
+    assert agent.messages == (CallerSaid("hi"), AgentSaid("Hello there. How are you?"))
+
+
+async def test_the_prompt_holds_tenant_knowledge_local_time_and_the_number() -> None:
+    model = WrittenChat([["Hi.", DONE]])
+    await steps(agent_of(model), "hi")
+    request = model.requests[0]
+    for part in ("You are Sam.", "Business Information", "9-17", "Asia/Tokyo", "+12125550123", "## Tools"):
+        assert part in request.system
+    assert str(request.now.tzinfo) == "Asia/Tokyo"
+
+
+async def test_tools_run_and_their_outcomes_go_back_in_order() -> None:
+    model = WrittenChat([["Let me look.", AnswerDone(calls=(CALL, OTHER), verbatim="raw")], ["All free.", DONE]])
+    agent = agent_of(model)
+    given = await steps(agent, "free?", {"c1": ("one", False), "c2": ("two", True)})
+    assert given == [SentenceReady("Let me look."), ToolWanted(CALL), ToolWanted(OTHER), SentenceReady("All free.")]
+    assert model.requests[1].messages == (
+        CallerSaid("free?"),
+        AgentSaid("Let me look.", (CALL, OTHER), "raw"),
+        ToolReturned(CALL, "one"),
+        ToolReturned(OTHER, "two", failed=True),
+    )
+
+
+async def test_outcomes_out_of_order_wait_for_each_other() -> None:
+    model = WrittenChat([[AnswerDone(calls=(CALL, OTHER))], ["Good.", DONE]])
+    agent = agent_of(model)
+    stream = agent.answer("go")
+    assert [await anext(stream), await anext(stream)] == [ToolWanted(CALL), ToolWanted(OTHER)]
+    agent.tool_result("c2", "two", False)
+    agent.tool_result("c1", "one", False)
+    agent.tool_result("c1", "again", False)
+    assert [step async for step in stream] == [SentenceReady("Good.")]
+    assert [message.output for message in agent.messages if isinstance(message, ToolReturned)] == ["one", "two"]
+
+
+async def test_hanging_up_comes_last_even_with_a_tool_in_between() -> None:
+    model = WrittenChat([["Bye.", AnswerDone(calls=(CALL,), hang_up=True)], ["Take care.", DONE]])
+    given = await steps(agent_of(model), "bye", {"c1": ("ok", False)})
+    assert given == [SentenceReady("Bye."), ToolWanted(CALL), SentenceReady("Take care."), HangUp()]
+
+
+async def test_a_model_that_never_stops_asking_for_tools_is_stopped() -> None:
+    model = WrittenChat([[AnswerDone(calls=(CALL,))]] * 3)
+    agent = agent_of(model, limits=AgentLimits(rounds=3))
+    given = await steps(agent, "go", {"c1": ("ok", False)})
+    assert isinstance(given[-2], Notice)
+    assert given[-1] == SentenceReady("I'm sorry, I couldn't do that just now.")
+    assert model.answers == []
+
+
+@pytest.mark.parametrize("answer", [[UpstreamError("model_failed", "no")], [DONE], [], ["   ", DONE]])
+async def test_a_failing_or_empty_model_is_an_apology_and_a_notice(answer: list[AnswerDone | UpstreamError]) -> None:
+    model = WrittenChat([answer, ["Fine.", DONE]])
+    agent = agent_of(model)
+    given = await steps(agent, "hi")
+    assert [type(step) for step in given] == [Notice, SentenceReady]
+    assert given[1] == SentenceReady(APOLOGY)
+    assert await steps(agent, "again") == [SentenceReady("Fine.")]
+    assert model.requests[1].messages == (CallerSaid("hi"), AgentSaid(APOLOGY), CallerSaid("again"))
+
+
+async def test_retries_inside_the_model_go_on_record() -> None:
+    given = await steps(agent_of(WrittenChat([["Fine.", AnswerDone(retries=1)]])), "hi")
+    assert [step.code for step in given if isinstance(step, Notice)] == ["model_malformed_call"]
+
+
+async def test_cancelling_stops_the_model_and_keeps_what_was_given() -> None:
+    model = WrittenChat([["It is free. And", None, " cheap.", DONE]])
+    agent = agent_of(model)
+    given: list[AgentStep] = []
+
+    async def run() -> None:
+        async for step in agent.answer("price?"):
+            given.append(step)
+
+    task = asyncio.create_task(run())
+    await model.waiting.wait()
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+    assert given == [SentenceReady("It is free.")]
+    assert model.closed == 1
+    assert agent.messages == (CallerSaid("price?"), AgentSaid("It is free."))
+    agent.interrupted("It is")
+    assert agent.messages == (CallerSaid("price?"), AgentSaid("It is"))
+
+
+async def test_a_tool_asked_before_a_barge_in_is_not_asked_again() -> None:
+    model = WrittenChat([["Looking.", AnswerDone(calls=(CALL, OTHER), verbatim="raw")], ["Yes.", DONE]])
+    agent = agent_of(model)
+    stream: AsyncIterator[AgentStep] = agent.answer("free?")
+    assert [await anext(stream), await anext(stream)] == [SentenceReady("Looking."), ToolWanted(CALL)]
+    await stream.aclose()  # type: ignore[attr-defined]
+    agent.interrupted("Looking.")
+    second = asyncio.create_task(steps(agent, "hello?"))
+    await asyncio.sleep(0)
+    agent.tool_result("c1", "free", False)
+    assert await second == [SentenceReady("Yes.")]
+    assert model.requests[1].messages == (
+        CallerSaid("free?"),
+        AgentSaid("Looking.", (CALL,)),
+        ToolReturned(CALL, "free"),
+        CallerSaid("hello?"),
+    )
+
+
+async def test_words_said_while_a_tool_runs_stand_behind_its_outcome() -> None:
+    model = WrittenChat([[AnswerDone(calls=(CALL,))], ["Yes.", DONE]])
+    agent = agent_of(model)
+    stream = agent.answer("free?")
+    await anext(stream)
+    agent.said("One moment.")
+    agent.tool_result("c1", "free", False)
+    assert [step async for step in stream] == [SentenceReady("Yes.")]
+    assert agent.messages[-2:] == (AgentSaid("One moment."), AgentSaid("Yes."))
+
+
+async def test_a_tool_that_never_answers_is_given_up() -> None:
+    model = WrittenChat([[AnswerDone(calls=(CALL,))], ["Sorry.", DONE]])
+    agent = agent_of(model, limits=AgentLimits(tool_wait_s=0.01))
+    assert (await steps(agent, "go"))[-1] == SentenceReady("Sorry.")
+    returned = model.requests[1].messages[-1]
+    assert isinstance(returned, ToolReturned)
+    assert returned.failed
+
+
+async def test_an_interruption_while_the_answer_runs_ends_it() -> None:
+    model = WrittenChat([["One. Two. Three. ", DONE]])
+    agent = agent_of(model)
+    stream = agent.answer("count")
+    assert await anext(stream) == SentenceReady("One.")
+    agent.interrupted("One.")
+    assert [step async for step in stream] == []
+    assert agent.messages == (CallerSaid("count"), AgentSaid("One."))
+
+
+async def test_what_was_not_heard_is_forgotten_over_several_messages() -> None:
+    model = WrittenChat([["Let me look.", AnswerDone(calls=(CALL,), verbatim="raw")], ["It is free at ten.", AnswerDone(verbatim="raw2")]])
+    agent = agent_of(model)
+    await steps(agent, "free?", {"c1": ("ten", False)})
+    agent.interrupted("Let me look. It is fr")
+    assert agent.messages == (CallerSaid("free?"), AgentSaid("Let me look.", (CALL,), "raw"), ToolReturned(CALL, "ten"), AgentSaid("It is"))
+
+
+async def test_an_item_of_its_own_is_cut_alone() -> None:
+    model = WrittenChat([["Let me look.", AnswerDone(calls=(CALL,), verbatim="raw")], ["It is free.", DONE]])
+    agent = agent_of(model)
+    await steps(agent, "free?", {"c1": ("ten", False)})
+    agent.interrupted("It is")
+    assert agent.messages[1] == AgentSaid("Let me look.", (CALL,), "raw")
+    assert agent.messages[-1] == AgentSaid("It is")
+
+
+async def test_an_answer_of_which_nothing_was_heard_disappears() -> None:
+    agent = agent_of(WrittenChat([["It is free.", AnswerDone(verbatim="raw")]]))
+    await steps(agent, "free?")
+    agent.interrupted("")
+    assert agent.messages == (CallerSaid("free?"),)
+
+
+async def test_a_fresh_agent_takes_over_with_what_was_heard() -> None:
+    history = (
+        Turn(i=0, role="agent", start_ms=0, end_ms=1, text="Hello, this is Sam.", heard_text="Hello,", interrupted=True),
+        Turn(i=1, role="caller", start_ms=1, end_ms=2, text="mm-hmm", heard_text="mm-hmm", backchannel=True),
+        Turn(i=2, role="caller", start_ms=2, end_ms=3, text="Book me in", heard_text="Book me in"),
+    )
+    model = WrittenChat([["Sure.", DONE]])
+    agent = agent_of(model, history=history)
+    agent.said("I am back.")
+    await steps(agent, "go on")
+    assert model.requests[0].messages == (AgentSaid("Hello,"), CallerSaid("Book me in"), AgentSaid("I am back."), CallerSaid("go on"))
