@@ -85,7 +85,7 @@ async def local_app(settings: Settings, clock: Clock | None = None) -> AsyncIter
     async with media_plane(settings, stores, chosen) as media:
         conversations = TextConversations(media.chat, partial(tools_for, media.tools), stores.ids, chosen)
         outside = control.Outside(conversations, control.lead_model(settings), partial(_ready, settings, media))
-        plane = control.build(settings, control.Stores.of(stores), secrets, outside, chosen)
+        plane = control.build(settings, control.stores_of(stores), secrets, outside, chosen)
         app = build_app(plane.services)
         app.mount("/", StaticFiles(directory=_CONSOLE, html=True))
         works = [
