@@ -24,6 +24,8 @@ _QUIET_AGENT_DB = -45.0
 _LEARN_MS = 500.0
 _RISE_DB = 6.0
 """Louder than the learned echo by more than this is the caller, not the echo path."""
+_FALL_DB = 3.0
+"""So much is forgotten of a louder echo in half a second: an agent that pauses is no proof of a silent room."""
 _DIP_MS = 60.0
 _REARM_MS = 300.0
 _OPEN_MARGIN_DB = 3.0
@@ -41,7 +43,7 @@ class BargeInSettings:
 SETTINGS: Mapping[Sensitivity, BargeInSettings] = {
     "high": BargeInSettings(speech_ms=80.0, voice_on=0.5, margin_db=7.0),
     "medium": BargeInSettings(speech_ms=120.0, voice_on=0.6, margin_db=9.0),
-    "low": BargeInSettings(speech_ms=280.0, voice_on=0.7, margin_db=12.0),
+    "low": BargeInSettings(speech_ms=340.0, voice_on=0.7, margin_db=12.0),
 }
 
 
@@ -64,7 +66,7 @@ class EchoGate:
         return ratio_db > self.gain_db + (_OPEN_MARGIN_DB if is_open else self._margin_db)
 
     def _learn(self, ratio_db: float) -> None:
-        """The loudest of half a second is what the echo path can do: up to it at once, down to it by halves."""
+        """The loudest of half a second is what the echo path can do: up to it at once, down to it in small steps."""
         if ratio_db > self.gain_db + _RISE_DB:
             return
         self._loudest_db = max(self._loudest_db, ratio_db)
@@ -73,7 +75,7 @@ class EchoGate:
             return
         step_db = self._loudest_db - self.gain_db
         low, high = GAIN_RANGE_DB
-        self.gain_db = min(high, max(low, self.gain_db + (step_db if step_db > 0 else step_db / 2)))
+        self.gain_db = min(high, max(low, self.gain_db + max(step_db, -_FALL_DB)))
         self._loudest_db, self._learned_ms = -200.0, 0.0
 
 
