@@ -12,13 +12,14 @@ from pathlib import Path
 from media_plane.bridge.call import Bridge, CallFacts, CallParts
 from media_plane.bridge.engine_line import EngineLine, EngineMakers, LinePolicy
 from media_plane.conversation.machine import CallLimits, Conversation
-from media_plane.engines.cascade import CascadeEngine, CascadeModels
-from media_plane.engines.scripted import ScriptedEngine
+from media_plane.dialogue.agent import TextAgent
+from media_plane.engines.cascade import CascadeEngine
+from media_plane.engines.scripted import Script, ScriptedEngine
 from media_plane.engines.text import TextEngine
 from media_plane.models.gemini import GeminiAccess, GeminiChat
 from media_plane.models.scripted import ScriptedChat
 from media_plane.playout import Playout
-from media_plane.ports import CallerTransport, ChatModel, Socket, SpeechToText, TextToSpeech, VoiceEngine
+from media_plane.ports import CallBrief, CallerTransport, ChatModel, Socket, SpeechToText, TextToSpeech, VoiceEngine
 from media_plane.server.admission import Admission, AdmissionStores, Doorkeeper, DoorPolicy
 from media_plane.server.calls import CallServer, CallStores, ProcessFacts
 from media_plane.speech.ear import Ear, EarSettings
@@ -110,11 +111,14 @@ class CallWiring:
 
     def _voice_engine(self) -> VoiceEngine:
         if self._settings.engine is EngineName.SCRIPTED:
-            return ScriptedEngine()
-        return CascadeEngine(CascadeModels(self._speech.ear, self._speech.voice, self._chat), self._clock)
+            return ScriptedEngine(Script(echo=True), self._clock)
+        return CascadeEngine(self._speech.ear, self._speech.voice, self._agent, self._clock)
 
     def _text_engine(self) -> VoiceEngine:
-        return TextEngine(self._chat, self._clock)
+        return TextEngine(self._agent)
+
+    def _agent(self, brief: CallBrief) -> TextAgent:
+        return TextAgent(self._chat, brief, self._clock)
 
     def _detector(self) -> SileroDetector | ScriptedDetector:
         return ScriptedDetector() if self._speech.voice_detector is None else SileroDetector(self._speech.voice_detector)
