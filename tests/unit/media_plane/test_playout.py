@@ -203,6 +203,18 @@ def test_a_client_that_stops_reporting_stops_the_flow() -> None:
     assert sent_ms(run(playout, 8_000, 8_100)) > 0
 
 
+def test_short_items_do_not_hide_a_stalled_client() -> None:
+    playout = Playout()
+    playout.played("greeting", 500.0)
+    total = 0.0
+    for number in range(8):
+        playout.add(f"i{number}", tone(600))
+        playout.end(f"i{number}")
+        total += sent_ms(run(playout, number * 2_000, (number + 1) * 2_000))
+    assert total <= 1_020
+    assert playout.dropped_frames > 0
+
+
 def test_a_client_that_never_reports_is_sent_everything() -> None:
     playout = Playout()
     playout.add("a", tone(10_000))
