@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import ssl
 from dataclasses import dataclass
 from typing import Any
@@ -51,6 +52,7 @@ class GeminiLeads:
 
     def __init__(self, access: LeadAccess) -> None:
         self._access = access
+        logging.getLogger("google_genai").setLevel(logging.WARNING)  # at INFO it logs the service's error bodies
         options: dict[str, Any] = {
             "timeout": int(access.timeout_s * 1000),
             "retry_options": types.HttpRetryOptions(attempts=3, initial_delay=access.retry_delay_s, max_delay=4.0),

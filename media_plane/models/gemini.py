@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import ssl
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing
@@ -39,6 +40,7 @@ class GeminiChat:
 
     def __init__(self, access: GeminiAccess, *, temperature: float = 0.4) -> None:
         self._access = access
+        logging.getLogger("google_genai").setLevel(logging.WARNING)  # at INFO it logs the service's error bodies
         self._temperature = temperature
         self._client = genai.Client(api_key=access.api_key, vertexai=False, http_options=_http_options(access))
 

@@ -23,9 +23,7 @@ _STREET = re.compile(
 )
 _NAMED = re.compile(r"\b(?:named|called)\s+([A-Z][\w'-]*(?:\s[A-Z][\w'-]*)*)")
 _TEXT_LEAD_IN = re.compile(
-    r"^(?:(?:yes|yeah|sure|okay|ok|oh|well|it's|it is|that's|that is"
-    r"|that would be|it would be|the|my|a|an|i'd like|i want|for|to)\b[,:]?\s*)+",
-    re.I,
+    r"^(?:(?:yes|yeah|sure|okay|ok|oh|well|it's|it is|that's|that is|that would be|it would be|i'd like|i want)\b[,:]?\s*)+", re.IGNORECASE
 )
 _NOTHING = re.compile(r"^(?:no|none|nothing|not really|skip|i don't know|i'm not sure|no idea)\b", re.IGNORECASE)
 

@@ -73,7 +73,7 @@ class Policy:
         if aside == "goodbye":
             return self._parting(state)
         if aside == "cancel":
-            if not state.task and not state.offer:
+            if state.asked == "leave" or not (state.task or state.offer):
                 return None
             return Reply(_ended(state, "more"), f"All right, I'll leave that. {_MORE}")
         if aside == "thanks" and (state.asked in ("confirm", "slot", "change") or says_no(text) or says_yes(text)):
@@ -183,6 +183,8 @@ class Policy:
         return self._begin(state, intent.tool, text, carry=state.values)
 
     def _missed(self, state: State) -> Reply:
+        if state.asked == "":  # the question about this task was never heard
+            return self._advance(state)
         state = replace(state, misses=state.misses + 1)
         if state.misses >= 3:
             return Reply(_ended(state, "more"), f"I'm sorry, I can't make that out. Let's leave it for now. {_MORE}")
