@@ -19,7 +19,7 @@ _SECRETS: tuple[tuple[re.Pattern[str], str], ...] = (
     (re.compile(r"\bnx_(?:live|test|pub)_\w+"), "[key]"),
     (
         re.compile(
-            r"(?i)\b(authorization|x-goog-api-key|api[_-]?key|secret|password|ticket)(['\"]?\s*[:=]\s*['\"]?)(?:Bearer\s+)?[^\s'\",}]+"
+            r"(?i)([\w-]*(?:authorization|api[_-]?key|secret|password|ticket))(['\"]?\s*[:=]\s*['\"]?)(?:Bearer\s+)?[^\s'\",}]+"
         ),
         r"\1\2[hidden]",
     ),

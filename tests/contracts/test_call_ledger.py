@@ -1,0 +1,226 @@
+"""Every call ledger: seats, slots, leases, single use."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from datetime import datetime, timedelta, timezone
+from pathlib import Path
+
+import pytest
+
+from nexus.adapters.memory import MemoryCallLedger
+from nexus.adapters.sqlite import Database, SqliteCallLedger
+from nexus.domain.call import CallEntry, CallOrder, EndReason
+from nexus.errors import Conflict, NotAuthorised, NotFound, QuotaExceeded, RequestRejected
+from nexus.ports import CallLedger
+from tests.fakes.stored import NOON, call_id, order, process
+
+LEASE_S = 60
+
+
+@pytest.fixture(params=["memory", "sqlite"])
+def ledger(request: pytest.FixtureRequest, tmp_path: Path) -> CallLedger:
+    return MemoryCallLedger() if request.param == "memory" else SqliteCallLedger(Database(tmp_path / "nexus.sqlite"))
+
+
+async def _reserve(
+    ledger: CallLedger, number: int, ordered: CallOrder | None = None, *, limit: int = 100, nonce: str = "", now: datetime = NOON
+) -> CallEntry:
+    return await ledger.reserve(
+        ordered or order(), call_id=call_id(number), nonce=nonce or f"n{number}", tenant_limit=limit, lease_s=LEASE_S, now=now
+    )
+
+
+async def test_a_call_is_reserved_redeemed_and_released(ledger: CallLedger) -> None:
+    await ledger.heartbeat(process())
+    ready = await _reserve(ledger, 1)
+    assert (ready.state, ready.process_id, ready.lease_expires_at) == ("ready", "mp_1", NOON + timedelta(seconds=LEASE_S))
+    active = await ledger.redeem(ready.call_id, nonce="n1", process_id="mp_1", now=NOON)
+    assert active.state == "active"
+    await ledger.release(ready.call_id, EndReason.CALLER_HANGUP, NOON)
+    assert (await ledger.get("barber", ready.call_id)).end_reason is EndReason.CALLER_HANGUP
+
+
+async def test_a_call_ends_once(ledger: CallLedger) -> None:
+    await ledger.heartbeat(process())
+    await _reserve(ledger, 1)
+    await ledger.release(call_id(1), EndReason.CALLER_HANGUP, NOON)
+    await ledger.release(call_id(1), EndReason.LOST, NOON)
+    await ledger.release(call_id(9), EndReason.LOST, NOON)
+    assert (await ledger.get("barber", call_id(1))).end_reason is EndReason.CALLER_HANGUP
+
+
+async def test_two_hundred_at_once_on_ten_slots_let_ten_in(ledger: CallLedger) -> None:
+    await ledger.heartbeat(process(slots=10))
+    results = await asyncio.gather(*(_reserve(ledger, number, limit=500) for number in range(200)), return_exceptions=True)
+    assert sum(isinstance(one, CallEntry) for one in results) == 10
+    assert {one.code for one in results if isinstance(one, QuotaExceeded)} == {"no_engine_slot"}
+
+
+async def test_a_tenant_at_its_limit_does_not_hold_up_another(ledger: CallLedger) -> None:
+    await ledger.heartbeat(process())
+    await _reserve(ledger, 1, limit=1)
+    with pytest.raises(QuotaExceeded) as refused:
+        await _reserve(ledger, 2, limit=1)
+    assert refused.value.code == "tenant_concurrency_exceeded"
+    assert (await _reserve(ledger, 3, order(tenant_id="pizza"), limit=1)).state == "ready"
+
+
+async def test_an_active_call_keeps_its_seat_and_an_ended_one_gives_it_back(ledger: CallLedger) -> None:
+    await ledger.heartbeat(process(slots=1))
+    await _reserve(ledger, 1)
+    await ledger.redeem(call_id(1), nonce="n1", process_id="mp_1", now=NOON)
+    later = NOON + timedelta(minutes=10)
+    await ledger.heartbeat(process(slots=1, seen_at=later))
+    with pytest.raises(QuotaExceeded):
+        await _reserve(ledger, 2, now=later)
+    await ledger.release(call_id(1), EndReason.CALLER_HANGUP, later)
+    assert (await _reserve(ledger, 3, now=later)).process_id == "mp_1"
+
+
+async def test_calls_go_where_most_slots_are_free(ledger: CallLedger) -> None:
+    await ledger.heartbeat(process("mp_small", slots=2))
+    await ledger.heartbeat(process("mp_large", slots=4))
+    taken = Counter([(await _reserve(ledger, number)).process_id for number in range(6)])
+    assert taken == {"mp_large": 4, "mp_small": 2}
+
+
+@pytest.mark.parametrize("case", ["none", "dead", "draining"])
+async def test_without_a_process_that_takes_calls_there_is_no_slot(ledger: CallLedger, case: str) -> None:
+    if case != "none":
+        age_s = 11 if case == "dead" else 0
+        await ledger.heartbeat(process(seen_at=NOON - timedelta(seconds=age_s), draining=case == "draining"))
+    with pytest.raises(QuotaExceeded) as refused:
+        await _reserve(ledger, 1)
+    assert refused.value.code == "no_engine_slot"
+    assert refused.value.retry_after_s > 0
+
+
+async def test_a_process_is_alive_for_ten_seconds(ledger: CallLedger) -> None:
+    await ledger.heartbeat(process(seen_at=NOON - timedelta(seconds=9)))
+    assert (await _reserve(ledger, 1)).state == "ready"
+
+
+async def test_a_lapsed_lease_frees_the_slot_and_the_ticket_is_too_late(ledger: CallLedger) -> None:
+    await ledger.heartbeat(process(slots=1))
+    await _reserve(ledger, 1)
+    later = NOON + timedelta(seconds=LEASE_S)
+    await ledger.heartbeat(process(slots=1, seen_at=later))
+    assert (await _reserve(ledger, 2, now=later)).state == "ready"
+    with pytest.raises(NotAuthorised) as refused:
+        await ledger.redeem(call_id(1), nonce="n1", process_id="mp_1", now=later)
+    assert refused.value.code == "ticket_expired"
+
+
+@pytest.mark.parametrize("connected", [False, True])
+async def test_calls_of_a_dead_process_hold_no_seat(ledger: CallLedger, connected: bool) -> None:
+    await ledger.heartbeat(process("mp_dead"))
+    await _reserve(ledger, 1, limit=1)
+    if connected:
+        await ledger.redeem(call_id(1), nonce="n1", process_id="mp_dead", now=NOON)
+    later = NOON + timedelta(seconds=20)
+    await ledger.heartbeat(process("mp_alive", seen_at=later))
+    assert (await _reserve(ledger, 2, limit=1, now=later)).process_id == "mp_alive"
+
+
+async def test_active_calls_of_a_dead_process_are_told_until_somebody_releases_them(ledger: CallLedger) -> None:
+    await ledger.heartbeat(process("mp_dead"))
+    await _reserve(ledger, 1)
+    await ledger.redeem(call_id(1), nonce="n1", process_id="mp_dead", now=NOON)
+    later = NOON + timedelta(seconds=20)
+    alive = process("mp_alive", seen_at=later)
+    assert (await ledger.heartbeat(alive)).orphaned == (call_id(1),)
+    assert (await ledger.heartbeat(alive)).orphaned == (call_id(1),)
+    await ledger.release(call_id(1), EndReason.LOST, later)
+    assert (await ledger.heartbeat(alive)).orphaned == ()
+
+
+async def test_a_nonce_burns_once_even_when_many_try(ledger: CallLedger) -> None:
+    await ledger.heartbeat(process())
+    await _reserve(ledger, 1)
+    tries = (ledger.redeem(call_id(1), nonce="n1", process_id="mp_1", now=NOON) for _ in range(20))
+    results = await asyncio.gather(*tries, return_exceptions=True)
+    assert sum(isinstance(one, CallEntry) for one in results) == 1
+    assert {one.code for one in results if isinstance(one, NotAuthorised)} == {"ticket_used"}
+
+
+async def test_a_stranger_nonce_and_a_stranger_call_are_refused(ledger: CallLedger) -> None:
+    await ledger.heartbeat(process())
+    await _reserve(ledger, 1)
+    with pytest.raises(NotAuthorised) as wrong:
+        await ledger.redeem(call_id(1), nonce="other", process_id="mp_1", now=NOON)
+    assert wrong.value.code == "ticket_used"
+    with pytest.raises(NotFound) as unknown:
+        await ledger.redeem(call_id(2), nonce="n1", process_id="mp_1", now=NOON)
+    assert unknown.value.code == "call_not_found"
+
+
+async def test_the_same_key_gives_the_same_call_and_spends_the_older_ticket(ledger: CallLedger) -> None:
+    await ledger.heartbeat(process(slots=1))
+    await _reserve(ledger, 1, order(key="k", body="b"))
+    later = NOON + timedelta(seconds=30)
+    again = await _reserve(ledger, 2, order(key="k", body="b"), limit=1, nonce="newer", now=later)
+    assert (again.call_id, again.nonce, again.lease_expires_at) == (call_id(1), "newer", later + timedelta(seconds=LEASE_S))
+    with pytest.raises(NotAuthorised):
+        await ledger.redeem(call_id(1), nonce="n1", process_id="mp_1", now=later)
+    assert (await ledger.redeem(call_id(1), nonce="newer", process_id="mp_1", now=later)).state == "active"
+
+
+async def test_a_key_with_another_body_is_refused(ledger: CallLedger) -> None:
+    await ledger.heartbeat(process())
+    await _reserve(ledger, 1, order(key="k", body="b"))
+    with pytest.raises(RequestRejected) as refused:
+        await _reserve(ledger, 2, order(key="k", body="c"))
+    assert refused.value.code == "idempotency_key_reused"
+
+
+async def test_the_key_of_a_call_that_has_begun_is_refused(ledger: CallLedger) -> None:
+    await ledger.heartbeat(process())
+    await _reserve(ledger, 1, order(key="k"))
+    await ledger.redeem(call_id(1), nonce="n1", process_id="mp_1", now=NOON)
+    with pytest.raises(Conflict) as refused:
+        await _reserve(ledger, 2, order(key="k"))
+    assert refused.value.code == "call_already_connected"
+
+
+async def test_keys_of_two_tenants_are_strangers(ledger: CallLedger) -> None:
+    await ledger.heartbeat(process())
+    await _reserve(ledger, 1, order(key="k"))
+    assert (await _reserve(ledger, 2, order(tenant_id="pizza", key="k"))).call_id == call_id(2)
+
+
+async def test_another_tenant_cannot_see_or_end_a_call(ledger: CallLedger) -> None:
+    await ledger.heartbeat(process())
+    await _reserve(ledger, 1)
+    for refusal in (ledger.get("pizza", call_id(1)), ledger.request_end("pizza", call_id(1)), ledger.get("barber", call_id(2))):
+        with pytest.raises(NotFound) as refused:
+            await refusal
+        assert refused.value.code == "call_not_found"
+    assert not (await ledger.get("barber", call_id(1))).end_requested
+
+
+async def test_a_wish_to_end_reaches_the_holding_process_only(ledger: CallLedger) -> None:
+    await ledger.heartbeat(process("mp_1"))
+    await _reserve(ledger, 1)
+    await ledger.redeem(call_id(1), nonce="n1", process_id="mp_1", now=NOON)
+    assert (await ledger.request_end("barber", call_id(1))).end_requested
+    assert (await ledger.heartbeat(process("mp_2"))).to_end == ()
+    assert (await ledger.heartbeat(process("mp_1"))).to_end == (call_id(1),)
+    await ledger.release(call_id(1), EndReason.TENANT_ENDED, NOON)
+    assert (await ledger.heartbeat(process("mp_1"))).to_end == ()
+
+
+async def test_times_of_other_zones_are_the_same_moments(ledger: CallLedger) -> None:
+    await ledger.heartbeat(process(seen_at=NOON.astimezone(timezone(timedelta(hours=-8)))))
+    await _reserve(ledger, 1, now=NOON.astimezone(timezone(timedelta(hours=9))))
+    with pytest.raises(NotAuthorised):
+        await ledger.redeem(call_id(1), nonce="n1", process_id="mp_1", now=NOON + timedelta(seconds=LEASE_S + 1))
+
+
+async def test_an_ended_call_keeps_nothing_personal(ledger: CallLedger) -> None:
+    await ledger.heartbeat(process())
+    ordered = order().model_copy(update={"caller": order().caller.model_copy(update={"phone": "+972501234567"})})
+    await _reserve(ledger, 1, ordered)
+    await ledger.release(call_id(1), EndReason.CALLER_HANGUP, NOON)
+    assert (await ledger.get("barber", call_id(1))).order.caller.phone == ""
