@@ -12,7 +12,7 @@ _PAUSES_MS = {".": 220, "!": 220, "?": 220, ";": 160, ":": 160, ",": 110}
 
 
 def clauses(text: str) -> list[str]:
-    """Pieces of ``text`` in order, at most 200 characters each, cut after punctuation where possible; joined by spaces they give it back."""
+    """Pieces of ``text`` in order, at most 200 characters each, cut after punctuation where possible."""
     pieces: list[str] = []
     for sentence in re.split(r"(?<=[.!?])\s+", text.strip()):
         pieces.extend([sentence] if len(sentence) <= _WHOLE_CHARS else _cut(sentence))

@@ -61,3 +61,9 @@ def _repeats(words: list[str]) -> bool:
     if len(words) < 8:
         return False
     return any(all(words[i] == words[i % size] for i in range(len(words))) for size in range(1, 5))
+
+
+def with_clock_times(text: str) -> str:
+    """Times of day as people write them: tiny.en writes "10.30 AM", "10 30 AM" or "at 1030" for "ten thirty"."""
+    out = re.sub(r"\b(1[0-2]|[1-9])[. ]([0-5]\d)(?=\s?[ap]\.?m\b)", r"\1:\2", text, flags=re.IGNORECASE)
+    return re.sub(r"\b([Aa]t|[Aa]round|by|about)\s(1[0-2]|[1-9])[. ]?([0-5][05])\b(?![\d.,:]*\d)(?! [A-Z])", r"\1 \2:\3", out)

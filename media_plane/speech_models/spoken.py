@@ -14,8 +14,8 @@ from anyascii import anyascii
 
 from media_plane.speech_models.numerals import cardinal, digits, ordinal, year
 
-_MONTHS = "January February March April May June July August September October November December".split()
-_MONTH = r"(January|February|March|April|May|June|July|August|September|October|November|December|Jan|Feb|Mar|Apr|Jun|Jul|Aug|Sept|Sep|Oct|Nov|Dec)\.?"
+_MONTHS = ["January", "February", "March", "April", "May", "June", "July", "August", "September", "October", "November", "December"]
+_MONTH = r"(January|February|March|April|May|June|July|August|September|October|November|December|Jan|Feb|Mar|Apr|Jun|Jul|Aug|Sept|Sep|Oct|Nov|Dec)\.?"  # noqa: E501
 _DAYS = {"mon": "Monday", "tue": "Tuesday", "tues": "Tuesday", "wed": "Wednesday", "thu": "Thursday", "thur": "Thursday",
          "thurs": "Thursday", "fri": "Friday", "sat": "Saturday", "sun": "Sunday"}  # fmt: skip
 _CURRENCIES = {"$": ("dollar", "cent"), "€": ("euro", "cent"), "£": ("pound", "penny")}
@@ -28,8 +28,47 @@ _ABBREVIATIONS = {
 _SYMBOLS = {"&": " and ", "+": " plus ", "=": " equals ", "@": " at ", "%": " percent ", "#": " number ", "°": " degrees ",
             "/": " slash ", "_": " ", "~": " about ", "<": " less than ", ">": " more than "}  # fmt: skip
 _SAID_AS_WORDS = frozenset(
-    "A I OK NASA COVID ASAP PIN PIP VIP AND OR NOT YES NO THE FOR YOU ARE IS IT AT ON IN TO OF OUR WE MY ALL NEW NOW OPEN SALE FREE "
-    "PLEASE NOTE HELLO CALL STOP".split()
+    [
+        "A",
+        "I",
+        "OK",
+        "NASA",
+        "COVID",
+        "ASAP",
+        "PIN",
+        "PIP",
+        "VIP",
+        "AND",
+        "OR",
+        "NOT",
+        "YES",
+        "NO",
+        "THE",
+        "FOR",
+        "YOU",
+        "ARE",
+        "IS",
+        "IT",
+        "AT",
+        "ON",
+        "IN",
+        "TO",
+        "OF",
+        "OUR",
+        "WE",
+        "MY",
+        "ALL",
+        "NEW",
+        "NOW",
+        "OPEN",
+        "SALE",
+        "FREE",
+        "PLEASE",
+        "NOTE",
+        "HELLO",
+        "CALL",
+        "STOP",
+    ]
 )
 _SPELLED = {"VIP", "ATM", "FAQ", "GPS", "USB", "SMS", "USA", "UK", "US", "EU", "PM", "AM", "TV", "ID"}
 _UNITS = {"km": "kilometers", "kg": "kilograms", "cm": "centimeters", "mm": "millimeters", "lb": "pounds", "lbs": "pounds", "oz": "ounces",

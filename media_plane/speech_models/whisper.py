@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from media_plane.audio import EAR_RATE_HZ, AudioFrame
 from media_plane.ports import Transcription
-from media_plane.speech_models.hearsay import Heard, believable
+from media_plane.speech_models.hearsay import Heard, believable, with_clock_times
 from media_plane.speech_models.pins import WHISPER_TINY_EN, load_package, own_files, packaged_folder, verify
 from media_plane.speech_models.worker import Worker
 from nexus.errors import UpstreamError
@@ -116,7 +116,7 @@ def _heard(segment: Any) -> Heard:
 
 def _verdict(found: Sequence[Heard], *, seconds: float) -> Transcription:
     kept = [one for one in found if believable(one, seconds=seconds)]
-    text = " ".join(one.text for one in kept).strip()
+    text = with_clock_times(" ".join(one.text for one in kept).strip())
     if not text:
         return NOTHING
     mean = sum(one.avg_logprob for one in kept) / len(kept)
