@@ -24,7 +24,9 @@ def main() -> int:
             show(f"  {total}/{total} unpacking …")
     show("")
     if failed or not any(line.startswith(("Successfully installed", "Requirement already satisfied")) for line in said):
-        sys.stderr.write("".join(said[-40:]) + "\npip could not install the packages; its last lines are above. Mend that and run make again.\n")
+        sys.stderr.write(
+            "".join(said[-40:]) + "\npip could not install the packages; its last lines are above. Mend that and run make again.\n"
+        )
         return 1
     return 0
 
