@@ -8,10 +8,28 @@ import subprocess
 import sys
 from pathlib import Path
 
-ALLOWED = (
-    "0BSD|Apache-2.0|Apache Software License|BSD|BSD License|BSD-2-Clause|BSD-3-Clause|3-Clause BSD License|CC0-1.0|ISC|ISC License (ISCL)"
-    "|MIT|MIT License|MIT-0|MPL-2.0|Mozilla Public License 2.0 (MPL 2.0)|PSF-2.0|Python Software Foundation License|Unlicense|Zlib"
-).split("|")
+ALLOWED = [
+    "0BSD",
+    "Apache-2.0",
+    "Apache Software License",
+    "BSD",
+    "BSD License",
+    "BSD-2-Clause",
+    "BSD-3-Clause",
+    "3-Clause BSD License",
+    "CC0-1.0",
+    "ISC",
+    "ISC License (ISCL)",
+    "MIT",
+    "MIT License",
+    "MIT-0",
+    "MPL-2.0",
+    "Mozilla Public License 2.0 (MPL 2.0)",
+    "PSF-2.0",
+    "Python Software Foundation License",
+    "Unlicense",
+    "Zlib",
+]
 EXCEPTIONS = {
     "av": "BSD code; its wheel carries FFmpeg with GPL codecs: docs/models.md says where that matters, Dockerfile.media will build without",
 }
