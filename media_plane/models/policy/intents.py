@@ -45,6 +45,9 @@ _FACTS = re.compile(
     r"|place) (?:\w+ )?(?:open|close|closed)|what time do you|where|address|located"
     r"|parking|park|pay|cards?|cash|polic(?:y|ies)|refunds?|allerg\w+|vegan|vegetarian|gluten|how long|menu)\b"
 )
+_ANYTHING = re.compile(
+    r"\b(?:do you have|have you got|got|is there|are there) (?:any ?thing|something|any (?:time|space|room)s?|space|room)\b"
+)
 _ENOUGH = 1.0
 
 
@@ -68,7 +71,7 @@ def asks_for_facts(text: str) -> bool:
 
 def best_intent(text: str, tools: Sequence[ToolSpec]) -> Intent | None:
     """The tool that a normalised text asks for, when one stands out."""
-    heard = {_canonical(word) for word in stems(text)}
+    heard = {_canonical(word) for word in stems(text)} | ({stem("check")} if _ANYTHING.search(text) else set())
     profiles = {tool.name: _profile(tool) for tool in tools}
     common = Counter(word for profile in profiles.values() for word in profile)
     scored = sorted(

@@ -90,12 +90,17 @@ def _nodes(value: JsonValue, path: tuple[str, ...]) -> Iterator[_Node]:
             yield from _nodes(part, (*path, str(key)))
     elif isinstance(value, list):
         if path:
-            yield _Node(path, value, leaf=all(not isinstance(part, (dict, list)) for part in value))
+            yield _Node(path, value, leaf=not any(_own_node(part) for part in value))
         for part in value:
-            if isinstance(part, (dict, list)) or len(str(part)) > 30:
+            if _own_node(part):
                 yield from _nodes(part, (*path, _title(part)))
     elif value is not None:
         yield _Node(path, value, leaf=True)
+
+
+def _own_node(part: JsonValue) -> bool:
+    """Whether a list's item can answer alone: a record, or a whole sentence."""
+    return isinstance(part, (dict, list)) or len(str(part).split()) > 3
 
 
 def _title(part: JsonValue) -> str:
@@ -135,6 +140,8 @@ def _sentence(node: _Node) -> str:
         return f"{title or label(node.path[-1]).capitalize()}: {', '.join(spoken)}."
     if isinstance(node.value, list):
         spoken = [_item(part) for part in node.value[:_SPOKEN_ITEMS]]
+        if any(part.endswith(".") for part in spoken):
+            return " ".join(part if part.endswith(".") else f"{part}." for part in spoken)
         return f"{label(node.path[-1]).capitalize() if node.path[-1] else 'We have'}: {_listed(spoken)}."
     text = str(node.value).strip()
     if len(text.split()) > 5 or text.endswith((".", "!", "?")):

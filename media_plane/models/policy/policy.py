@@ -136,6 +136,8 @@ class Policy:
         tool = self._tool(state.offer)
         if tool is None:
             return None
+        if asks_for_facts(normalise(text)) and (answer := find_answer(text, self.knowledge)):
+            return Reply(state, answer)
         found = fill(text, slots_of(tool), asked="", setting=self.setting)
         before = self._tool(state.task)
         if before is not None and is_question(normalise(text)) and (again := fill(text, slots_of(before), asked="", setting=self.setting)):
@@ -144,8 +146,7 @@ class Policy:
             return self._begin(replace(state, asked="", offer=""), tool, text, carry={**state.values, **found})
         if says_no(text):
             return Reply(_ended(state, "more"), f"All right. {_MORE}")
-        answer = find_answer(text, self.knowledge) if is_question(normalise(text)) else ""
-        return Reply(state, answer) if answer else None
+        return None
 
     def _more(self, state: State, text: str) -> Reply | None:
         rest = replace(state, asked="")
@@ -185,6 +186,8 @@ class Policy:
     def _missed(self, state: State) -> Reply:
         if state.asked == "":  # the question about this task was never heard
             return self._advance(state)
+        if says_no(text) and state.asked == "slot":
+            return Reply(_ended(state, "more"), f"All right, I'll leave that. {_MORE}")
         state = replace(state, misses=state.misses + 1)
         if state.misses >= 3:
             return Reply(_ended(state, "more"), f"I'm sorry, I can't make that out. Let's leave it for now. {_MORE}")
@@ -194,7 +197,7 @@ class Policy:
         state = replace(state, asked="", known={**state.known, **self._overheard(text)})
         normal = normalise(text)
         intent = best_intent(normal, self.tools)
-        answer = find_answer(text, self.knowledge) if is_question(normal) or "?" in text or intent is None else ""
+        answer = find_answer(text, self.knowledge) if is_question(normal) or asks_for_facts(normal) or intent is None else ""
         if answer and (intent is None or asks_for_facts(normal) or (intent.score < 2.0 and not self._fills_when(intent.tool, text))):
             return Reply(replace(state, misses=0), answer)
         if intent is not None:

@@ -219,6 +219,29 @@ async def test_asides(text: str, part: str) -> None:
     assert part in await talk().say(text)
 
 
+async def test_anything_free_on_a_day_is_looked_up_although_the_hours_name_that_day() -> None:
+    conversation = talk()
+    await conversation.say("Do you have anything on Sunday?")
+    assert conversation.calls == [("check_availability", {"date": "2026-11-22"})]
+
+
+async def test_a_price_asked_in_between_does_not_lose_the_offer() -> None:
+    conversation = await said_all(talk(phone="+12125550123"), "Do you have anything tomorrow?", "How much is a haircut?")
+    assert "$25" in conversation.said[-1]
+    await said_all(conversation, "Okay, a haircut at ten thirty then.", "Dana", "Yes")
+    assert conversation.calls[-1] == ("book_appointment", BOOKED)
+
+
+async def test_no_to_a_question_for_a_detail_drops_the_task() -> None:
+    conversation = await said_all(talk(), "I'd like to book a haircut", "No, thanks.")
+    assert "leave that" in conversation.said[-1]
+
+
+async def test_one_sentence_of_a_list_answers_alone() -> None:
+    knowledge = {"policies": ["Please arrive early.", "Cancelling is free up to two hours before.", "We take cash and all cards."]}
+    assert await talk(knowledge=knowledge).say("Can I pay by card?") == "We take cash and all cards."
+
+
 async def test_say_that_again_repeats_the_last_words() -> None:
     conversation = talk()
     first = await conversation.say("I'd like to book a haircut")
