@@ -172,7 +172,7 @@ class Policy:
             return switched
         if found:
             return self._advance(replace(self._noting(state, found), misses=0))
-        return self._missed(state)
+        return self._missed(state, text)
 
     def _noting(self, state: State, found: Mapping[str, Any]) -> State:
         return replace(state, values={**state.values, **found}, known={**state.known, **_lasting(self._slots(state.task), found)})
@@ -183,7 +183,7 @@ class Policy:
             return None
         return self._begin(state, intent.tool, text, carry=state.values)
 
-    def _missed(self, state: State) -> Reply:
+    def _missed(self, state: State, text: str) -> Reply:
         if state.asked == "":  # the question about this task was never heard
             return self._advance(state)
         if says_no(text) and state.asked == "slot":

@@ -118,8 +118,8 @@ async def test_nothing_is_booked_without_a_yes() -> None:
     conversation = talk(phone="+12125550123")
     answer = await conversation.say("A haircut tomorrow at half past ten for Dana, please, I'd like to book that.")
     assert (
-        answer
-        == "So that's a haircut, tomorrow, Sunday, November 22nd, at 10:30 AM, for Dana, phone number 2 1 2, 5 5 5, 0 1 2 3. Shall I book it?"
+        answer == "So that's a haircut, tomorrow, Sunday, November 22nd, at 10:30 AM, for Dana,"
+        " phone number 2 1 2, 5 5 5, 0 1 2 3. Shall I book it?"
     )
     assert conversation.calls == []
     assert "leave that" in await conversation.say("Never mind.")
@@ -364,7 +364,7 @@ ANSWERS: dict[str, tuple[dict[str, Any], str, Any]] = {
 )
 async def test_any_tool_is_filled_by_answering_its_questions(names: list[str], count: int, noun: str) -> None:
     chosen = names[:count]
-    tool = ToolSpec(f"rent_{noun}", f"Rent a {noun}.", schema(**{name: ANSWERS[name][0] for name in chosen}))
+    tool = ToolSpec(f"rent_{noun}", f"Rent a {noun}.", schema(list(chosen), **{name: ANSWERS[name][0] for name in chosen}))
     conversation = talk((tool,), knowledge=None)
     await conversation.say(f"I'd like to rent a {noun}.")
     for name in chosen:
