@@ -27,6 +27,11 @@ _LEAD_IN = re.compile(
 _NOT_NAMES = frozenset(
     [
         "and",
+        "delivery",
+        "delivered",
+        "pickup",
+        "takeaway",
+        "collection",
         "at",
         "on",
         "my",

@@ -28,6 +28,8 @@ _REFUSAL = re.compile(
     r"|nothing free|no (?:free|open|available)|in the past|not found|no such|invalid|failed|too (?:late|early|many|large))\b",
     re.IGNORECASE,
 )
+_READ_ORDER_WORDS = "enum list records text code boolean number integer datetime date time name phone email address"
+_READ_ORDER = tuple(_READ_ORDER_WORDS.split())
 _THINGS = frozenset({"service", "treatment", "item", "product", "dish", "room", "package", "wash"})
 _REFUSED_VALUES = frozenset(
     {"error", "failed", "failure", "unavailable", "refused", "taken", "rejected", "not_found", "closed", "conflict"}
@@ -80,26 +82,20 @@ def action(tool: ToolSpec) -> str:
 def read_back(tool: ToolSpec, slots: Sequence[Slot], values: Mapping[str, Any], today: date) -> str:
     """The sentence that a caller must agree to before the tool changes anything."""
     filled = [slot for slot in slots if slot.name in values]
-    order = (
-        "enum",
-        "list",
-        "records",
-        "text",
-        "code",
-        "boolean",
-        "number",
-        "integer",
-        "datetime",
-        "date",
-        "time",
-        "name",
-        "phone",
-        "email",
-        "address",
-    )
-    parts = [_spoken_slot(slot, values[slot.name], today) for slot in sorted(filled, key=lambda slot: order.index(slot.kind))]
+    thing = _thing(filled, values)
+    rest = [slot for slot in filled if slot not in thing]
+    spoken = [_spoken_slot(slot, values[slot.name], today) for slot in sorted(rest, key=lambda slot: _READ_ORDER.index(slot.kind))]
+    parts = [" ".join(label(str(values[slot.name])) for slot in thing), *spoken] if thing else spoken
     question = "Shall I book it?" if words_of(tool.name)[0] in ("book", "reserve", "schedule") else f"Shall I {action(tool)}?"
     return f"So that's {', '.join(parts)}. {question}" if parts else f"Shall I {action(tool)} now?"
+
+
+def _thing(filled: Sequence[Slot], values: Mapping[str, Any]) -> list[Slot]:
+    """The slots that are one phrase together: "2 large pepperoni"; none when nothing counts or sizes the thing."""
+    counts = [slot for slot in filled if slot.kind == "integer" and set(words_of(slot.name)) & {"quantity", "count"}]
+    sizes = [slot for slot in filled if slot.kind == "enum" and "size" in words_of(slot.name)]
+    things = [slot for slot in filled if slot.kind == "enum" and slot not in sizes]
+    return [*counts, *sizes, *things[:1]] if things and (counts or sizes) else []
 
 
 def _spoken_slot(slot: Slot, value: Any, today: date) -> str:

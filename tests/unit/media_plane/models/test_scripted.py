@@ -162,6 +162,25 @@ async def test_pizza_items_with_sizes_and_counts() -> None:
     assert arguments["delivery_address"] == "24 Oak Street"
 
 
+async def test_a_count_a_size_and_a_thing_are_one_phrase() -> None:
+    order = ToolSpec(
+        "place_order",
+        "Order a pizza.",
+        schema(
+            ["pizza", "size", "customer_name"],
+            pizza={"type": "string", "enum": ["margherita", "pepperoni"]},
+            size={"type": "string", "enum": ["small", "large"]},
+            quantity={"type": "integer"},
+            customer_name={"type": "string"},
+        ),
+    )
+    conversation = await said_all(
+        talk((order,), knowledge=None), "I'd like to order two large pepperoni pizzas.", "Delivery please.", "Rosa."
+    )
+    assert conversation.said[1].startswith("Sorry, I didn't get that.")
+    assert conversation.said[2] == "So that's 2 large pepperoni, for Rosa. Shall I place an order?"
+
+
 async def test_a_table_for_four_in_the_evening() -> None:
     conversation = await said_all(
         talk(RESTAURANT), "I'd like a table for four on Friday at seven, under the name Alex Stone.", "Yes, that's right."
