@@ -204,7 +204,7 @@ def _sessions_show(options: argparse.Namespace) -> int:
         if not newest:
             _console.print("No finished call yet.")
             return 1
-        call_id = newest[0]["call_id"]
+        call_id = newest[0]["id"]
     for part in session_view(client.session(options.tenant, call_id)):
         _console.print(part)
     return 0

@@ -40,7 +40,7 @@ def sessions_table(rows: Sequence[dict[str, Any]]) -> RenderableType:
     table = Table("session", "started", "seconds", "ended", "outcome", "turns", "tools", box=None, pad_edge=False)
     for row in rows:
         table.add_row(
-            row["call_id"],
+            row["id"],
             str(row["started_at"])[:19].replace("T", " "),
             f"{row['duration_ms'] / 1000:.1f}",
             row["end_reason"],
@@ -85,7 +85,7 @@ def leads_table(rows: Sequence[dict[str, Any]]) -> RenderableType:
     for row in rows:
         lead = row["lead"]
         table.add_row(
-            row["call_id"],
+            row["session_id"],
             lead["customer_name"],
             lead["customer_phone"],
             lead["core_intent"],

@@ -274,6 +274,11 @@ class CallerTransport(Protocol):
         """What the caller is sent."""
         ...
 
+    @property
+    def corrupt_frames(self) -> int:
+        """How many pieces of caller audio could not be decoded so far."""
+        ...
+
     async def receive(self) -> tuple[Received, ...]:
         """What the next message holds. Raises SocketClosed, ProtocolViolation (the call ends)."""
         ...

@@ -27,6 +27,7 @@ from media_plane.ports import (
     ToolSpec,
 )
 from media_plane.speech.ear import Ear
+from media_plane.speech.level import Loudness
 from nexus.clock import Clock
 from nexus.domain.call import EndReason
 from nexus.domain.session import AudioFacts, JournalEntry, Opened
@@ -84,6 +85,7 @@ class Bridge:
         self._in_ms = self._out_ms = 0.0
         self._in_bytes = self._out_bytes = 0
         self._close_code = 1000
+        self._loudness = Loudness()
 
     def order_end(self, reason: EndReason) -> None:
         """End the call from outside (``:end``, drain)."""
@@ -163,6 +165,7 @@ class Bridge:
             case ReceivedAudio():
                 self._in_bytes += len(received.frame.pcm)
                 self._in_ms += received.frame.duration_ms
+                self._loudness.add(received.frame)
                 self._hear(received.frame, received.packets)
             case ReceivedText():
                 self.feed(ev.CallerTyped(received.text))
@@ -326,4 +329,6 @@ class Bridge:
             out_bytes=self._out_bytes,
             in_dropped_ms=round(self._parts.line.dropped_ms, 1),
             dropped_frames=self._parts.playout.dropped_frames,
+            corrupt_frames=self._parts.transport.corrupt_frames,
+            rms_db=None if self._loudness.rms_db is None else round(self._loudness.rms_db, 1),
         )

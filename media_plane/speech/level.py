@@ -40,3 +40,24 @@ class LevelWindow:
         while self._falling and self._falling[0][0] < at_ms - self._window_ms:
             self._falling.popleft()
         return self._falling[0][1] if self._falling else None
+
+
+class Loudness:
+    """The RMS level of everything added so far."""
+
+    def __init__(self) -> None:
+        self._squares = 0.0
+        self._samples = 0
+
+    def add(self, frame: AudioFrame) -> None:
+        """Count a frame in. PCM16 mono, any rate."""
+        samples = np.frombuffer(frame.pcm, dtype="<i2").astype(np.float32)
+        self._squares += float(np.dot(samples, samples))
+        self._samples += samples.size
+
+    @property
+    def rms_db(self) -> float | None:
+        """dBFS, not below ``FLOOR_DB``; None while nothing was added."""
+        if not self._samples:
+            return None
+        return max(FLOOR_DB, 10.0 * float(np.log10(max(self._squares / self._samples, 1e-9) / _FULL_SCALE**2)))

@@ -34,6 +34,11 @@ class WireTransport:
         """What the caller is sent. Only after ``open``."""
         return self._codec.output
 
+    @property
+    def corrupt_frames(self) -> int:
+        """How many pieces of caller audio could not be decoded so far."""
+        return self._codec.corrupt_frames
+
     async def open(self, greeting: Iterable[str] = (), *, timeout_s: float = OPEN_TIMEOUT_S) -> None:
         """Send ``greeting``, then wait until audio may flow. Cancelling leaves the socket open.
 
