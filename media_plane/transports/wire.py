@@ -79,6 +79,11 @@ class WireCodec(Protocol):
         """Whether audio may flow: the client has said what it sends."""
         ...
 
+    @property
+    def corrupt_frames(self) -> int:
+        """How many pieces of caller audio could not be decoded so far."""
+        ...
+
     def receive(self, message: bytes | str) -> Incoming:
         """Raises ProtocolViolation when the call must end."""
         ...
