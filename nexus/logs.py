@@ -18,16 +18,14 @@ _SECRETS: tuple[tuple[re.Pattern[str], str], ...] = (
     (re.compile(r"\bAIza[\w-]{20,}"), "[key]"),
     (re.compile(r"\bnx_(?:live|test|pub)_\w+"), "[key]"),
     (
-        re.compile(
-            r"(?i)([\w-]*(?:authorization|api[_-]?key|secret|password|ticket))(['\"]?\s*[:=]\s*['\"]?)(?:Bearer\s+)?[^\s'\",}]+"
-        ),
+        re.compile(r"(?i)([\w-]*(?:authorization|api[_-]?key|secret|password|ticket))(['\"]?\s*[:=]\s*['\"]?)(?:Bearer\s+)?[^\s'\",}]+"),
         r"\1\2[hidden]",
     ),
     (re.compile(r"-----BEGIN [A-Z ]+-----.*?-----END [A-Z ]+-----", re.DOTALL), "[key]"),
 )
 _PHONE = re.compile(
     r"(?:(?<=%2B)|(?<![\w./-])(?<!\d:))(?!\d{4}-\d{2}-\d{2}(?!\d))(?!\d{1,3}(?:\.\d{1,3}){3}\b)(?!\d{1,6}\.\d+(?![\d.]))"
-    r"\+?\(?\d(?:[ .()-]{0,2}\d){6,14}(?![\w-])(?!\.\d)",
+    r"\+?\(?\d(?:[ .()-]{0,3}\d){6,14}(?![\w-])(?!\.\d)",
     re.IGNORECASE,
 )
 """Seven to fifteen digits that are no date, time, address of a machine or decimal number. A bare count that long is masked too."""

@@ -15,6 +15,7 @@ from nexus.errors import ConfigurationError
 
 MAX_CONFIG_BYTES = 256 * 1024
 _MAX_NODES = 20_000
+_MAX_DEPTH = 50
 _FATAL = (f"more than {_MAX_NODES} values", "a key must be plain text")
 KNOWLEDGE_HEADER = "## Business Information"
 Path = tuple[str | int, ...]
@@ -100,7 +101,7 @@ def _load(text: str, lines: dict[Path, int], faults: list[tuple[int, str]]) -> A
         mark = error.problem_mark or error.context_mark
         line = mark.line + 1 if mark else 1
         faults.append((line, f"this is not YAML: {error.problem}; check indentation, colons, quotes and tabs"))
-    except (yaml.YAMLError, ValueError, RecursionError) as error:
+    except (yaml.YAMLError, ValueError, LookupError, AttributeError, TypeError, RecursionError) as error:  # PyYAML on a tag without value
         faults.append((1, f"this is not YAML: {error}"))
     return None
 
@@ -113,8 +114,8 @@ def _survey(root: yaml.Node, path: Path, lines: dict[Path, int], faults: list[tu
         node, here = waiting.pop()
         lines.setdefault(here, node.start_mark.line + 1)
         seen += 1
-        if seen > _MAX_NODES:
-            faults.append((1, f"more than {_MAX_NODES} values, aliases counted; write it plainly"))
+        if seen > _MAX_NODES or len(here) > _MAX_DEPTH:
+            faults.append((1, f"more than {_MAX_NODES} values or {_MAX_DEPTH} levels, aliases counted; write it plainly"))
             return
         if isinstance(node, yaml.SequenceNode):
             waiting += [(item, (*here, index)) for index, item in enumerate(node.value)]

@@ -100,7 +100,7 @@ class TenantConfig(_Part):
     def _timezone_is_known(cls, value: str) -> str:
         try:
             ZoneInfo(value)
-        except (ValueError, OSError) as error:
+        except (KeyError, ValueError, OSError) as error:
             raise ValueError(f"{value!r} is no IANA timezone; write for example Europe/Berlin") from error
         return value
 

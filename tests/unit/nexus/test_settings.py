@@ -1,0 +1,136 @@
+"""Settings: typed, checked at start, and the same list in three places."""
+
+from __future__ import annotations
+
+import os
+import re
+from pathlib import Path
+
+import pytest
+
+from nexus.errors import ConfigurationError
+from nexus.settings import ChatModelName, Environment, Settings, env_example, load_settings, settings_table
+
+ROOT = Path(__file__).parents[3]
+WRITE = "run: .venv/bin/python -m nexus.settings"
+
+
+@pytest.fixture(autouse=True)
+def no_outside_settings(monkeypatch: pytest.MonkeyPatch) -> None:
+    names = {name.upper() for name in Settings.model_fields}
+    for name in list(os.environ):
+        if name.upper() in names:
+            monkeypatch.delenv(name)
+
+
+def test_the_example_file_lists_every_setting() -> None:
+    assert (ROOT / ".env.example").read_text(encoding="utf-8") == env_example(), WRITE
+
+
+def test_the_document_lists_every_setting() -> None:
+    assert (ROOT / "docs" / "settings.md").read_text(encoding="utf-8") == settings_table(), WRITE
+    for name, field in Settings.model_fields.items():
+        assert field.description, name
+        assert f"`{name.upper()}`" in settings_table()
+
+
+def test_the_example_taken_as_it_stands_changes_nothing(tmp_path: Path) -> None:
+    taken = tmp_path / ".env"
+    taken.write_text(re.sub(r"^# ([A-Z_]+=)", r"\1", env_example(), flags=re.MULTILINE), encoding="utf-8")
+    assert load_settings(taken) == load_settings(None)
+
+
+def test_the_environment_wins_over_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file = tmp_path / ".env"
+    file.write_text("PORT=9001\nHOST=0.0.0.0\nSOMETHING_ELSE=1\n", encoding="utf-8")
+    monkeypatch.setenv("PORT", "9002")
+    settings = load_settings(file)
+    assert (settings.port, settings.host) == (9002, "0.0.0.0")  # noqa: S104
+    assert load_settings(file, port=9003).port == 9003
+
+
+def test_a_missing_file_and_empty_values_mean_the_defaults(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PORT", "")
+    assert load_settings(tmp_path / "none").port == 8000
+
+
+def test_the_originals_environment_is_taken(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in {
+        "PERSONAPLEX_WS_URL": "ws://personaplex:9000/v1/audio-stream",
+        "AUDIO_SAMPLE_RATE": "16000",
+        "AUDIO_BIT_DEPTH": "16",
+        "AUDIO_CHANNELS": "1",
+        "AUDIO_CHUNK_SIZE": "4096",
+        "PERSONAPLEX_CONNECT_TIMEOUT": "10",
+        "PERSONAPLEX_MAX_RECONNECT_ATTEMPTS": "3",
+        "PERSONAPLEX_RECONNECT_DELAY": "2",
+        "LOG_LEVEL": "info",
+        "LOG_FORMAT": "json",
+        "GEMINI_API_KEY": "your_actual_key_here",
+        "GEMINI_MODEL": "gemini-1.5-pro",
+        "GEMINI_TRANSPORT": "grpc",
+    }.items():
+        monkeypatch.setenv(name, value)
+    settings = load_settings(None)
+    assert settings.gemini_model == "gemini-3.8-flash"
+    assert not settings.uses_gemini
+    assert settings.log_format == "JSON"
+
+
+@pytest.mark.parametrize(
+    ("name", "used"),
+    [
+        ("gemini-1.5-flash", "gemini-3.8-flash"),
+        ("models/gemini-2.0-flash", "gemini-3.8-flash"),
+        ("gemini-pro", "gemini-3.8-flash"),
+        ("gemini-3.7-flash", "gemini-3.8-flash"),
+        ("gemini-3.6-flash", "gemini-3.6-flash"),
+        ("gemini-3.5-flash-lite", "gemini-3.5-flash-lite"),
+        ("gemini-4-argon", "gemini-4-argon"),
+    ],
+)
+def test_retired_models_become_the_current_one(name: str, used: str) -> None:
+    assert load_settings(None, gemini_model=name).gemini_model == used
+
+
+def test_every_fault_is_told_at_once_by_its_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PORT", "many")
+    monkeypatch.setenv("ENGINE", "psychic")
+    monkeypatch.setenv("AUDIO_SAMPLE_RATE", "8000")
+    monkeypatch.setenv("ALLOWED_ORIGINS", "example.com")
+    with pytest.raises(ConfigurationError) as refused:
+        load_settings(None)
+    assert refused.value.code == "setting_invalid"
+    assert {fault.split(":")[0] for fault in refused.value.faults} == {"PORT", "ENGINE", "AUDIO_SAMPLE_RATE", "ALLOWED_ORIGINS"}
+
+
+def test_gemini_by_name_needs_its_key_and_by_auto_does_not() -> None:
+    with pytest.raises(ConfigurationError) as refused:
+        load_settings(None, chat_model="gemini")
+    assert "GEMINI_API_KEY" in refused.value.faults[0]
+    assert not load_settings(None).uses_gemini
+    with_key = load_settings(None, gemini_api_key="abc")
+    assert with_key.chat_model is ChatModelName.AUTO
+    assert with_key.uses_gemini
+    assert not load_settings(None, gemini_api_key="abc", chat_model="scripted").uses_gemini
+
+
+def test_the_key_is_never_shown() -> None:
+    assert "s3cret" not in repr(load_settings(None, gemini_api_key="s3cret"))
+    with pytest.raises(ConfigurationError) as refused:
+        load_settings(None, gemini_api_key="s3cret", port="x")
+    assert "s3cret" not in str(refused.value)
+
+
+def test_production_closes_the_development_door() -> None:
+    assert load_settings(None).simple_door_open
+    settings = load_settings(None, environment="production", dev_door=True)
+    assert settings.environment is Environment.PRODUCTION
+    assert not settings.simple_door_open
+
+
+def test_origins_are_a_set() -> None:
+    assert load_settings(None, allowed_origins="https://a.example, http://b.example:81 ,").origins == {
+        "https://a.example",
+        "http://b.example:81",
+    }
