@@ -9,6 +9,7 @@ import json
 import logging
 import os
 import shutil
+import signal
 import sys
 import tempfile
 from collections.abc import Mapping
@@ -160,14 +161,17 @@ class ToolProcess:
         """End the process at once; every run in it ends as ``crashed``."""
         if self._process.returncode is None:
             _log.warning("tool process killed: %s", why)
+            self._kill()
+
+    def _kill(self) -> None:
+        # Not Process.kill(): that polls first and may reap the child under asyncio's hands.
+        if self._process.returncode is None:
             with contextlib.suppress(ProcessLookupError):
-                self._process.kill()
+                os.kill(self._process.pid, signal.SIGKILL)
 
     async def close(self) -> None:
         """Kill, wait, and take the folder away; again is silent."""
-        if self._process.returncode is None:
-            with contextlib.suppress(ProcessLookupError):
-                self._process.kill()
+        self._kill()
         await self._process.wait()
         await asyncio.gather(*self._pumps, return_exceptions=True)
         shutil.rmtree(self._folder, ignore_errors=True)
@@ -197,9 +201,7 @@ class ToolProcess:
                 for answer in self._running.values():
                     if not answer.done():
                         answer.set_result(Outcome("crashed", problem="the child process ended while the tool ran"))
-                if self._process.returncode is None:
-                    with contextlib.suppress(ProcessLookupError):
-                        self._process.kill()
+                self._kill()
 
     async def _take(self, message: dict[str, Any]) -> None:
         if message["op"] == "store":

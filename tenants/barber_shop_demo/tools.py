@@ -6,7 +6,7 @@ Store layout: ``slot/2026-11-24T10:30`` for every half hour that is taken. The f
 
 import re
 from datetime import date, datetime, timedelta
-from typing import Any
+from typing import Any, ClassVar
 
 from nexus.tools import BaseTool, SlotTaken, ToolContext, ToolRefusal
 
@@ -124,7 +124,7 @@ class CheckAvailabilityTool(BaseTool):
     name = "check_availability"
     description = "Check whether an appointment time is free, or which times are free and available on a day"
     effect = "read"
-    parameters = {
+    parameters: ClassVar = {
         "type": "object",
         "properties": {"date": DATE, "time": TIME, "service": SERVICE},
         "required": ["date"],
@@ -150,7 +150,7 @@ class BookAppointmentTool(BaseTool):
     name = "book_appointment"
     description = "Book, make or schedule an appointment for a haircut or another service"
     effect = "write"
-    parameters = {
+    parameters: ClassVar = {
         "type": "object",
         "properties": {
             "date": DATE,
@@ -175,9 +175,7 @@ class BookAppointmentTool(BaseTool):
         "required": ["date", "time", "customer_name", "phone"],
     }
 
-    async def execute(
-        self, date: str, time: str, customer_name: str, phone: str, context: ToolContext, service: str = "haircut"
-    ) -> Any:
+    async def execute(self, date: str, time: str, customer_name: str, phone: str, context: ToolContext, service: str = "haircut") -> Any:
         calendar, start = Calendar(context, day_of(date, context.now.date()), service), minutes_of(time)
         if fault := calendar.fault(start):
             raise ToolRefusal(f"{fault} {await calendar.nearest(start)}")
@@ -218,7 +216,7 @@ class CancelAppointmentTool(BaseTool):
     description = "Cancel an existing appointment of the caller"
     effect = "write"
     undoes = "book_appointment"
-    parameters = {
+    parameters: ClassVar = {
         "type": "object",
         "properties": {"date": DATE, "time": TIME, "phone": BookAppointmentTool.parameters["properties"]["phone"]},
         "required": ["date", "time", "phone"],

@@ -17,6 +17,7 @@ from nexus.adapters.memory.tenants import MemoryToolStore
 from nexus.clock import Clock
 from nexus.domain.tenant import Limits, TenantConfig
 
+LIMITS, POOL = ProcessLimits(), PoolLimits()
 HEAD = "from nexus.tools import BaseTool, ToolRefusal, SlotTaken\n"
 
 
@@ -54,9 +55,7 @@ async def run(tools: TenantTools, name: str, arguments: Mapping[str, Any] | None
 
 
 @asynccontextmanager
-async def bench(
-    sources: dict[str, str], *, limits: ProcessLimits = ProcessLimits(), pool: PoolLimits = PoolLimits()
-) -> AsyncIterator[Bench]:
+async def bench(sources: dict[str, str], *, limits: ProcessLimits = LIMITS, pool: PoolLimits = POOL) -> AsyncIterator[Bench]:
     store = MemoryToolStore()
     async with ToolProcesses(store, limits=limits, pool=pool) as processes:
         yield Bench({tenant: HEAD + source for tenant, source in sources.items()}, store, MemoryEffectLog(), processes)

@@ -8,9 +8,11 @@ from pathlib import Path
 
 import pytest
 
+from media_plane.tooling.process import ProcessLimits
 from tests.fakes.tool_bench import bench, run, tool
 
 OS = "o = getattr(logging, 'o' + 's')\n"  # passes the vetting, so that the wall itself is tried
+WRITTEN = "/tmp/nexus-tool-was-here"  # noqa: S108 - nothing may be written there
 FINE = tool("fine", "return 'all is well'")
 
 BAD = {
@@ -32,7 +34,7 @@ BAD = {
     "environ": (OS + "return o.fsdecode(o.read(o.open('/proc/self/environ', 0), 100))", "tool_failed"),
     "parent_environ": (OS + "return o.fsdecode(o.read(o.open(f'/proc/{o.getppid()}/environ', 0), 100))", "tool_failed"),
     "lists": (OS + "return o.listdir('/')", "tool_failed"),
-    "writes": (OS + "o.open('/tmp/nexus-tool-was-here', 65)", "tool_failed"),
+    "writes": (OS + "o.open('" + WRITTEN + "', 65)", "tool_failed"),
     "loopback": ("r, w = await asyncio.open_connection('127.0.0.1', 80)", "tool_failed"),
     "metadata": ("r, w = await asyncio.open_connection('169.254.169.254', 80)", "tool_failed"),
     "listens": ("await asyncio.start_server(lambda r, w: None, '127.0.0.1', 0)", "tool_failed"),
@@ -53,7 +55,7 @@ async def test_a_bad_tool_hurts_nobody_else(what: str) -> None:
     assert code is None or ended.error_code == code
     assert "secret" not in ended.output + ended.spoken
     assert ended.spoken or ended.status == "done"
-    assert not Path("/tmp/nexus-tool-was-here").exists()
+    assert not Path(WRITTEN).exists()
 
 
 async def test_another_tenants_file_stays_unread(tmp_path: Path) -> None:
@@ -81,8 +83,6 @@ async def test_the_kernel_keeps_the_file_rule_where_it_can() -> None:
 
 
 async def test_a_module_that_blocks_at_load_gives_no_tools() -> None:
-    from media_plane.tooling.process import ProcessLimits
-
     async with bench({"bad": "while True: pass\n", "good": FINE}, limits=ProcessLimits(start_timeout_s=1.0)) as given:
         bad = given.tools("bad", "bad")
         assert await bad.tools() == ()
