@@ -123,7 +123,7 @@ def _weekday(text: str, today: date) -> Found | None:
 
 def _bare_day(text: str, today: date) -> Found | None:
     match = _THE_DAY.search(text)
-    if match is None:
+    if match is None or _MONTH_DAY.search(text) or _DAY_MONTH.search(text):  # "February 30th" is no day of another month
         return None
     first = today.replace(day=1)
     for _ in range(3):

@@ -72,7 +72,7 @@ def normalise(text: str) -> str:
     text = text.lower().replace("’", "'").replace("‘", "'")
     text = re.sub(r"\b([ap])\.\s?m\b\.?", r"\1m", text)
     tokens = _TOKEN.findall(re.sub(r"(?<=[a-z])-(?=[a-z])", " ", text))
-    return " ".join(_join_digits(tokens)).strip()
+    return re.sub(r"([$€£]) (?=\d)", r"\1", " ".join(_join_digits(tokens))).strip()
 
 
 def _join_digits(tokens: list[str]) -> list[str]:
@@ -105,7 +105,7 @@ def _number(tokens: list[str], i: int) -> tuple[str, int]:
         return str(_UNITS[word]), 1
     if word in _ORDINAL_UNITS or (word == "second" and i > 0 and tokens[i - 1] == "the"):
         return _ordinal(_ORDINAL_UNITS.get(word, 2)), 1
-    if word in ("oh", "o") and i > 0 and (tokens[i - 1] in _UNITS or tokens[i - 1] == word) and following in _UNITS:
+    if word in ("oh", "o") and i > 0 and (tokens[i - 1] in _UNITS or tokens[i - 1] in (word, ",")) and following in _UNITS:
         return "0", 1
     return "", 0
 
