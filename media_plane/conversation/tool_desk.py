@@ -25,6 +25,7 @@ class ToolDesk:
         self._filler_after_ms = filler_after_ms
         self._filler_every_ms = filler_every_ms
         self._said = 0
+        self._requests = 0
         self._running: dict[str, _Running] = {}
 
     @property
@@ -34,8 +35,9 @@ class ToolDesk:
 
     def requested(self, at_ms: float, event: ev.ToolRequested, turn: int) -> list[Command]:
         """The dialogue wants a tool."""
+        self._requests += 1
         use = ToolUse(
-            request_id=event.request_id,
+            request_id=f"tool_{self._requests}",
             name=event.name,
             turn=max(0, turn - 1),
             arguments=dict(event.arguments),

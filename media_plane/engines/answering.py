@@ -110,8 +110,8 @@ class Answering:
     def _begin_answer(self, group: asyncio.TaskGroup, text: str) -> None:
         self._tools.clear()
         self._spoken.clear()
-        self._answer_item = self._new_item()
-        self._answer = group.create_task(self._give_answer(self._answer_item, text))
+        self._answer_item = ""
+        self._answer = group.create_task(self._give_answer(text))
         self._answer.add_done_callback(lambda _: self._wake.set())
 
     def _cancel_answer(self) -> bool:
@@ -131,29 +131,36 @@ class Answering:
             await self._mouth.words(item_id, order.text)
             await self._mouth.end(item_id)
 
-    async def _give_answer(self, item_id: str, text: str) -> None:
+    async def _give_answer(self, text: str) -> None:
         steps = self._agent.answer(text)
         hang_up = False
         try:
             async for step in steps:
                 hang_up = hang_up or isinstance(step, HangUp)
-                await self._take(item_id, step)
+                await self._take(step)
         finally:
             if isinstance(steps, AsyncGenerator):
                 await steps.aclose()
-            if item_id in self._spoken:
-                await self._mouth.end(item_id)
+            await self._end_item()
         if hang_up:
             await self._mouth.hang_up()
 
-    async def _take(self, item_id: str, step: AgentStep) -> None:
+    async def _take(self, step: AgentStep) -> None:
         match step:
             case SentenceReady(text):
-                self._spoken[item_id] = f"{self._spoken.get(item_id, '')} {text}".strip()
-                await self._mouth.words(item_id, text)
+                self._answer_item = self._answer_item or self._new_item()
+                self._spoken[self._answer_item] = f"{self._spoken.get(self._answer_item, '')} {text}".strip()
+                await self._mouth.words(self._answer_item, text)
             case ToolWanted(call):
+                await self._end_item()
                 self._tools.add(call.id)
                 await self._outbox.put(ToolRequested(call.id, call.name, dict(call.arguments)))
                 self._wake.set()
             case Notice(code, message):
                 await self._outbox.put(EngineNotice(code, "dialogue", message))
+
+    async def _end_item(self) -> None:
+        """What was said so far is an item of its own: while a tool runs others (a filler) are heard, and items are heard one by one."""
+        ended, self._answer_item = self._answer_item, ""
+        if ended:
+            await self._mouth.end(ended)
