@@ -227,7 +227,7 @@ class Conversation:
         if self._caller.waited_ms(at_ms) > self._limits.engine_mute_ms and not self._tools.running and not self._agent.speaking:
             self._caller.give_up_waiting()
             return [AbandonEngine("engine_mute", "The engine is connected but gave nothing in time.")]
-        fillers = [] if self._agent.speaking else self._tools.fillers(at_ms)
+        fillers = [] if self._agent.speaking or self._caller.speaking else self._tools.fillers(at_ms)
         return fillers or self._no_input(at_ms)
 
     def _no_input(self, at_ms: float) -> list[Command]:
