@@ -124,7 +124,7 @@ async def _expire(archive: SessionArchive, clock: Clock) -> None:
 
 async def _ready(settings: Settings, media: MediaPlane) -> Mapping[str, Check]:
     return {
-        "speech": Check(not media.faults, "; ".join(media.faults)),
+        "engine": Check(not media.faults, "; ".join(media.faults)),
         "tenants": Check(settings.tenants_dir.is_dir(), "" if settings.tenants_dir.is_dir() else "TENANTS_DIR is no folder"),
-        "calls": Check(not media.calls.draining, "draining" if media.calls.draining else ""),
+        "draining": Check(not media.calls.draining, "no new calls; the living ones finish" if media.calls.draining else ""),
     }

@@ -8,6 +8,7 @@ from starlette.responses import Response
 from control_plane.api.schemas import Alive, CheckResult, Health, Readiness, ServiceDescription
 from control_plane.api.services import ApiServices, Services
 from control_plane.api.wire import refusals, told
+from nexus.errors import NotFound
 
 router = APIRouter(tags=["service"], responses=refusals())
 _SERVICE = "nexus-voice-engine"
@@ -30,6 +31,20 @@ async def ready(services: Services) -> Response:
     found = await _readiness(services)
     fine = found.status == "ready"
     return told(found, status=200 if fine else 503, headers={} if fine else {"Retry-After": "5"})
+
+
+@router.get(
+    "/health/checks/{name}",
+    operation_id="getCheck",
+    response_model=CheckResult,
+    responses={503: {"model": CheckResult, "description": "The check fails"}},
+)
+async def check(name: str, services: Services) -> Response:
+    """One named check of the readiness report (``engine``, ``draining`` …) as a probe of its own: 200 or 503."""
+    found = (await services.ready()).get(name)
+    if found is None:
+        raise NotFound("route_not_found", "There is no such check; /health/ready lists them.")
+    return told(CheckResult(ok=found.ok, detail=found.detail), status=200 if found.ok else 503)
 
 
 @router.get("/health", operation_id="getHealth", response_model=Health)

@@ -5,7 +5,7 @@ import { ago, dateTime, statusTone, words } from "../core/format.js";
 import { routeTo } from "../core/routes.js";
 import { feedPage } from "./feed_page.js";
 
-const OUTCOMES = ["booked", "ordered", "information_given", "callback_requested", "not_completed", "unknown"];
+const OUTCOMES = ["booking_made", "order_placed", "request_completed", "information_given", "request_failed", "abandoned"];
 const unsaid = (text) => text || h("span", { class: "quiet" }, "not said");
 
 const COLUMNS = [
