@@ -49,13 +49,20 @@ class Watched:
 
 @asynccontextmanager
 async def browser(
-    *, wav: Path | None = None, microphone: bool = True, dark: bool = False, width_px: int = 1280, height_px: int = 820
+    *,
+    wav: Path | None = None,
+    microphone: bool = True,
+    dark: bool = False,
+    width_px: int = 1280,
+    height_px: int = 820,
+    script: str = "",
 ) -> AsyncIterator[Watched]:
     """A fresh headless Chromium with one page.
 
     Args:
         wav: what its microphone hears, once; without it the fake device beeps.
         microphone: whether the microphone is granted (True) or refused (False).
+        script: JavaScript that runs in the page before its own.
     """
     args = [*_ARGS]
     if microphone:
@@ -68,6 +75,7 @@ async def browser(
             context = await chromium.new_context(
                 viewport={"width": width_px, "height": height_px}, color_scheme="dark" if dark else "light", reduced_motion="reduce"
             )
+            await context.add_init_script(script)
             yield await _watched(context, microphone)
         finally:
             await chromium.close()

@@ -50,7 +50,13 @@ export const END_REASON_CODES = Object.keys(END_REASONS);
 /** An end reason as the person on the call reads it. */
 export const endedBecause = (code) => END_REASONS[code] ?? words(code);
 
-export const statusTone = (status) => ({ completed: "good", active: "good", done: "good", positive: "good", failed: "bad", broken: "bad", negative: "bad", abandoned: "warn", fallback: "warn", unknown: "warn", cancelled: "warn" })[status] ?? "quiet";
+const TONES = {
+  good: ["completed", "active", "done", "positive", "booking_made", "order_placed", "request_completed", "information_given"],
+  warn: ["abandoned", "fallback", "unknown", "cancelled"],
+  bad: ["failed", "broken", "negative", "request_failed"],
+};
+/** The tone of a status, an outcome or a mood; quiet for words that are neither good nor bad. */
+export const statusTone = (status) => Object.keys(TONES).find((tone) => TONES[tone].includes(status)) ?? "quiet";
 
 const STAGES = [["silence_wait", "Silence wait"], ["stt", "Speech to text"], ["dialogue", "Dialogue"], ["first_sentence", "First sentence"], ["transport", "Transport"]];
 

@@ -5,14 +5,14 @@ import { ago, dateTime, statusTone, words } from "../core/format.js";
 import { routeTo } from "../core/routes.js";
 import { feedPage } from "./feed_page.js";
 
-const OUTCOMES = ["booking_made", "order_placed", "request_completed", "information_given", "request_failed", "abandoned"];
+const OUTCOMES = ["booking_made", "order_placed", "request_completed", "information_given", "request_failed", "abandoned", "unknown"];
 const unsaid = (text) => text || h("span", { class: "quiet" }, "not said");
 
 const COLUMNS = [
   { name: "Customer", cell: ({ lead }) => unsaid(lead.customer_name) },
   { name: "Phone", cell: ({ lead }) => unsaid(lead.customer_phone) },
   { name: "Intent", cell: ({ lead }) => words(lead.core_intent), css: "wide" },
-  { name: "Outcome", cell: ({ lead }) => badge(words(lead.call_outcome), lead.call_outcome === "unknown" ? "quiet" : "good") },
+  { name: "Outcome", cell: ({ lead }) => badge(words(lead.call_outcome), statusTone(lead.call_outcome)) },
   { name: "Mood", cell: ({ lead }) => badge(words(lead.sentiment), statusTone(lead.sentiment)), css: "wide" },
   { name: "Follow-up", cell: ({ lead }) => (lead.follow_up_required ? badge("Follow up", "warn") : h("span", { class: "quiet" }, "no")) },
   { name: "Tenant", cell: (row) => row.tenant_id, css: "wide" },

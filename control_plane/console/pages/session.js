@@ -92,7 +92,7 @@ function leadCard(record) {
   const analysis = record.analysis;
   const lead = analysis?.lead;
   if (!lead) return card("Lead", h("p", { class: "quiet" }, "Not read yet. It follows a few seconds after the call."));
-  const pairs = [["Customer", lead.customer_name || "not said"], ["Phone", lead.customer_phone || "not said"], ["Intent", words(lead.core_intent)], ["Outcome", words(lead.call_outcome)],
+  const pairs = [["Customer", lead.customer_name || "not said"], ["Phone", lead.customer_phone || "not said"], ["Intent", words(lead.core_intent)], ["Outcome", badge(words(lead.call_outcome), statusTone(lead.call_outcome))],
     ["Mood", badge(words(lead.sentiment), statusTone(lead.sentiment))], ["Follow-up", lead.follow_up_required ? badge("Needed", "warn") : "No"]];
   return card("Lead", lead.summary && h("p", { class: "lead-summary" }, lead.summary),
     h("dl", { class: "pairs" }, pairs.map(([name, value]) => h("div", {}, h("dt", {}, name), h("dd", {}, value)))),
