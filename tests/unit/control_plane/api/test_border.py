@@ -60,7 +60,8 @@ async def test_probes_are_told_apart(door: House) -> None:
     refused = await door.client.get("/health/ready")
     assert refused.status_code == 503 and refused.headers["retry-after"]
     assert refused.json()["checks"]["engine"]["detail"].startswith("the speech models")
-    assert (await door.client.get("/health/checks/store")).status_code == 503
+    assert (await door.client.get("/health/checks/engine")).status_code == 503
+    assert (await door.client.get("/health/checks/store")).status_code == 200
     assert (await door.client.get("/health/checks/nothing")).status_code == 404
     assert (await door.client.get("/health/live")).json() == {"status": "ok"}
     assert (await door.client.get("/health")).json()["status"] == "degraded"
