@@ -164,15 +164,19 @@ class ToolProcess:
             self._kill()
 
     def _kill(self) -> None:
-        # Not Process.kill(): that polls first and may reap the child under asyncio's hands.
+        # The whole group, with whatever it forked. Not Process.kill(): that polls first and may reap the child under asyncio's hands.
         if self._process.returncode is None:
             with contextlib.suppress(ProcessLookupError):
-                os.kill(self._process.pid, signal.SIGKILL)
+                os.killpg(self._process.pid, signal.SIGKILL)
 
     async def close(self) -> None:
         """Kill, wait, and take the folder away; again is silent."""
         self._kill()
         await self._process.wait()
+        if self._pumps:  # something that left the group may still hold the pipes open
+            await asyncio.wait(self._pumps, timeout=_CANCEL_GRACE_S)
+        for pump in self._pumps:
+            pump.cancel()
         await asyncio.gather(*self._pumps, return_exceptions=True)
         shutil.rmtree(self._folder, ignore_errors=True)
 
