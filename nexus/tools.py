@@ -91,6 +91,9 @@ class BaseTool(ABC):
 
     ``undoes`` names the write tool whose effects this one takes back (a cancellation): once it has succeeded, the same booking may be
     asked for again in this call. ``ends_call``: the call ends politely once what the tool's success gave to say has been heard.
+
+    ``timeout_s`` is the tool's own deadline, at most 60 (None: ``limits.tool_timeout_s``). ``retries`` is how often a failed
+    ``read`` is tried again, at most 3, after 0.2, 0.4 and 0.8 s; a ``write`` is never tried again by itself.
     """
 
     name: ClassVar[str]
@@ -99,6 +102,8 @@ class BaseTool(ABC):
     effect: ClassVar[Literal["read", "write"]] = "write"
     undoes: ClassVar[str] = ""
     ends_call: ClassVar[bool] = False
+    timeout_s: ClassVar[float | None] = None
+    retries: ClassVar[int] = 0
 
     @abstractmethod
     async def execute(self, **arguments: Any) -> Any:

@@ -56,6 +56,8 @@ class LoadedTool:
     effect: Literal["read", "write"]
     undoes: str = ""
     ends_call: bool = False
+    timeout_s: float | None = None
+    retries: int = 0
     accepts: tuple[str, ...] | None = None
 
 

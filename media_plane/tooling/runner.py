@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from media_plane.conversation.commands import RunTool
@@ -23,6 +23,7 @@ from nexus.ports import Effect, EffectLog
 
 _log = logging.getLogger("nexus.tools")
 
+_FIRST_BACKOFF_MS = 200.0
 _NOT_STARTED = "the child process did not start"
 _UNSURE = "I'm sorry, I can't tell whether that went through. Please check back with us before trying again."
 
@@ -69,7 +70,7 @@ class TenantTools:
             return self._failed(order, effect, "tool_arguments_invalid", f"Not done: {checked.problem}", checked.spoken)
         if spec.effect == "read":
             effect = effect_id(order.name, checked.values, request_id=order.request_id)
-            return self._read(order, effect, await self._execute(loaded, checked.values, effect))
+            return await self._read_again(order, loaded, checked.values, effect)
         return await self._write_once(order, loaded, checked.values, effect_id(order.name, checked.values))
 
     # --- loading -----------------------------------------------------------------------------------------------------------
@@ -95,6 +96,16 @@ class TenantTools:
         return catalogue_of(source, process.loaded, self._config.enabled_tools)
 
     # --- running -----------------------------------------------------------------------------------------------------------
+
+    async def _read_again(self, order: RunTool, tool: LoadedTool, values: dict[str, Any], effect: str) -> ToolFinished:
+        """Look up; as often as the tool allows, when it fails."""
+        attempts = 1
+        finished = self._read(order, effect, await self._execute(tool, values, effect))
+        while finished.status == "failed" and attempts <= tool.retries:
+            await self._parts.clock.sleep_ms(_FIRST_BACKOFF_MS * 2 ** (attempts - 1))
+            attempts += 1
+            finished = self._read(order, effect, await self._execute(tool, values, effect))
+        return replace(finished, attempts=attempts)
 
     async def _write_once(self, order: RunTool, tool: LoadedTool, values: dict[str, Any], effect: str) -> ToolFinished:
         if (running := self._in_flight.get(effect)) is not None:
@@ -163,7 +174,9 @@ class TenantTools:
             "timezone": self._config.timezone,
             "settings": self._config.tool_settings,
         }
-        outcome = await process.run(tool.name, values, context, timeout_s=self._config.limits.tool_timeout_s / clock.speed)
+        outcome = await process.run(
+            tool.name, values, context, timeout_s=(tool.timeout_s or self._config.limits.tool_timeout_s) / clock.speed
+        )
         if outcome.problem:
             _log.warning("tool %s: %s: %s", tool.name, outcome.kind, outcome.problem)
         return outcome

@@ -146,6 +146,11 @@ def _describe(tool: BaseTool) -> _Message:
     effect = getattr(tool, "effect", "write")
     if effect not in ("read", "write"):
         raise ValueError(f'effect is {effect!r}; write "read" or "write"')
+    timeout_s, retries = getattr(tool, "timeout_s", None), getattr(tool, "retries", 0)
+    if timeout_s is not None and not (isinstance(timeout_s, int | float) and 0 < timeout_s <= 60):
+        raise ValueError(f"timeout_s is {timeout_s!r}; write seconds, more than 0 and at most 60")
+    if not (isinstance(retries, int) and 0 <= retries <= 3) or (retries and effect == "write"):
+        raise ValueError(f'retries is {retries!r}; write 0 to 3, and only for effect = "read"')
     return {
         "name": name,
         "description": " ".join(description.split())[:1024],
@@ -153,6 +158,8 @@ def _describe(tool: BaseTool) -> _Message:
         "effect": effect,
         "undoes": str(getattr(tool, "undoes", "")),
         "ends_call": bool(getattr(tool, "ends_call", False)),
+        "timeout_s": timeout_s,
+        "retries": retries,
         "accepts": _accepted(tool),
     }
 

@@ -139,3 +139,39 @@ async def test_check_names_every_fault() -> None:
     assert "'fly'" in missing
     assert "ZeroDivisionError" in (await check_tenant_tools("x = 1\ny = 1 / 0\n", config))[0]
     assert (await check_tenant_tools("x = 1\ny = 1 / 0\n", config))[0].startswith("line 2: ")
+
+
+FLAKY = tool(
+    "flaky",
+    "tries = await context.store.get('tries')\n"
+    "count = (tries.value if tries else 0) + 1\n"
+    "await context.store.put('tries', count)\n"
+    "if count < 3: raise ValueError('not yet')\n"
+    "return f'ready after {count}'",
+    extra="    retries = 2\n",
+)
+
+
+async def test_a_failed_read_is_tried_again_as_often_as_it_allows() -> None:
+    async with bench({"shop": HEAD + FLAKY}) as made:
+        finished = await run(made.tools("shop", "flaky"), "flaky")
+    assert (finished.status, finished.output, finished.attempts) == ("done", "ready after 3", 3)
+
+
+async def test_a_read_that_goes_on_failing_is_given_up() -> None:
+    async with bench({"shop": HEAD + tool("broken", "raise ValueError('no')", extra="    retries = 1\n")}) as made:
+        finished = await run(made.tools("shop", "broken"), "broken")
+    assert (finished.status, finished.attempts) == ("failed", 2)
+
+
+async def test_a_tool_may_have_a_deadline_of_its_own() -> None:
+    slow = tool("slow", "import asyncio\nawait asyncio.sleep(30)", extra="    timeout_s = 0.2\n")
+    async with bench({"shop": HEAD + slow}) as made:
+        finished = await run(made.tools("shop", "slow", timeout_s=20.0), "slow")
+    assert finished.error_code == "tool_timeout"
+
+
+async def test_a_write_cannot_ask_to_be_tried_again() -> None:
+    async with bench({"shop": HEAD + tool("book", "return 'x'", effect="write", extra="    retries = 1\n")}) as made:
+        faults = await made.tools("shop", "book").faults()
+    assert any("retries" in fault and 'effect = "read"' in fault for fault in faults)
