@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import os
+import re
 import secrets
 from pathlib import Path
 
 from nexus import tickets
-from nexus.errors import Unavailable
+from nexus.errors import ConfigurationError, Unavailable
+
+_PEPPER = re.compile(r"(?:[0-9a-fA-F]{2}){32,}")
 
 
 def private_key(path: Path) -> str:
-    """The ticket signing key; made, with its public key ``*.pub.pem`` beside it, when there is none. Raises Unavailable."""
+    """The ticket signing key; made, with ``*.pub.pem`` beside it, when there is none. Raises Unavailable, ConfigurationError."""
     try:
         if not path.exists():
             _write_new(path, tickets.new_private_key())
@@ -19,8 +22,11 @@ def private_key(path: Path) -> str:
         public = path.with_suffix(".pub.pem")
         if not public.exists():
             _write_new(public, tickets.public_key_of(pem))
+        known = public.read_text()
     except OSError as error:
         raise _unavailable(path) from error
+    if tickets.key_id(known) != tickets.key_id(tickets.public_key_of(pem)):
+        raise ConfigurationError("setting_invalid", f"{public} belongs to another key than {path}; rename it, and it is made anew.")
     return pem
 
 
@@ -34,20 +40,23 @@ def public_keys(folder: Path) -> dict[str, str]:
 
 
 def pepper(path: Path) -> bytes:
-    """A secret of 32 random bytes, made when there is none. Raises Unavailable."""
+    """A secret of 32 random bytes, made when there is none. Raises Unavailable, ConfigurationError."""
     try:
         if not path.exists():
             _write_new(path, secrets.token_hex(32))
-        return bytes.fromhex(path.read_text().strip())
-    except (OSError, ValueError) as error:
+        text = path.read_text()
+    except OSError as error:
         raise _unavailable(path) from error
+    if _PEPPER.fullmatch(text.strip()) is None:
+        raise ConfigurationError("setting_invalid", f"CALL_PEPPER_FILE: {path} must hold 32 or more pairs of hex digits.")
+    return bytes.fromhex(text.strip())
 
 
 def _write_new(path: Path, text: str) -> None:
     """Create with mode 600; whoever else creates it at the same time wins."""
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    with os.fdopen(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
+    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
+    with os.fdopen(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
         file.write(text)
     try:
         os.link(temporary, path)

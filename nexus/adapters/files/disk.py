@@ -6,7 +6,7 @@ import errno
 import os
 import secrets
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from nexus.errors import Unavailable
@@ -34,19 +34,29 @@ def make_folder(path: Path) -> None:
         folder.mkdir(exist_ok=True, mode=_FOLDER_MODE)
 
 
-def write_whole(path: Path, data: bytes) -> None:
-    """Write beside, sync, rename: after this returns the file is whole on the disk, before it the old one is."""
+def write_once(path: Path, data: bytes) -> None:
+    """Write beside, sync, link: after this returns a whole file is on the disk, before it none is. Of two writers the first stays."""
     make_folder(path.parent)
     temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
     try:
-        with os.fdopen(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, _FILE_MODE), "wb") as file:
+        with os.fdopen(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, _FILE_MODE), "wb") as file:
             file.write(data)
             file.flush()
             os.fsync(file.fileno())
-        temporary.replace(path)
-    except OSError:
+        with suppress(FileExistsError):
+            os.link(temporary, path)
+    finally:
         temporary.unlink(missing_ok=True)
-        raise
+    _sync_folder(path.parent)
+
+
+def _sync_folder(folder: Path) -> None:
+    """The new name itself is on the disk only then."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def append(path: Path, data: bytes) -> None:

@@ -53,8 +53,8 @@ class FileSessionArchive:
         with disk.translated(self._history / key):
             if (self._history / key).exists():
                 return
-            disk.write_whole(self._private / key, archive.encode_record(private))
-            disk.write_whole(self._history / key, archive.encode_record(record))
+            disk.write_once(self._private / key, archive.encode_record(private))
+            disk.write_once(self._history / key, archive.encode_record(record))
 
     def _delete_expired(self, now: datetime) -> int:
         deleted = 0

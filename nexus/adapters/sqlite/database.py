@@ -50,15 +50,25 @@ class Database:
         self._path = path
         self._local = threading.local()
         self._ready = threading.Lock()
+        self._writing = threading.Lock()
         self._migrated = False
 
     async def write(self, work: Callable[[sqlite3.Connection], Result]) -> Result:
         """Run ``work`` in a transaction that excludes every other writer; its exception rolls back. Raises Unavailable."""
-        return await asyncio.shield(asyncio.to_thread(self._transaction, work, "BEGIN IMMEDIATE"))
+        return await asyncio.shield(asyncio.to_thread(self._write, work))
 
     async def read(self, work: Callable[[sqlite3.Connection], Result]) -> Result:
         """Run ``work`` on one consistent view. Raises Unavailable."""
         return await asyncio.to_thread(self._transaction, work, "BEGIN")
+
+    def _write(self, work: Callable[[sqlite3.Connection], Result]) -> Result:
+        """Threads of this process queue here, in SQLite they would sleep and try again; other processes still meet there."""
+        if not self._writing.acquire(timeout=_BUSY_MS / 1000):
+            raise Unavailable("store_unavailable", f"{self._path}: too many writers wait. Check the disk's speed and other processes.")
+        try:
+            return self._transaction(work, "BEGIN IMMEDIATE")
+        finally:
+            self._writing.release()
 
     def _transaction(self, work: Callable[[sqlite3.Connection], Result], begin: str) -> Result:
         try:
@@ -66,11 +76,12 @@ class Database:
             connection.execute(begin)
             try:
                 result = work(connection)
+                connection.execute("COMMIT")
             except BaseException:
-                connection.execute("ROLLBACK")
+                if connection.in_transaction:  # a full disk has rolled back by itself, and may come as late as COMMIT
+                    connection.execute("ROLLBACK")
                 raise
-            connection.execute("COMMIT")
-        except (sqlite3.OperationalError, sqlite3.DatabaseError, OSError) as error:
+        except (sqlite3.DatabaseError, OSError) as error:
             raise Unavailable("store_unavailable", f"{self._path}: {error}. Check free disk space, the file's owner and mode.") from error
         return result
 
