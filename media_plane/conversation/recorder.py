@@ -7,12 +7,13 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from typing import Any
 
 from pydantic import JsonValue
 
 from media_plane.conversation.transcript import original_transcript, statistics
 from nexus.domain import session
-from nexus.domain.call import ORIGINAL_STATUS, RECORD_STATUS, EndReason
+from nexus.domain.call import ORIGINAL_STATUS, RECORD_STATUS, EndReason, OriginalStatus
 from nexus.domain.redaction import redact
 from nexus.domain.session import (
     CallFault,
@@ -92,53 +93,6 @@ def record(folded: Folded, *, ended_at: datetime, default_reason: EndReason = En
         ended_at = opened.connected_at + timedelta(milliseconds=ended.at_ms)
     turns = tuple(turn for _, turn in sorted(folded.turns.items()))
     tools = tuple(_settled(use) for use in folded.tools.values())
-    counts: Counter[str] = Counter()
-    public_turns = tuple(_redacted_turn(turn, counts) for turn in turns)
-    public_tools = tuple(_redacted_tool(use, counts) for use in tools)
-    status = ORIGINAL_STATUS[ended.reason]
-    duration_ms = round((ended_at - opened.connected_at).total_seconds() * 1000.0, 1)
-    transcript = original_transcript(folded, public_turns, public_tools, ended_at=ended_at, status=status, audio=ended.audio)
-    archived = SessionRecord(
-        id=opened.call_id,
-        session_id=opened.call_id,
-        tenant_id=opened.tenant_id,
-        config_hash=opened.config_hash,
-        engine=opened.engine,
-        voice_id=opened.voice_id,
-        channel=opened.channel,
-        test=opened.test,
-        status=RECORD_STATUS[status],
-        end_reason=ended.reason,
-        error=_error(folded, status),
-        created_at=opened.created_at,
-        connected_at=opened.connected_at,
-        first_audio_at=None if folded.first_audio_ms is None else opened.connected_at + timedelta(milliseconds=folded.first_audio_ms),
-        ended_at=ended_at,
-        duration_ms=duration_ms,
-        talk_ms=_talk(ended, duration_ms),
-        caller=opened.caller,
-        turns=public_turns,
-        tools=public_tools,
-        latency_ms=_latencies(folded, turns, tools),
-        interruptions=session.Interruptions(
-            caller=sum(not one.false_alarm for one in folded.barge_ins.values()),
-            false=sum(one.false_alarm for one in folded.barge_ins.values()),
-        ),
-        mode_changes=tuple(folded.modes),
-        audio=ended.audio,
-        redaction=Redaction(counts=dict(counts)),
-        retention_days=opened.retention_days,
-        metadata=opened.metadata,
-        meta=Meta(
-            tenant_id=opened.tenant_id,
-            start_time=opened.connected_at,
-            end_time=ended_at,
-            duration_seconds=round(duration_ms / 1000.0, 3),
-            status=status,
-        ),
-        statistics=statistics(public_turns, public_tools, folded.faults, len(transcript)),
-        transcript=transcript,
-    )
     private = PrivateTranscript(
         call_id=opened.call_id,
         tenant_id=opened.tenant_id,
@@ -147,7 +101,59 @@ def record(folded: Folded, *, ended_at: datetime, default_reason: EndReason = En
         tools=tools,
         delete_after=ended_at + timedelta(days=opened.retention_days),
     )
-    return archived, private
+    return _public(folded, ended, private, ended_at), private
+
+
+def _public(folded: Folded, ended: Ended, private: PrivateTranscript, ended_at: datetime) -> SessionRecord:
+    """The record that stays: everything of ``private``, redacted."""
+    opened = folded.opened
+    counts: Counter[str] = Counter()
+    turns = tuple(_redacted_turn(turn, counts) for turn in private.turns)
+    tools = tuple(_redacted_tool(use, counts) for use in private.tools)
+    status = ORIGINAL_STATUS[ended.reason]
+    duration_ms = round((ended_at - opened.connected_at).total_seconds() * 1000.0, 1)
+    transcript = original_transcript(folded, turns, tools, ended_at=ended_at, status=status, audio=ended.audio)
+    return SessionRecord(
+        **_identity(opened),
+        status=RECORD_STATUS[status],
+        end_reason=ended.reason,
+        error=_error(folded, status),
+        first_audio_at=None if folded.first_audio_ms is None else opened.connected_at + timedelta(milliseconds=folded.first_audio_ms),
+        ended_at=ended_at,
+        duration_ms=duration_ms,
+        talk_ms=_talk(ended, duration_ms),
+        turns=turns,
+        tools=tools,
+        latency_ms=_latencies(folded, turns, tools),
+        interruptions=_interruptions(folded),
+        mode_changes=tuple(folded.modes),
+        audio=ended.audio,
+        redaction=Redaction(counts=dict(counts)),
+        meta=_meta(opened, ended_at, duration_ms, status),
+        statistics=statistics(turns, tools, folded.faults, len(transcript)),
+        transcript=transcript,
+    )
+
+
+def _identity(opened: Opened) -> dict[str, Any]:
+    """What was known when the socket opened."""
+    copied = opened.model_dump(exclude={"kind", "call_id", "caller_phone", "caller"})
+    return {**copied, "id": opened.call_id, "session_id": opened.call_id, "caller": opened.caller}
+
+
+def _meta(opened: Opened, ended_at: datetime, duration_ms: float, status: OriginalStatus) -> Meta:
+    return Meta(
+        tenant_id=opened.tenant_id,
+        start_time=opened.connected_at,
+        end_time=ended_at,
+        duration_seconds=round(duration_ms / 1000.0, 3),
+        status=status,
+    )
+
+
+def _interruptions(folded: Folded) -> session.Interruptions:
+    false = sum(one.false_alarm for one in folded.barge_ins.values())
+    return session.Interruptions(caller=len(folded.barge_ins) - false, false=false)
 
 
 def _end_of_the_dead(folded: Folded, reason: EndReason) -> Ended:
