@@ -250,7 +250,7 @@ def session_rows(backend: ConsoleBackend, tenant: str) -> list[dict[str, Any]]:
     if tenant != "barber_shop_demo":
         return []
     reasons = [
-        ("completed", "caller_hangup", "booked"),
+        ("completed", "caller_hangup", "booking_made"),
         ("completed", "agent_hangup", "information_given"),
         ("abandoned", "caller_lost", ""),
         ("failed", "engine_lost", ""),
@@ -277,8 +277,8 @@ def lead_rows(tenant: str) -> list[dict[str, Any]]:
     if tenant != "barber_shop_demo":
         return []
     names = [
-        ("Maria Lopez", "+49 *** 4711", "booked", "positive", False),
-        ("Jonas Weber", "", "callback_requested", "neutral", True),
+        ("Maria Lopez", "+49 *** 4711", "booking_made", "positive", False),
+        ("Jonas Weber", "", "request_failed", "neutral", True),
         ("", "", "unknown", "negative", True),
     ]
     return [
@@ -387,12 +387,12 @@ def session_detail(tenant: str, call: str) -> dict[str, Any]:
         customer_phone="+49 *** 4711",
         core_intent="book_appointment",
         sentiment="positive",
-        call_outcome="booked",
+        call_outcome="booking_made",
         key_topics=("haircut", "thursday"),
         summary="Maria booked a haircut for Thursday at ten.",
     )
     return {
         **record.model_dump(mode="json"),
         "intelligence": lead.model_dump(mode="json"),
-        "analysis": {"model": "rules", "status": "done", "lead": lead.model_dump(mode="json")},
+        "analysis": {"schema_version": 1, "lead_id": call.replace("call_", "lead_"), "model": "scripted", "status": "done", "error": ""},
     }

@@ -89,8 +89,7 @@ function latency(measures) {
 }
 
 function leadCard(record) {
-  const analysis = record.analysis;
-  const lead = analysis?.lead;
+  const { intelligence: lead, analysis } = record;
   if (!lead) return card("Lead", h("p", { class: "quiet" }, "Not read yet. It follows a few seconds after the call."));
   const pairs = [["Customer", lead.customer_name || "not said"], ["Phone", lead.customer_phone || "not said"], ["Intent", words(lead.core_intent)], ["Outcome", badge(words(lead.call_outcome), statusTone(lead.call_outcome))],
     ["Mood", badge(words(lead.sentiment), statusTone(lead.sentiment))], ["Follow-up", lead.follow_up_required ? badge("Needed", "warn") : "No"]];
