@@ -71,7 +71,9 @@ class Product:
     def nexus(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         """A ``nexus`` command spoken to this installation (``--url`` is added)."""
         command = [sys.executable, "-m", "local.cli", *arguments, "--url", f"http://127.0.0.1:{self.port}"]
-        return subprocess.run(command, env=_environment(self.folder, self.port), cwd=self.folder, capture_output=True, text=True, timeout=150)
+        return subprocess.run(
+            command, env=_environment(self.folder, self.port), cwd=self.folder, capture_output=True, text=True, timeout=150
+        )
 
 
 @contextmanager

@@ -29,8 +29,11 @@ TAP = """
   const pieces = [];
   window.heardAudio = async () => {
     const blob = new Blob(pieces);
-    const url = await new Promise((done) => { const reader = new FileReader(); reader.onload = () => done(reader.result); reader.readAsDataURL(blob); });
-    return url.split(",")[1] ?? "";
+    const reader = new FileReader();
+    const read = new Promise((done) => { reader.onload = done; });
+    reader.readAsDataURL(blob);
+    await read;
+    return reader.result.split(",")[1] ?? "";
   };
   AudioNode.prototype.connect = function (target, ...rest) {
     if (target instanceof AudioDestinationNode) {
@@ -68,7 +71,7 @@ def read_sound(container: bytes) -> AudioFrame:
     """A recording of any container as PCM16 at the ear's rate. A recording that was cut off gives what came before the cut."""
     resampler = av.AudioResampler(format="s16", layout="mono", rate=EAR_RATE_HZ)
     pieces: list[bytes] = []
-    with av.open(io.BytesIO(container)) as recording:
+    with av.open(io.BytesIO(container), mode="r") as recording:
         for frame in recording.decode(audio=0):
             pieces += [bytes(out.planes[0])[: out.samples * 2] for out in resampler.resample(frame)]
     return AudioFrame(b"".join(pieces), EAR_RATE_HZ)

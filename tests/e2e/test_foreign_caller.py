@@ -53,9 +53,9 @@ async def test_a_voice_and_wording_of_its_own_books(running: Product, tmp_path: 
     heard = tmp_path / "heard.wav"
     wavs = [str(path) for path in await made(tmp_path)]
     said = running.nexus("call", BARBER, "--wav", *wavs, "--phone", "+12125550188", "--out", str(heard))
-    print(said.stdout)
     assert said.returncode == 0, said.stderr
     found = {stored.key: stored.value for stored in await running.calendar()}
+    assert wanted in found, said.stdout
     assert found[wanted]["service"] == "haircut"
     assert "Miller" in found[wanted]["customer_name"]
     assert "you are booked" in plain(" ".join(await words_of(read_sound(heard.read_bytes()))))

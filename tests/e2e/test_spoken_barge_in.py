@@ -33,7 +33,6 @@ async def test_what_was_heard_and_what_is_written_are_the_same(running: Product,
         assert watched.complaints == []
     record = await running.record(call_id)
     greeting, asked, *_ = record["turns"]
-    print(greeting, record["latency_ms"].get("barge_in_stop"))
     assert greeting["interrupted"] and greeting["heard_text"] != greeting["text"]
     assert greeting["text"].startswith(greeting["heard_text"])
     assert asked["role"] == "caller" and "tomorrow" in asked["text"]
@@ -46,6 +45,5 @@ async def _the_loudspeaker_agrees(heard: AudioFrame, greeting: dict[str, object]
     assert first.duration_ms < GREETING_MS, "the greeting was cut"
     came_out = plain((await words_of(heard))[0]).split()
     written = plain(str(greeting["heard_text"])).split()
-    print(came_out, written, first.duration_ms)
     assert abs(len(came_out) - len(written)) <= 2
     assert came_out[:3] == written[:3]

@@ -71,7 +71,9 @@ def _the_record_is_the_call(record: dict[str, Any]) -> None:
     assert (record["status"], record["end_reason"]) == ("completed", "agent_hangup")
     assert not any(turn["interrupted"] for turn in turns)
     said = [plain(turn["text"]) for turn in turns if turn["role"] == "caller"]
-    assert [words in text for words, text in zip(("book a hair", "dana smith", "212 555", "yes", "goodbye"), said, strict=True)] == [True] * 5
+    assert [words in text for words, text in zip(("book a hair", "dana smith", "212 555", "yes", "goodbye"), said, strict=True)] == [
+        True
+    ] * 5
 
 
 async def _the_agent_was_heard(heard: AudioFrame) -> None:
@@ -80,6 +82,5 @@ async def _the_agent_was_heard(heard: AudioFrame) -> None:
     assert -26 < measured.voice_dbfs < -16
     assert measured.longest_clip < 4
     spoken = plain(" ".join(await words_of(heard)))
-    print(measured, spoken)
     for words in ("how can i help you", "what name should i book", "you are booked", "dana smith", "10 30", "anything else"):
         assert words in spoken

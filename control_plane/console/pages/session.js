@@ -2,7 +2,7 @@
 import { line } from "../call/transcript_view.js";
 import { api } from "../core/api.js";
 import { badge, emptyState, h, icon, notice, skeleton } from "../core/dom.js";
-import { clock, dateTime, duration, seconds, statusTone, words } from "../core/format.js";
+import { clock, dateTime, duration, statusTone, words } from "../core/format.js";
 import { routeTo } from "../core/routes.js";
 import { tableOf } from "./feed_page.js";
 
@@ -80,7 +80,7 @@ const MEASURES = { e2e: "Answer, whole", silence_wait: "Silence wait", stt: "Spe
 function latency(measures) {
   const rows = Object.entries(measures);
   if (rows.length === 0) return h("p", { class: "quiet" }, "No answer was timed.");
-  const value = (name) => ([, numbers]) => seconds(numbers[name]);
+  const value = (name) => ([, numbers]) => duration(numbers[name]);
   const columns = [{ name: "Stage", cell: ([key]) => MEASURES[key] ?? words(key) }, { name: "n", cell: ([, { n }]) => String(n), css: "number" },
     { name: "p50", cell: value("p50"), css: "number" }, { name: "p95", cell: value("p95"), css: "number" }, { name: "max", cell: value("max"), css: "number" }];
   const table = tableOf(columns, rows);
