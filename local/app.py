@@ -19,7 +19,7 @@ from control_plane.api.app import build_app
 from control_plane.api.services import Check
 from local.conversations import TextConversations
 from media_plane.server.asgi import AsgiDoor
-from media_plane.wiring import MediaPlane, media_plane, tools_for
+from media_plane.wiring import Instead, MediaPlane, media_plane, tools_for
 from nexus.adapters.embedded import EmbeddedStores, embedded_stores
 from nexus.clock import Clock
 from nexus.domain.session import PrivateTranscript, SessionRecord
@@ -65,8 +65,8 @@ class LocalApp:
 
 
 @asynccontextmanager
-async def local_app(settings: Settings, clock: Clock | None = None) -> AsyncIterator[LocalApp]:
-    """The whole product until the block is left. Raises NexusError when it cannot start."""
+async def local_app(settings: Settings, clock: Clock | None = None, *, instead: Instead | None = None) -> AsyncIterator[LocalApp]:
+    """The whole product until the block is left. ``instead``: see ``media_plane``. Raises NexusError when it cannot start."""
     chosen = clock or Clock()
     archived: asyncio.Queue[tuple[str, str]] = asyncio.Queue()
     plain = embedded_stores(settings)
@@ -82,7 +82,7 @@ async def local_app(settings: Settings, clock: Clock | None = None) -> AsyncIter
         ids=plain.ids,
     )
     secrets = control.local_secrets(settings)
-    async with media_plane(settings, stores, chosen) as media:
+    async with media_plane(settings, stores, chosen, instead=instead) as media:
         conversations = TextConversations(media.chat, partial(tools_for, media.tools), stores.ids, chosen)
         outside = control.Outside(conversations, control.lead_model(settings), partial(_ready, settings, media))
         plane = control.build(settings, control.stores_of(stores), secrets, outside, chosen)

@@ -17,6 +17,8 @@ from local.doctor import examine
 from local.show import findings_table
 from media_plane.transports.messages import MAX_MESSAGE_BYTES
 from media_plane.transports.websocket import SEND_BUFFER_BYTES
+from media_plane.wiring import Instead
+from nexus.clock import Clock
 from nexus.errors import ConfigurationError
 from nexus.settings import Settings
 
@@ -94,10 +96,10 @@ def _shown(host: str) -> str:
 
 
 @contextlib.asynccontextmanager
-async def serving(settings: Settings) -> AsyncIterator[str]:
+async def serving(settings: Settings, clock: Clock | None = None, *, instead: Instead | None = None) -> AsyncIterator[str]:
     """The product on its own port, inside this process; for tests and benchmarks. Gives the base URL."""
     listener = listen(settings.host, settings.port)
-    async with local_app(settings) as app:
+    async with local_app(settings, clock, instead=instead) as app:
         server = _server(app)
         running = asyncio.create_task(server.serve(sockets=[listener]))
         try:

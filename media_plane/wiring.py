@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -65,13 +65,31 @@ class MediaPlane:
     """What did not load; calls that need it go on as text."""
 
 
+@dataclass(frozen=True, slots=True)
+class Models:
+    """The models behind every call's ear, voice and dialogue."""
+
+    speech: SpeechModels
+    chat: ChatModel
+
+
+@dataclass(frozen=True, slots=True)
+class Instead:
+    """What tests and benchmarks put in the place of what the settings name; None: as the settings say."""
+
+    voice_engine: Callable[[], VoiceEngine] | None = None
+    speech: SpeechModels | None = None
+    chat: ChatModel | None = None
+
+
 class CallWiring:
     """Makes the parts of one call (``media_plane.server.calls.CallFactory``)."""
 
-    def __init__(self, settings: Settings, speech: SpeechModels, chat: ChatModel, tools: ToolParts, stores: EmbeddedStores) -> None:
+    def __init__(self, settings: Settings, models: Models, tools: ToolParts, stores: EmbeddedStores, instead: Instead) -> None:
         self._settings = settings
-        self._speech = speech
-        self._chat = chat
+        self._speech = models.speech
+        self._chat = models.chat
+        self._instead = instead
         self._tools = tools
         self._stores = stores
         self._clock = tools.clock
@@ -110,6 +128,8 @@ class CallWiring:
         return Bridge(facts, parts, Conversation(config, limits), self._clock)
 
     def _voice_engine(self) -> VoiceEngine:
+        if self._instead.voice_engine is not None:
+            return self._instead.voice_engine()
         if self._settings.engine is EngineName.SCRIPTED:
             return ScriptedEngine(Script(echo=True), self._clock)
         return CascadeEngine(self._speech.ear, self._speech.voice, self._agent, self._clock)
@@ -131,25 +151,27 @@ def _max_duration_s(admission: Admission) -> float:
 
 @asynccontextmanager
 async def media_plane(
-    settings: Settings, stores: EmbeddedStores, clock: Clock, *, url: str = "", warm: bool = True
+    settings: Settings, stores: EmbeddedStores, clock: Clock, *, url: str = "", warm: bool = True, instead: Instead | None = None
 ) -> AsyncIterator[MediaPlane]:
     """A media plane that runs until the block is left: heartbeat, recovery and tools' children included.
 
     Args:
         url: under which other processes reach this one (empty: they do not).
         warm: load the speech models before the first call.
+        instead: what takes the place of the settings' choice, in tests and benchmarks.
 
     Raises:
         StoreError: keys or stores cannot be read.
     """
-    speech, faults = await _speech_models(settings, warm=warm)
+    given = instead or Instead()
+    speech, faults = (given.speech, ()) if given.speech is not None else await _speech_models(settings, warm=warm)
     process_id = stores.ids.new("proc")
     async with ToolProcesses(stores.tool_values) as processes:
         tools = ToolParts(processes, folder_sources(settings.tenants_dir), stores.effects, clock)
-        chat = chat_model(settings)
+        chat = given.chat or chat_model(settings)
         calls = CallServer(
             CallStores(stores.ledger, stores.journal, stores.archive),
-            CallWiring(settings, speech, chat, tools, stores),
+            CallWiring(settings, Models(speech, chat), tools, stores, given),
             ProcessFacts(process_id, url, settings.engine.value, settings.engine_slots, call_pepper(settings)),
             clock,
         )

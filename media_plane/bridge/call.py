@@ -100,6 +100,7 @@ class Bridge:
         try:
             await self._run_tasks()
         except asyncio.CancelledError:
+            _forgive_cancellation()
             self.feed(ev.EndOrdered(EndReason.DRAINING_FORCED))
         except Exception:  # the supervised border of a call: one bad call must not take others down, and must be recorded
             _log.exception("the call failed inside")
@@ -264,21 +265,32 @@ class Bridge:
     async def _speak(self) -> None:
         """The only task that writes to the socket while the call lives, so messages and audio keep their order."""
         playout = self._parts.playout
+        stalled = False
         try:
             while True:
                 self._wake.clear()
-                await self._flush_outbox()
-                for due in playout.due(self._now()):
-                    if isinstance(due, ev.PlayoutStarted | ev.Heard | ev.PlayoutFinished):
-                        self.feed(due)
-                        await self._flush_outbox()
-                    else:
-                        await self._play(due.frame)
+                stalled = await self._flush_outbox() or stalled
+                stalled = await self._send_due(stalled=stalled)
                 next_ms = playout.next_due_ms()
                 wait_ms = 1_000.0 if next_ms is None else max(0.0, next_ms - self._now())
-                await self._wait_for_wake(wait_ms)
+                await self._wait_for_wake(0.0 if stalled else wait_ms)
         except SocketClosed as closed:
             self.feed(ev.CallerLeft("hangup" if closed.clean else "lost"))
+
+    async def _send_due(self, *, stalled: bool) -> bool:
+        """Send what is due; whether a write stalled. After a stall, what should have sounded meanwhile is forgotten, not sent late."""
+        playout = self._parts.playout
+        playout.blocked(stalled)
+        dues = playout.due(self._now())
+        playout.blocked(False)
+        stalled = False
+        for due in dues:
+            if isinstance(due, ev.PlayoutStarted | ev.Heard | ev.PlayoutFinished):
+                self.feed(due)
+                stalled = await self._flush_outbox() or stalled
+            elif not stalled:
+                stalled = await self._play(due.frame)
+        return stalled
 
     async def _wait_for_wake(self, wait_ms: float) -> None:
         try:
@@ -287,15 +299,19 @@ class Bridge:
         except TimeoutError:
             return
 
-    async def _play(self, frame: AudioFrame) -> None:
+    async def _play(self, frame: AudioFrame) -> bool:
+        """Send a frame; whether the caller's socket took it only after a wait."""
         before_ms = self._now()
         self._out_bytes += await self._parts.transport.play(frame)
         self._out_ms += frame.duration_ms
-        self._parts.playout.blocked(self._now() - before_ms > _STALL_MS)
+        return self._now() - before_ms > _STALL_MS
 
-    async def _flush_outbox(self) -> None:
+    async def _flush_outbox(self) -> bool:
+        """Send the messages that wait; whether that stalled."""
+        before_ms = self._now()
         while self._outbox:
             await self._parts.transport.tell(self._outbox.popleft())
+        return self._now() - before_ms > _STALL_MS
 
     # --- journal ---
 
@@ -332,3 +348,10 @@ class Bridge:
             corrupt_frames=self._parts.transport.corrupt_frames,
             rms_db=None if self._loudness.rms_db is None else round(self._loudness.rms_db, 1),
         )
+
+
+def _forgive_cancellation() -> None:
+    """This task goes on after its cancellation, to close the call in good order."""
+    task = asyncio.current_task()
+    if task is not None:
+        task.uncancel()

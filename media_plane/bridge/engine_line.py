@@ -72,13 +72,13 @@ class EngineLine:
         engine, reason = await self._first(brief)
         while True:
             self._inbox.clear()
-            traits = engine.traits
-            feed(EngineReady(engine=traits.name, voice=traits.voice, own_turns=traits.own_turns, reason=reason))
             try:
-                engine, reason = await self._serve(engine, brief, feed)
-            except asyncio.CancelledError:
+                traits = engine.traits
+                feed(EngineReady(engine=traits.name, voice=traits.voice, own_turns=traits.own_turns, reason=reason))
+                outcome = await self._serve(engine, brief, feed)
+            finally:
                 await _close(engine)
-                raise
+            engine, reason = await self._next(outcome, brief)
 
     async def _first(self, brief: Callable[[str], CallBrief]) -> tuple[VoiceEngine, str]:
         reason = "engine_unreachable"
@@ -116,8 +116,8 @@ class EngineLine:
 
     async def _serve(
         self, engine: VoiceEngine, brief: Callable[[str], CallBrief], feed: Callable[[EngineEvent | EngineReady], None]
-    ) -> tuple[VoiceEngine, str]:
-        """Run one engine until it fails or a better one is there; give the next one and why."""
+    ) -> EngineFailed | VoiceEngine:
+        """Run one engine until it fails or a better one is there: its failure, or the better one."""
         abandoned: asyncio.Future[EngineFailed] = asyncio.get_running_loop().create_future()
         self._abandoned = abandoned
         works: list[asyncio.Task[EngineFailed | VoiceEngine]] = []
@@ -131,11 +131,15 @@ class EngineLine:
             outcome = abandoned.result() if abandoned.done() else next(work for work in works if work.done()).result()
             for work in works:
                 work.cancel()
-        await _close(engine)
+        for work in works:
+            await _close_unless(outcome, work)
+        if abandoned.done() and isinstance(outcome, EngineFailed):
+            feed(outcome)
+        return outcome
+
+    async def _next(self, outcome: EngineFailed | VoiceEngine, brief: Callable[[str], CallBrief]) -> tuple[VoiceEngine, str]:
         if not isinstance(outcome, EngineFailed):
             return outcome, "engine_returned"
-        if abandoned.done():
-            feed(outcome)
         _log.warning("engine lost: %s %s", outcome.code, outcome.message)
         return await self._text(brief), outcome.code
 
@@ -169,6 +173,13 @@ class EngineLine:
                 del self._inbox[index]
                 self.dropped_ms += value.frame.duration_ms
                 return
+
+
+async def _close_unless(outcome: EngineFailed | VoiceEngine, work: asyncio.Task[EngineFailed | VoiceEngine]) -> None:
+    """A voice engine that came back at the moment another outcome won is let go."""
+    other = None if work.cancelled() else work.result()
+    if other is not None and not isinstance(other, EngineFailed) and other is not outcome:
+        await _close(other)
 
 
 async def _close(engine: VoiceEngine) -> None:

@@ -158,7 +158,7 @@ class Conversation:
             commands += self._tools.cancel_all(at_ms)
             return commands + self._caller.ask_again(at_ms)
         self._quiet_since_ms = at_ms
-        return commands + self._greet()
+        return commands + self._greet() + self._caller.ask_again(at_ms)
 
     def _greet(self) -> list[Command]:
         if self._greeted:

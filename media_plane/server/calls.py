@@ -18,7 +18,7 @@ from nexus import context
 from nexus.clock import Clock
 from nexus.domain.call import CallerTrace, EndReason, MediaProcess
 from nexus.domain.session import CallFault, Ended, FaultNoted, JournalEntry, Opened
-from nexus.errors import CLOSE_CODE, NexusError, ProtocolViolation, StoreError
+from nexus.errors import CLOSE_CODE, NexusError, NotFound, ProtocolViolation, StoreError
 from nexus.ports import CallJournal, CallLedger, SessionArchive
 
 _log = logging.getLogger("nexus.calls")
@@ -101,20 +101,39 @@ class CallServer:
     async def _run(self, socket: Socket, admission: Admission) -> None:
         opened = self._opened(admission)
         _log.info("call opened")
+        await self._begin_journal(opened)
         try:
-            transport, greeting = await self._factory.transport(socket, admission)
-            await transport.open(greeting)
-            bridge = await self._factory.bridge(transport, admission, opened)
-            self._bridges[opened.call_id] = bridge
-            entries = await bridge.run()
+            entries = await self._carry(socket, admission, opened)
+        except asyncio.CancelledError:
+            entries = _cut_off(opened, self._clock.now())
+            await _close(socket, "draining")
         except (SocketClosed, NexusError) as error:
             entries = _never_began(opened, error, self._clock.now())
-            code = error.code if isinstance(error, NexusError) else "internal_error"
-            await _close(socket, code)
+            await _close(socket, error.code if isinstance(error, NexusError) else "internal_error")
+        except (
+            Exception
+        ) as error:  # the supervised border of a call: whatever its wiring does, there is a record and the seat is given back
+            _log.exception("the call could not be wired")
+            entries = _never_began(opened, error, self._clock.now())
+            await _close(socket, "internal_error")
         ended = entries[-1]
         reason = ended.reason if isinstance(ended, Ended) else EndReason.INTERNAL_ERROR
         await self._settle(opened.call_id, entries, reason)
         _log.info("call ended: %s", reason.value)
+
+    async def _carry(self, socket: Socket, admission: Admission, opened: Opened) -> Sequence[JournalEntry]:
+        transport, greeting = await self._factory.transport(socket, admission)
+        await transport.open(greeting)
+        bridge = await self._factory.bridge(transport, admission, opened)
+        self._bridges[opened.call_id] = bridge
+        return await bridge.run()
+
+    async def _begin_journal(self, opened: Opened) -> None:
+        """From here on a killed process leaves a trace. The bridge writes the entry again with its own; the recorder takes the first."""
+        try:
+            await self._stores.journal.append(opened.call_id, (opened,))
+        except StoreError as error:
+            _log.error("journal not begun: %s", error)
 
     def _opened(self, admission: Admission) -> Opened:
         order = admission.entry.order
@@ -191,11 +210,26 @@ class CallServer:
                 del self._unarchived[call_id]
 
     async def recover_journals(self) -> None:
-        """Record the calls that ended in an earlier life of this machine and were not archived (the disk was full)."""
+        """Archive what an earlier life of this machine ended and could not archive (the disk was full). Calls whose process died without
+        ending them come by the heartbeat."""
         for call_id in await self._stores.journal.open_calls():
             entries = await self._stores.journal.read(call_id)
-            if entries and isinstance(entries[-1], Ended) and call_id not in self._running:
-                await self._archive(call_id, entries, self._clock.now(), EndReason.LOST)
+            reason = await self._ended_reason(entries)
+            if reason is not None and call_id not in self._running:
+                await self._archive(call_id, entries, self._clock.now(), reason)
+
+    async def _ended_reason(self, entries: Sequence[JournalEntry]) -> EndReason | None:
+        """Why the journalled call ended, by its last entry or else by the ledger; None while it lives."""
+        if entries and isinstance(entries[-1], Ended):
+            return entries[-1].reason
+        opened = next((entry for entry in entries if isinstance(entry, Opened)), None)
+        if opened is None:
+            return None
+        try:
+            entry = await self._stores.ledger.get(opened.tenant_id, opened.call_id)
+        except NotFound:
+            return EndReason.LOST
+        return (entry.end_reason or EndReason.LOST) if entry.state == "ended" else None
 
     async def _recover(self, call_id: str) -> None:
         """The process that held the call is dead: what it journalled becomes the record, ended as ``lost``."""
@@ -222,10 +256,21 @@ def _never_began(opened: Opened, error: Exception, now: datetime) -> tuple[Journ
         return opened, Ended(at_ms=at_ms, reason=EndReason.CALLER_LOST)
     code = error.code if isinstance(error, NexusError) else "internal_error"
     fault = FaultNoted(fault=CallFault(code=code, stage="open", message=str(error), at_ms=at_ms))
+    if not isinstance(error, NexusError):
+        return opened, fault, Ended(at_ms=at_ms, reason=EndReason.INTERNAL_ERROR)
     if code == "session_start_expected":
         return opened, fault, Ended(at_ms=at_ms, reason=EndReason.CONNECT_TIMEOUT)
     reason = EndReason.PROTOCOL_ERROR if isinstance(error, ProtocolViolation) else EndReason.ENGINE_UNAVAILABLE
     return opened, fault, Ended(at_ms=at_ms, reason=reason)
+
+
+def _cut_off(opened: Opened, now: datetime) -> tuple[JournalEntry, ...]:
+    """The process had to end before the call had begun."""
+    task = asyncio.current_task()
+    if task is not None:
+        task.uncancel()
+    at_ms = round((now - opened.connected_at).total_seconds() * 1000.0, 1)
+    return opened, Ended(at_ms=at_ms, reason=EndReason.DRAINING_FORCED)
 
 
 async def _close(socket: Socket, code: str) -> None:

@@ -27,6 +27,8 @@ from nexus.errors import NexusError
 
 _log = logging.getLogger("nexus.door")
 _PING_S = 20.0
+_WRITE_LIMIT_BYTES = 4096
+"""What waits in this process for a caller who does not read; the kernel holds ``SEND_BUFFER_BYTES`` more."""
 
 
 class SocketDoor:
@@ -48,6 +50,7 @@ class SocketDoor:
             max_size=MAX_MESSAGE_BYTES,
             ping_interval=_PING_S,
             ping_timeout=_PING_S,
+            write_limit=_WRITE_LIMIT_BYTES,
             compression=None,
         )
 
