@@ -23,7 +23,7 @@ HISS_UNITS = 25.0
 LINES = (
     "I need an appointment for a haircut, the day after tomorrow, at two in the afternoon.",
     "Please put it under Robert Miller.",
-    "That sounds good, yes.",
+    "Yes, that's right.",
     "No, thank you. Goodbye.",
 )
 
