@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import socket
 import time
 from collections.abc import AsyncIterator
@@ -76,7 +77,13 @@ def listen(host: str, port: int) -> socket.socket:
     return listener
 
 
+def _is_news(record: logging.LogRecord) -> bool:
+    """uvicorn calls a WebSocket refused with an HTTP answer (ASGI's ``websocket.http.response``) an error of the application."""
+    return "without completing handshake" not in record.getMessage()
+
+
 def _server(app: LocalApp) -> uvicorn.Server:
+    logging.getLogger("uvicorn.error").addFilter(_is_news)
     config = uvicorn.Config(
         app,
         ws="websockets-sansio",
