@@ -91,6 +91,13 @@ class House:
     async def records(self, tenant_id: str = TENANT) -> list[SessionRecord]:
         return [await self.stores.archive.get(tenant_id, call) for call in await self.stores.archive.list_calls(tenant_id)]
 
+    async def many_records(self, count: int, tenant_id: str = TENANT) -> list[SessionRecord]:
+        """So many records, once they are there."""
+        async with asyncio.timeout(5):
+            while len(records := await self.records(tenant_id)) < count:
+                await asyncio.sleep(0.02)
+        return records
+
     async def record(self, tenant_id: str = TENANT, *, within_s: float = 5.0) -> SessionRecord:
         """The one record there is, once it is there: and the journal is gone and the seat is free."""
         async with asyncio.timeout(within_s):

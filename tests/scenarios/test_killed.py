@@ -68,13 +68,10 @@ async def process(
             while True:
                 if running.returncode is not None:
                     pytest.fail((folder / f"log.{port}").read_text())
-                try:
-                    _, writer = await asyncio.open_connection("127.0.0.1", port)
-                except OSError:
-                    await asyncio.sleep(0.1)
-                else:
-                    writer.close()
+                said = (folder / f"log.{port}").read_bytes()
+                if b"Nexus is ready" in said or b"serving calls" in said:
                     break
+                await asyncio.sleep(0.1)
         yield House(f"ws://127.0.0.1:{port}", settings, stores, Clock()), running
     finally:
         if running.returncode is None:

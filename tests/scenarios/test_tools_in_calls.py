@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from media_plane.conversation.events import ToolRequested
@@ -39,7 +40,7 @@ BAD = {
     "hangs": "import time\nwhile True: time.sleep(1)",
     "binary": "return b'\\x00\\xff' * 10",
     "floods": "return 'x' * 50_000_000",
-    "dies": "import os\nos.kill(os.getpid(), 9)",
+    "dies": "raise SystemExit(9)",
 }
 
 
@@ -76,7 +77,7 @@ async def test_a_slow_tool_is_bridged_within_a_second(tmp_path: Path) -> None:
 
 
 async def test_the_tool_process_killed_in_the_middle_acts_at_most_once(tmp_path: Path) -> None:
-    body = "import os, asyncio\nawait context.store.put('did/%d' % os.getpid(), os.getpid())\nawait asyncio.sleep(3)\nreturn 'ok'"
+    body = "import asyncio\nn = len(await context.store.list('did/'))\nawait context.store.put('did/%d' % n, n)\nawait asyncio.sleep(3)\nreturn 'ok'"
     write_tenant(tmp_path / "tenants", tools=tool("act", body, "write"), enabled_tools=["act"])
     async with house(tmp_path, asks("act")) as home, home.call() as caller:
         await caller.hears("audio.end")
@@ -94,12 +95,14 @@ async def test_the_tool_process_killed_in_the_middle_acts_at_most_once(tmp_path:
 
 
 async def test_two_callers_race_for_one_slot_of_the_barber(tmp_path: Path) -> None:
+    today = datetime.now(UTC).date()
+    friday = today + timedelta(days=7 + (4 - today.weekday()) % 7)
     arguments = {
-        "date": "2026-12-04",
+        "date": friday.isoformat(),
         "time": "10:00",
         "service": "haircut",
         "customer_name": "Ada",
-        "customer_phone": "+12125550123",
+        "phone": "+12125550123",
     }
 
     async def race(home: House) -> str:
@@ -110,11 +113,11 @@ async def test_two_callers_race_for_one_slot_of_the_barber(tmp_path: Path) -> No
 
     async with house(tmp_path, asks("book_appointment", **arguments), tenants_dir=ROOT / "tenants") as home:
         await asyncio.gather(race(home), race(home))
-        records = await home.records("barber_shop_demo")
+        records = await home.many_records(2, "barber_shop_demo")
         uses = [use for record in records for use in record.tools]
         stored = await home.stores.tool_values.list("barber_shop_demo", "")
     assert len(uses) == 2
-    won = [use for use in uses if "confirm" in use.output.lower() or '"booked"' in use.output.lower()]
+    won = [use for use in uses if "You are booked" in use.output]
     assert len(won) == 1, [(use.status, use.output) for use in uses]
     lost = next(use for use in uses if use is not won[0])
     assert "taken" in lost.output.lower() or "free" in lost.output.lower(), lost.output
