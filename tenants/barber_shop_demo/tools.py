@@ -115,6 +115,8 @@ class Calendar:
 
     async def nearest(self, start: int) -> str:
         free = sorted(sorted(await self.free(), key=lambda other: abs(other - start))[:3])
+        if self.opens == self.closes:
+            return ""
         if not free:
             return f"There is nothing free on {spoken_day(self.day)}."
         return f"Free times on {spoken_day(self.day)} are {', '.join(spoken_time(other) for other in free)}."
@@ -136,7 +138,7 @@ class CheckAvailabilityTool(BaseTool):
         if time:
             start = minutes_of(time)
             if fault := calendar.fault(start):
-                return f"{fault} {await calendar.nearest(start)}"
+                return f"{fault} {await calendar.nearest(start)}".strip()
             if start in free:
                 return f"Yes, {spoken_day(calendar.day)} at {spoken_time(start)} is free."
             return f"{spoken_day(calendar.day)} at {spoken_time(start)} is taken. {await calendar.nearest(start)}"
@@ -170,7 +172,7 @@ class BookAppointmentTool(BaseTool):
                 "description": "The customer's phone number",
                 "x-nexus": {"ask": "What phone number can we reach you at?"},
             },
-            "service": SERVICE,
+            "service": {**SERVICE, "x-nexus": {"ask": "What would you like done: a haircut, a beard trim, both, or a kids haircut?"}},
         },
         "required": ["date", "time", "customer_name", "phone"],
     }
@@ -178,7 +180,7 @@ class BookAppointmentTool(BaseTool):
     async def execute(self, date: str, time: str, customer_name: str, phone: str, context: ToolContext, service: str = "haircut") -> Any:
         calendar, start = Calendar(context, day_of(date, context.now.date()), service), minutes_of(time)
         if fault := calendar.fault(start):
-            raise ToolRefusal(f"{fault} {await calendar.nearest(start)}")
+            raise ToolRefusal(f"{fault} {await calendar.nearest(start)}".strip())
         booking = {
             "customer_name": customer_name.strip(),
             "phone": phone,
@@ -218,7 +220,11 @@ class CancelAppointmentTool(BaseTool):
     undoes = "book_appointment"
     parameters: ClassVar = {
         "type": "object",
-        "properties": {"date": DATE, "time": TIME, "phone": BookAppointmentTool.parameters["properties"]["phone"]},
+        "properties": {
+            "date": {**DATE, "x-nexus": {"ask": "Which day is your appointment?"}},
+            "time": {**TIME, "x-nexus": {"ask": "At what time is it?"}},
+            "phone": {**BookAppointmentTool.parameters["properties"]["phone"], "x-nexus": {"ask": "Which phone number is it under?"}},
+        },
         "required": ["date", "time", "phone"],
     }
 

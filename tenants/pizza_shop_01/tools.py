@@ -26,7 +26,13 @@ SIZE = {
 
 def money(amount: float) -> str:
     dollars, cents = divmod(round(amount * 100), 100)
-    return f"{dollars} dollars" if not cents else f"{dollars} dollars {cents}"
+    return f"{dollars} dollars" if not cents else f"{dollars} dollars {cents:02d}"
+
+
+def clock(text: str) -> str:
+    """``23:00`` as one says it: 11 PM."""
+    hour, minute = (int(part) for part in text.split(":"))
+    return f"{hour % 12 or 12}{f':{minute:02d}' if minute else ''} {'AM' if hour < 12 else 'PM'}"
 
 
 class GetMenuTool(BaseTool):
@@ -71,6 +77,7 @@ class PlaceOrderTool(BaseTool):
                 "type": "string",
                 "maxLength": 200,
                 "description": "Street address for delivery; leave it out, or say pickup, when the customer collects the order",
+                "x-nexus": {"kind": "address", "ask": "What address shall we deliver to, or is it for pickup?"},
             },
         },
         "required": ["pizza", "size", "customer_name", "phone"],
@@ -81,7 +88,7 @@ class PlaceOrderTool(BaseTool):
     ) -> Any:
         settings, now = context.settings, context.now
         if not settings["open"] <= f"{now:%H:%M}" < settings["close"]:
-            raise ToolRefusal(f"The kitchen is closed now. We bake from {settings['open']} to {settings['close']}.")
+            raise ToolRefusal(f"The kitchen is closed now. We bake from {clock(settings['open'])} to {clock(settings['close'])}.")
         delivered = address.strip().lower() not in ("", "pickup", "pick up", "collect")
         order = {
             "pizza": pizza,

@@ -56,6 +56,10 @@ def minutes_of(text: str) -> int:
     return hour * 60 + minute
 
 
+def spoken(minutes: int) -> str:
+    return f"{minutes // 60 % 12 or 12}:{minutes % 60:02d} {'AM' if minutes < 720 else 'PM'}".replace(":00", "")
+
+
 class Seating:
     """One half hour of one day, as the book shows it."""
 
@@ -83,7 +87,7 @@ class Seating:
         if DAYS[self.day.weekday()] in settings["closed_days"]:
             return f"We are closed on {self.day:%A}s."
         if not minutes_of(settings["opens"]) <= self.start <= minutes_of(settings["last_seating"]):
-            return f"We seat guests from {settings['opens']} to {settings['last_seating']}."
+            return f"We seat guests from {spoken(minutes_of(settings['opens']))} to {spoken(minutes_of(settings['last_seating']))}."
         return "" if self.start % 30 == 0 else "Our seatings begin on the hour or at half past."
 
     async def others(self, party_size: int) -> str:

@@ -8,12 +8,13 @@ from difflib import SequenceMatcher
 from media_plane.models.policy.words import STOP_WORDS, stem, words_of
 
 _ALIKE = 0.8
+_SIZES = {"big": "large", "little": "small"}
 _ENOUGH = 0.7
 
 
 def find_choices(text: str, values: Sequence[str]) -> list[str]:
     """The values that the text names, in the order of the text; of overlapping ones the longer."""
-    heard = [stem(word) for word in words_of(text)]
+    heard = [stem(_SIZES.get(word, word)) for word in words_of(text)]
     every = {value: _value_words(value) for value in values}
     finds: list[tuple[float, int, int, str]] = []
     for value, wanted in every.items():

@@ -130,6 +130,37 @@ _NOT_NAMES = frozenset(
         "good",
         "fine",
         "perfect",
+        "about",
+        "wait",
+        "then",
+        "also",
+        "actually",
+        "now",
+        "later",
+        "back",
+        "again",
+        "any",
+        "all",
+        "same",
+        "yeah",
+        "yep",
+        "nope",
+        "never",
+        "noon",
+        "midday",
+        "yesterday",
+        "another",
+        "both",
+        "anything",
+        "something",
+        "nothing",
+        "everything",
+        "correct",
+        "right",
+        "instead",
+        "hmm",
+        "um",
+        "uh",
     ]
 )
 _NAME_WORD = re.compile(r"^[^\W\d_][^\W\d_'.-]*(?:['.-][^\W\d_]+)*\.?$")
@@ -189,6 +220,8 @@ def bare_name(text: str) -> str:
     """The name in an answer to the question for it; empty when it does not look like one."""
     if given := find_name(text):
         return given
+    if "?" in text:
+        return ""
     text = _LEAD_IN.sub("", without_fillers(text)).strip(" ,.!?")
     if _SPELLED.match(text):
         return "".join(re.findall("[A-Za-z]", text)).capitalize()

@@ -18,9 +18,10 @@ from media_plane.models.policy.words import label, normalise, says_no, says_yes,
 
 _COUNT_NOUN = r"(?:people|persons|guests|adults|of us|diners|person|seats|pax|nights|pieces|items|copies)"
 _STREET = re.compile(
-    r"\b\d+[a-z]?\s+(?:[\w.'-]+\s+){1,4}(?:street|st|avenue|ave|road|rd|lane|ln|drive|dr|boulevard|blvd|way|court|place|square)\b\.?",
+    r"\b\d+[a-z]?\s+(?:(?!(?:to|for|at|and)\b)(?:[a-z][\w.'-]*|\d+(?:st|nd|rd|th))\s+){1,4}(?:street|st|avenue|ave|road|rd|lane|ln|drive|dr|boulevard|blvd|way|court|place|square)\b\.?",
     re.IGNORECASE,
 )
+_PICKUP = re.compile(r"\b(?:pick ?up|pick(?:ing)? (?:it|them) up|collect(?:ion|ing)?|take ?away|take ?out|to go)\b")
 _NAMED = re.compile(r"\b(?:named|called)\s+([A-Z][\w'-]*(?:\s[A-Z][\w'-]*)*)")
 _TEXT_LEAD_IN = re.compile(
     r"^(?:(?:yes|yeah|sure|okay|ok|oh|well|it's|it is|that's|that is|that would be|it would be|i'd like|i want)\b[,:]?\s*)+", re.IGNORECASE
@@ -47,6 +48,7 @@ class _Reading:
     asked: str
     setting: Setting
     late: bool = False
+    no_names: frozenset[str] = frozenset()
     values: dict[str, Any] = field(default_factory=dict)
 
     def take(self, slot: Slot, value: Any, start: int, end: int) -> None:
@@ -63,13 +65,45 @@ def fill(text: str, slots: Sequence[Slot], *, asked: str, setting: Setting) -> d
     Args:
         asked: the slot that the caller was asked for: it also takes a bare answer. Empty when none was.
     """
+    values = _read(text, slots, asked, setting)
+    return {name: value for name, value in values.items() if _allowed(value, next(s for s in slots if s.name == name))}
+
+
+def limit_broken(text: str, slots: Sequence[Slot], *, asked: str, setting: Setting) -> str:
+    """A sentence on the first number in this utterance that its slot does not allow; empty when there is none."""
+    if find_phone(normalise(text), setting.region):
+        return ""
+    values = _read(text, slots, asked, setting)
+    for slot in slots:
+        value = values.get(slot.name)
+        if isinstance(value, int) and value > slot.schema.get("maximum", value):
+            return f"The most I can take is {slot.schema['maximum']}."
+        if isinstance(value, int) and value < slot.schema.get("minimum", value):
+            return f"It must be at least {slot.schema['minimum']}."
+    return ""
+
+
+def _read(text: str, slots: Sequence[Slot], asked: str, setting: Setting) -> dict[str, Any]:
     normal = normalise(text)
-    reading = _Reading(text, normal, asked, setting, late=says_late(normal))
+    chosen = frozenset(word for slot in slots for choice in slot.choices for word in words_of(choice))
+    reading = _Reading(text, normal, asked, setting, late=says_late(normal), no_names=chosen)
     for kinds, read in _READERS:
         for slot in _asked_first(slots, asked):
             if slot.kind in kinds and slot.name not in reading.values:
                 read(reading, slot)
-    return {name: value for name, value in reading.values.items() if _allowed(value, next(s for s in slots if s.name == name))}
+    return reading.values
+
+
+def one_at_a_time(text: str, slots: Sequence[Slot]) -> tuple[str, str]:
+    """Splits a wish for two things of which a tool takes one: "two pepperoni and a margherita" gives each its own text."""
+    for slot in slots:
+        if slot.kind != "enum" or len(found := find_choices(normalise(text), slot.choices)) < 2:
+            continue
+        for mark in re.finditer(r",? (?:and|plus)\b|,", text):
+            first, second = text[: mark.start()], text[mark.end() :]
+            if find_choices(normalise(first), slot.choices) == found[:1] and find_choices(normalise(second), slot.choices) == found[1:]:
+                return first, second
+    return text, ""
 
 
 def faults(arguments: Mapping[str, Any], schema: Mapping[str, Any]) -> list[str]:
@@ -161,6 +195,8 @@ def _read_integer(reading: _Reading, slot: Slot) -> None:
         patterns += [r"\bfor (\d+)\b(?!\s?(?:am|pm|o'clock|[:.]\d))", r"\b(?:we are|we're|we'll be|us) (\d+)\b"]
     if set(words_of(slot.name)) & {"quantity", "count"} or reading.asked == slot.name:
         patterns.append(r"(?<![\d:.])(\d+)(?![\d:.]*\d)(?!st|nd|rd|th)")
+    if nouns and "number" in words_of(slot.name):
+        patterns.append(rf"\b(?:{nouns})(?: number)?(?: is)? (\d+)\b")
     for pattern in patterns:
         if match := re.search(pattern, reading.text):
             value: Any = int(match[1])
@@ -184,13 +220,17 @@ def _read_boolean(reading: _Reading, slot: Slot) -> None:
 
 def _read_name(reading: _Reading, slot: Slot) -> None:
     name = bare_name(reading.original) if reading.asked == slot.name else find_name(reading.original)
-    if name:
+    if name and not reading.no_names & set(words_of(name)):
         reading.values[slot.name] = name
 
 
 def _read_address(reading: _Reading, slot: Slot) -> None:
     if match := _STREET.search(reading.original):
         reading.values[slot.name] = match.group().rstrip(".")
+        if number := _STREET.search(reading.text):  # "5 Main Street" is not five of something
+            reading.blank(number.start(), number.end())
+    elif "pickup" in slot.description and _PICKUP.search(reading.text):
+        reading.values[slot.name] = "pickup"
     elif reading.asked == slot.name:
         _read_text(reading, slot)
 

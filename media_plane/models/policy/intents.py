@@ -33,12 +33,14 @@ _SYNONYM: dict[str, str] = {stem(word): stem(group.split()[0]) for group in _GRO
 _WANT = re.compile(
     r"\b(?:i'd like|i would like|i want|i wanna|i need|can i (?:get|have|make"
     r"|book)|could i (?:get|have|make|book)|let me|i'll (?:take|have)|book|reserve|order"
-    r"|schedule|sign me up|please (?:make|put)|put me down|set (?:me )?up|make (?:me )?an?|get me)\b"
+    r"|schedule|sign me up|please (?:make|put)|put me down|set (?:me )?up|make (?:me )?an?|get me"
+    r"|give me|gimme|i'll go (?:for|with)|(?:fine|ok|okay) an?)\b"
 )
 _LOOK = re.compile(
     r"\b(?:do you have|have you got|is there|are there|what(?:'s| is| are)?"
     r"|when|which|any(?:thing)?|how about|what about|is (?:it|that|\d)|are you"
-    r"|can you (?:check|tell|see|look)|could you (?:check|tell|see|look)|check|look up|where|find out|know (?:if|whether|when))\b"
+    r"|can you (?:check|tell|see|look)|could you (?:check|tell|see|look)|check|look up|how (?:much|many|long)"
+    r"|where|find out|know (?:if|whether|when))\b"
 )
 _FACTS = re.compile(
     r"\b(?:how much|prices?|costs?|hours|(?:you|shop|store|restaurant|clinic"
@@ -48,6 +50,8 @@ _FACTS = re.compile(
 _ANYTHING = re.compile(
     r"\b(?:do you have|have you got|got|is there|are there) (?:any ?thing|something|any (?:time|space|room)s?|space|room)\b"
 )
+_WHEREABOUTS = re.compile(r"\b(?:where(?:'s| is)|how is|what about|when(?:'s| is| will| does)|is) my\b")
+_UNDOING = re.compile(r"\b(cancel|reschedule|postpone|change|move|delete)\b (?:\w+ )?(?:my|the|an?|our) \w+")
 _ENOUGH = 1.0
 
 
@@ -66,18 +70,30 @@ def is_question(text: str) -> bool:
 
 def asks_for_facts(text: str) -> bool:
     """Whether a normalised text asks for what stands in the knowledge: prices, hours, the address, policies."""
-    return _FACTS.search(text) is not None and re.search(r"\b(?:free|available|slots?|book|reserve)\b", text) is None
+    return (
+        _FACTS.search(text) is not None
+        and re.search(r"\b(?:free|available|slots?|book|reserve|my (?:order|appointment|reservation|booking))\b", text) is None
+    )
 
 
 def best_intent(text: str, tools: Sequence[ToolSpec]) -> Intent | None:
     """The tool that a normalised text asks for, when one stands out."""
     heard = {_canonical(word) for word in stems(text)} | ({stem("check")} if _ANYTHING.search(text) else set())
+    heard |= {stem("status")} if _WHEREABOUTS.search(text) else set()
     profiles = {tool.name: _profile(tool) for tool in tools}
     common = Counter(word for profile in profiles.values() for word in profile)
     scored = sorted(
         (Intent(tool, _score(text, heard, profiles[tool.name], common, tool)) for tool in tools), key=lambda intent: -intent.score
     )
     return scored[0] if scored and scored[0].score >= _ENOUGH else None
+
+
+def undoing_without_tool(text: str, tools: Sequence[ToolSpec]) -> str:
+    """The verb of a wish to cancel or change something standing, when no tool is named for it; else empty."""
+    match = _UNDOING.search(text)
+    if match is None or any(_canonical(stem(match[1])) in {_canonical(stem(word)) for word in words_of(tool.name)} for tool in tools):
+        return ""
+    return match[1]
 
 
 def _canonical(word: str) -> str:
@@ -103,7 +119,7 @@ def _score(text: str, heard: set[str], profile: dict[str, float], common: Counte
         return 0.0
     asks, wants = is_question(text), _WANT.search(text) is not None
     if tool.effect == "write":
-        return overlap + (0.6 if wants else 0.0) - (1.0 if asks and not wants else 0.0)
+        return overlap + (0.7 if wants else 0.0) - (1.0 if asks and not wants else 0.0)
     return overlap + (0.6 if asks else 0.0) - (0.6 if wants and not asks else 0.0)
 
 

@@ -23,20 +23,22 @@ _GROUPS = (
     "allergy allergies allergens gluten vegan vegetarian",
     "kids children child",
     "policy policies rules",
+    "delivery deliver delivers delivering delivered",
 )
 _SYNONYM: dict[str, str] = {stem(word): stem(group.split()[0]) for group in _GROUPS for word in group.split()}
 _IGNORED_WORDS = (
     "a an the and or of to for in on at by with from is are was be do does did have has can could would will i me my we our you your it its"
     " this that there any some please just like want need get tell know what which who how about if so ok okay yes no hi hello hey im id"
-    " come thing anything something day today tomorrow"
+    " whats hows wheres whens thats theres youre im take come thing anything something day today tomorrow"
 )
 _IGNORED = frozenset(_IGNORED_WORDS.split())
 _ENOUGH = 1.2
 _VAGUE = frozenset({stem("services"), stem("price")})
 """Words that fit too much: on their own they answer only a question that holds nothing else."""
 _SPOKEN_ITEMS = 6
+_DAY_NAME = re.compile(r"\b(?:mon|tues|wednes|thurs|fri|satur|sun)days?\b")
 _HOUR_RANGE = re.compile(
-    r"\b(\d{1,2})(?:[:.]\d{2})?\s*(am|pm|a\.m\.|p\.m\.)?\s*(?:-|–|—|to|until)\s*\d{1,2}(?:[:.]\d{2})?\s*(?:am|pm|a\.m\.|p\.m\.)?", re.I
+    r"\b(\d{1,2})(?:[:.]\d{2})?\s*(am|pm|noon|a\.m\.|p\.m\.)?\s*(?:-|–|—|to|until)\s*\d{1,2}(?:[:.]\d{2})?\s*(?:am|pm|a\.m\.|p\.m\.)?", re.I
 )
 
 
@@ -133,6 +135,24 @@ def _weight(word: str, spread: Counter[str], total: int) -> float:
 
 
 def _sentence(node: _Node) -> str:
+    said = _hours_or_address(node) or _plain_sentence(node)
+    return _DAY_NAME.sub(lambda match: match[0].capitalize(), said)
+
+
+def _hours_or_address(node: _Node) -> str:
+    """Opening hours and the address as people say them: "On Saturday we're open 9 AM to 4 PM."."""
+    if not isinstance(node.value, str) or len(node.value.split()) > 6 or not node.path:
+        return ""
+    value, last = node.value.strip().rstrip("."), label(node.path[-1])
+    if last == "address":
+        return f"We're at {value}."
+    if len(node.path) < 2 or "hour" not in label(node.path[-2]) or not _DAY_NAME.match(last):
+        return ""
+    when = f"From {last}" if " to " in last else f"On {last}"
+    return f"{when} we're closed." if value == "closed" else f"{when} we're open {value}."
+
+
+def _plain_sentence(node: _Node) -> str:
     if isinstance(node.value, dict):
         title = _title(node.value)
         items = [(key, part) for key, part in node.value.items() if str(part) != title]

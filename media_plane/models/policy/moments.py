@@ -10,7 +10,7 @@ _WEEKDAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday",
 _MONTHS = ["january", "february", "march", "april", "may", "june", "july", "august", "september", "october", "november", "december"]
 _MONTH = "(" + "|".join(f"{name[:3]}(?:{name[3:]})?" if len(name) > 3 else name for name in _MONTHS) + r"|sept)\.?"
 _DAY = r"(\d{1,2})(?:st|nd|rd|th)?"
-_WEEKDAY = re.compile(r"\b(?:(this|next|coming|on)\s+)?(" + "|".join(_WEEKDAYS) + r")s?\b")
+_WEEKDAY = re.compile(r"\b(?:(this|next|last|coming|on)\s+)?(" + "|".join(_WEEKDAYS) + r")s?\b")
 _ISO = re.compile(r"\b(\d{4})-(\d{1,2})-(\d{1,2})\b")
 _MONTH_DAY = re.compile(rf"\b{_MONTH}\s+(?:the\s+)?{_DAY}(?:\s*,?\s*(\d{{4}}))?\b(?![:.]\d)")
 _DAY_MONTH = re.compile(rf"\b(?:the\s+)?{_DAY}\s+(?:of\s+)?{_MONTH}(?:\s*,?\s*(\d{{4}}))?\b")
@@ -22,6 +22,8 @@ _NEAR = (
     (re.compile(r"\btomorrow\b|\btomorow\b"), 1),
     (re.compile(r"\btoday\b|\btonight\b|\bthis (?:morning|afternoon|evening)\b|\bright now\b"), 0),
     (re.compile(r"\ba week from (?:today|now)\b"), 7),
+    (re.compile(r"\bthe day before yesterday\b"), -2),
+    (re.compile(r"\byesterday\b"), -1),
 )
 
 _HALF = re.compile(r"\b(?:(half|a quarter|quarter|\d{1,2})(?: minutes)?) (past|after|to|till|before) (\d{1,2})\b")
@@ -31,6 +33,7 @@ _CLOCK = re.compile(
 )
 _COMPACT = re.compile(r"(?:\b(?:at|around|for|to|it) |^\W*)([01]?\d|2[0-3])([0-5]\d)\b")
 _BEFORE_HOUR = re.compile(r"\b(?:at|around|about|by|after|before|from|it|till|until|maybe|say|say,|to) $")
+_COUNTED = re.compile(r"\s*(?:people|persons?|guests?|adults?|of us|seats?|pizzas?)\b")
 _NOON = re.compile(r"\b(?:noon|midday|lunch ?time)\b")
 _MIDNIGHT = re.compile(r"\bmidnight\b")
 _MORNING = re.compile(r"\bmorning\b|\bbreakfast\b")
@@ -116,6 +119,8 @@ def _weekday(text: str, today: date) -> Found | None:
     if match[1] == "next":
         # the one in the week after this one, weeks beginning on Monday
         return _found(match, today + timedelta(days=7 - today.weekday() + _WEEKDAYS.index(match[2])))
+    if match[1] == "last":
+        return _found(match, today - timedelta(days=(7 - ahead) % 7 or 7))
     if ahead == 0 and match[1] != "this":
         ahead = 7
     return _found(match, today + timedelta(days=ahead))
@@ -184,7 +189,7 @@ def _clock(text: str, match: re.Match[str], expected: bool, opening_hour: int) -
     certain = bool(match[2] or match[4]) or _BEFORE_HOUR.search(text[: match.start()]) is not None
     certain = certain or bool(match[3] and 7 <= hour <= 23 and minutes % 5 == 0) or (expected and hour <= 24)
     day_part = re.match(r"\s*(?:o'clock )?(?:in the|at|tomorrow) (?:morning|afternoon|evening|night)", text[match.end() :])
-    if not (certain or day_part):
+    if not (certain or day_part) or _COUNTED.match(text[match.end() :]):
         return None
     return _resolved(text, match, hour, minutes, opening_hour, meridiem=match[4] or "")
 

@@ -25,12 +25,18 @@ _QUESTIONS = {
 _REFUSAL = re.compile(
     r"\b(?:taken|unavailable|not available|no longer|fully booked|already (?:booked"
     r"|taken|reserved)|closed|can ?not|can't|couldn't|sorry|unable|not free|not possible"
-    r"|nothing free|no (?:free|open|available)|in the past|not found|no such|invalid|failed|too (?:late|early|many|large))\b",
+    r"|nothing free|sold out|out of stock|has passed|already passed|not (?:open|until|allowed)|we are full|did not|do not|don't"
+    r"|we (?:are open|seat \w+|serve \w+) (?:only )?(?:from|until|between)|begin (?:only )?on"
+    r"|no (?:free|open|available)|in the past|not found|no such|invalid|failed|too (?:late|early|many|large))\b",
     re.IGNORECASE,
 )
 _READ_ORDER_WORDS = "enum list records text code boolean number integer datetime date time name phone email address"
 _READ_ORDER = tuple(_READ_ORDER_WORDS.split())
 _THINGS = frozenset({"service", "treatment", "item", "product", "dish", "room", "package", "wash"})
+_TELLING = frozenset({"get", "list", "show", "tell", "fetch"})
+_CHECKING = frozenset({"check", "find", "look", "track", "ask"})
+_UNDOING = frozenset({"cancel", "change", "move", "reschedule", "postpone"})
+_BOOKINGS = frozenset({"reservation", "booking", "appointment"})
 _REFUSED_VALUES = frozenset(
     {"error", "failed", "failure", "unavailable", "refused", "taken", "rejected", "not_found", "closed", "conflict"}
 )
@@ -44,6 +50,8 @@ def question_for(slot: Slot) -> str:
         return f"Which {slot.label} would you like: {_either([label(choice) for choice in slot.choices[:8]])}?"
     if slot.kind == "integer" and set(words_of(slot.name)) & {"party", "guests", "people", "persons"}:
         return "For how many people?"
+    if slot.kind == "integer" and set(words_of(slot.name)) & {"quantity", "count"}:
+        return "How many would you like?"
     if slot.kind == "integer":
         return f"How many, for the {slot.label}?"
     if slot.kind == "boolean":
@@ -74,9 +82,24 @@ def action(tool: ToolSpec) -> str:
     if len(words) < 2:
         return words[0] if words else tool.name
     verb, rest = words[0], " ".join(words[1:])
+    if verb in _TELLING:
+        return f"tell you the {rest}"
+    if words[-1] == "status" and verb not in _CHECKING:
+        return f"tell you the {' '.join(words)}"
+    if verb in _UNDOING:
+        return f"{verb} your {rest}"
     if words[-1].endswith("s") or words[-1] in ("availability", "status", "callback", "me") or words[1] in ("a", "an", "the"):
         return f"{verb} {rest}"
     return f"{verb} {'an' if rest[0] in 'aeiou' else 'a'} {rest}"
+
+
+def _go_ahead(tool: ToolSpec) -> str:
+    """The question after a read-back, on this very thing: "Shall I place the order?"."""
+    words = words_of(tool.name)
+    if words[0] in ("book", "reserve", "schedule") or (words[0] in ("make", "create") and words[-1] in _BOOKINGS):
+        return "Shall I book it?"
+    this = re.sub(r"^(place|take|send|create|make|leave) an? ", r"\1 the ", action(tool))
+    return f"Shall I {this}?"
 
 
 def read_back(tool: ToolSpec, slots: Sequence[Slot], values: Mapping[str, Any], today: date) -> str:
@@ -86,8 +109,7 @@ def read_back(tool: ToolSpec, slots: Sequence[Slot], values: Mapping[str, Any], 
     rest = [slot for slot in filled if slot not in thing]
     spoken = [_spoken_slot(slot, values[slot.name], today) for slot in sorted(rest, key=lambda slot: _READ_ORDER.index(slot.kind))]
     parts = [" ".join(label(str(values[slot.name])) for slot in thing), *spoken] if thing else spoken
-    question = "Shall I book it?" if words_of(tool.name)[0] in ("book", "reserve", "schedule") else f"Shall I {action(tool)}?"
-    return f"So that's {', '.join(parts)}. {question}" if parts else f"Shall I {action(tool)} now?"
+    return f"So that's {', '.join(parts).removeprefix('on ')}. {_go_ahead(tool)}" if parts else f"Shall I {action(tool)} now?"
 
 
 def _thing(filled: Sequence[Slot], values: Mapping[str, Any]) -> list[Slot]:
@@ -109,6 +131,8 @@ def _spoken_slot(slot: Slot, value: Any, today: date) -> str:
         return f"for {value}"
     if slot.kind == "phone":
         return f"phone number {spoken_digits(str(value))}"
+    if slot.kind == "address" and "deliver" in f"{slot.name} {slot.description}".lower():
+        return "for pickup" if str(value).lower().replace(" ", "") in ("pickup", "collect") else f"delivered to {value}"
     if slot.kind == "boolean":
         return slot.label if value else f"no {slot.label}"
     if slot.kind == "integer":
@@ -123,7 +147,7 @@ def _spoken_value(slot: Slot, value: Any) -> str:
         return _and([label(str(one)) for one in value])
     if slot.kind == "records":
         return _and([" ".join(label(str(row[part.name])) for part in _quantity_first(slot.parts) if part.name in row) for row in value])
-    return f"{slot.label} {value}"
+    return f"{slot.label}: {value}" if slot.kind == "text" else f"{slot.label} {value}"
 
 
 def _with_article(thing: str) -> str:

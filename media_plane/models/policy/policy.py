@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from datetime import date
 from typing import Any
 
 from pydantic import JsonValue
 
-from media_plane.models.policy.filling import Setting, faults, fill
-from media_plane.models.policy.intents import asks_for_facts, best_intent, is_question
+from media_plane.models.policy.filling import Setting, faults, fill, limit_broken, one_at_a_time
+from media_plane.models.policy.intents import Intent, asks_for_facts, best_intent, is_question, undoing_without_tool
 from media_plane.models.policy.knowledge import find_answer
 from media_plane.models.policy.phrasing import abilities, action, is_refusal, question_for, read_back, spoken_outcome
 from media_plane.models.policy.slots import Slot, slots_of
-from media_plane.models.policy.smalltalk import Aside, find_aside
+from media_plane.models.policy.smalltalk import Aside, asks_again, find_aside
 from media_plane.models.policy.state import Asked, Reply, State
 from media_plane.models.policy.words import normalise, says_no, says_yes
 from media_plane.ports import ToolReturned, ToolSpec
@@ -21,7 +23,13 @@ from media_plane.ports import ToolReturned, ToolSpec
 _LASTING = frozenset({"name", "phone", "email", "address"})
 """Kinds that stay true for the whole call; what else the caller said is forgotten once a task is done."""
 _CARRIED = _LASTING | {"date", "time"}
+_UNKNOWN = "I'm afraid I don't have that information."
 _MORE = "Is there anything else I can do for you?"
+
+
+_INSTEAD = re.compile(r"\b(?:then|instead|rather|make (?:it|that)|i meant?|better)\b")
+_HOW_LONG_OR_MUCH = re.compile(r"\bhow (?:long|much)\b|\b(?:cost|price)\b")
+_CLOSED_DAY = re.compile(r"\bclosed on\b|\bnothing free on\b|\bfully booked on\b")
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +49,8 @@ class Policy:
         aside = find_aside(text)
         if aside is not None and (reply := self._aside(state, aside, text, last_said)):
             return reply
+        if not state.task and (booked := state.known.get("done")) and isinstance(booked, str) and asks_again(normalise(text)):
+            return Reply(state, booked)
         answer = {
             "confirm": self._confirmed,
             "change": self._changed,
@@ -64,8 +74,16 @@ class Policy:
         if refused:
             return self._refused(state, tool, said, last)
         if tool.effect == "write":
-            return Reply(_ended(state, "more"), f"{said} {_MORE}")
+            return self._done(state, tool, said)
         return self._looked_up(state, tool, said)
+
+    def _done(self, state: State, tool: ToolSpec, said: str) -> Reply:
+        """A change is made: go on with what the caller wanted besides, else ask for more."""
+        after = _ended(replace(state, known={**state.known, **_lasting(slots_of(tool), state.values), "done": said}), "more")
+        if later := state.known.get("later"):
+            reply = self._begin(after, tool, str(later), carry=state.values)
+            return replace(reply, text=f"{said} {reply.text}".strip())
+        return Reply(after, f"{said} {_MORE}")
 
     # --- asides ----------------------------------------------------------------------------------------------------------------
 
@@ -81,6 +99,7 @@ class Policy:
         if aside == "greeting" and state.task:
             return Reply(state, self._pending_question(state))
         texts: dict[Aside, str] = {
+            "wait": "Of course, take your time.",
             "repeat": last_said or "How can I help you?",
             "robot": "I'm the automated assistant here, and happy to help.",
             "human": "I'm the automated assistant, and I can't put you through from here. Let me help you as far as I can.",
@@ -138,12 +157,16 @@ class Policy:
             return None
         if asks_for_facts(normalise(text)) and (answer := find_answer(text, self.knowledge)):
             return Reply(state, answer)
-        found = fill(text, slots_of(tool), asked="", setting=self.setting)
+        found = fill(text, slots_of(tool), asked=state.slot, setting=self.setting)
         before = self._tool(state.task)
-        if before is not None and is_question(normalise(text)) and (again := fill(text, slots_of(before), asked="", setting=self.setting)):
+        if (
+            before is not None
+            and (is_question(normalise(text)) or "?" in text)
+            and (again := fill(text, slots_of(before), asked="", setting=self.setting))
+        ):
             return self._advance(replace(state, asked="", offer="", values={**state.values, **again}))
         if says_yes(text) or found:
-            return self._begin(replace(state, asked="", offer=""), tool, text, carry={**state.values, **found})
+            return self._begin(replace(state, asked="", offer="", slot=""), tool, text, carry={**state.values, **found})
         if says_no(text):
             return Reply(_ended(state, "more"), f"All right. {_MORE}")
         return None
@@ -164,14 +187,19 @@ class Policy:
         question = is_question(normalise(text)) or "?" in text
         if question and (switched := self._switched(state, text)):
             return switched
-        if question and (answer := find_answer(text, self.knowledge)):
+        if question and (answer := find_answer(text, self.knowledge) or self._about_choice(state, text)):
             reply = self._advance(self._noting(state, found))
             return replace(reply, text=f"{answer} {reply.text}".strip())
+        if limit := limit_broken(text, slots, asked=state.slot if state.asked == "slot" else "", setting=self.setting):
+            reply = self._advance(self._noting(state, found))
+            return replace(reply, text=f"{limit} {reply.text}".strip())
         asked_text = found.keys() == {state.slot} and state.slot in {slot.name for slot in slots if slot.kind in ("text", "code")}
         if (not found or asked_text) and (switched := self._switched(state, text)):
             return switched
         if found:
             return self._advance(replace(self._noting(state, found), misses=0))
+        if corrected := self._corrected_time(state, text):
+            return self._advance(self._noting(state, corrected))
         return self._missed(state, text)
 
     def _noting(self, state: State, found: Mapping[str, Any]) -> State:
@@ -186,8 +214,12 @@ class Policy:
     def _missed(self, state: State, text: str) -> Reply:
         if state.asked == "":  # the question about this task was never heard
             return self._advance(state)
+        if state.asked == "slot" and self._optional(state) and (says_no(text) or state.misses):
+            return self._advance(replace(state, values={**state.values}, known={**state.known, "skipped": state.slot}, misses=0))
         if says_no(text) and state.asked == "slot":
             return Reply(_ended(state, "more"), f"All right, I'll leave that. {_MORE}")
+        if is_question(normalise(text)) or "?" in text:
+            return Reply(state, f"{_UNKNOWN} {self._pending_question(state)}")
         state = replace(state, misses=state.misses + 1)
         if state.misses >= 3:
             return Reply(_ended(state, "more"), f"I'm sorry, I can't make that out. Let's leave it for now. {_MORE}")
@@ -196,7 +228,9 @@ class Policy:
     def _open_floor(self, state: State, text: str) -> Reply:
         state = replace(state, asked="", known={**state.known, **self._overheard(text)})
         normal = normalise(text)
-        intent = best_intent(normal, self.tools)
+        if verb := undoing_without_tool(normal, self.tools):
+            return Reply(state, f"I'm sorry, I can't {verb} that from here. {abilities(self.tools)}")
+        intent = best_intent(normal, self.tools) or self._by_moment(normal, text)
         answer = find_answer(text, self.knowledge) if is_question(normal) or asks_for_facts(normal) or intent is None else ""
         if answer and (intent is None or asks_for_facts(normal) or (intent.score < 2.0 and not self._fills_when(intent.tool, text))):
             return Reply(replace(state, misses=0), answer)
@@ -206,20 +240,48 @@ class Policy:
             return Reply(state, self.goodbye, hang_up=True)
         if self._overheard(text):
             return Reply(state, "Thank you. How can I help you?")
-        return Reply(replace(state, misses=state.misses + 1), f"I'm not sure about that. {abilities(self.tools)}")
+        return self._lost(state, normal)
+
+    def _optional(self, state: State) -> bool:
+        return any(slot.name == state.slot and not slot.required for slot in self._slots(state.task))
+
+    def _lost(self, state: State, normal: str) -> Reply:
+        """Say so, each time in other words."""
+        following = replace(state, misses=state.misses + 1)
+        if is_question(normal) or asks_for_facts(normal) or "?" in normal:
+            return Reply(following, f"{_UNKNOWN} {abilities(self.tools)}")
+        if state.misses == 0:
+            return Reply(following, f"I'm not sure about that. {abilities(self.tools)}")
+        if state.misses == 1:
+            return Reply(following, "Sorry, I still don't follow. Could you put it in other words?")
+        return Reply(following, f"I'm sorry, I can't make that out. {abilities(self.tools)} What would you like?")
+
+    def _by_moment(self, normal: str, text: str) -> Intent | None:
+        """The look-up (else the change) that a bare day and time must be meant for: "can I come in on Tuesday at ten"."""
+        if asks_for_facts(normal) or is_question(normal):
+            return None
+        reads_first = sorted(self.tools, key=lambda tool: tool.effect != "read")
+        tool = next((tool for tool in reads_first if self._fills_when(tool, text)), None)
+        return Intent(tool, 2.0) if tool else None
 
     def _begin(self, state: State, tool: ToolSpec, text: str, *, carry: Mapping[str, Any]) -> Reply:
         slots = slots_of(tool)
         known: dict[str, Any] = {**state.known, **_lasting(slots, carry)}
         values = {slot.name: carry[slot.name] for slot in slots if slot.name in carry}
-        found = fill(text, slots, asked="", setting=self.setting)
+        first, later = one_at_a_time(text, slots) if tool.effect == "write" else (text, "")
+        known = {**known, "later": later}
+        shared = [slot for slot in slots if slot.kind not in ("enum", "integer")]
+        found = {**fill(text, shared, asked="", setting=self.setting), **fill(first, slots, asked="", setting=self.setting)}
         for slot in slots:
             if slot.name not in values and slot.kind in known and slot.kind in _CARRIED:
                 values[slot.name] = known[slot.kind]
             if slot.kind == "phone" and slot.name not in {**values, **found} and self.caller_phone:
                 values[slot.name] = self.caller_phone
         state = replace(state, task=tool.name, values={**values, **found}, known={**known, **_lasting(slots, found)}, offer="", misses=0)
-        return self._advance(state)
+        reply = self._advance(state)
+        if limit := limit_broken(text, slots, asked="", setting=self.setting):
+            return replace(reply, text=f"{limit} {reply.text}".strip())
+        return replace(reply, text=f"One after the other, then. {reply.text}") if later and reply.text else reply
 
     def _advance(self, state: State) -> Reply:
         """Ask for what is missing, have a change confirmed, or run the tool."""
@@ -227,11 +289,12 @@ class Policy:
         if tool is None:
             return Reply(_ended(state, ""), abilities(self.tools))
         slots = slots_of(tool)
+        if past := _past_day(slots, state.values, self.setting.today):
+            dropped = replace(state, values=_without(state.values, past.name))
+            return self._ask(dropped, past, "That day has already passed.")
         refused = faults(state.values, tool.parameters)
         state = replace(state, values={name: value for name, value in state.values.items() if name not in refused})
-        missing = next(
-            (slot for slot in slots if slot.name not in state.values and (slot.required or (slot.name == state.slot and refused))), None
-        )
+        missing = next((slot for slot in slots if slot.name not in state.values and _wanted(slot, tool, state, refused)), None)
         if missing is not None:
             return self._ask(state, missing)
         if tool.effect == "read":
@@ -244,25 +307,39 @@ class Policy:
     # --- outcomes --------------------------------------------------------------------------------------------------------------
 
     def _refused(self, state: State, tool: ToolSpec, said: str, result: ToolReturned) -> Reply:
-        suspect = self._suspect(tool, said)
+        suspect = self._suspect(tool, said, state.values)
         if suspect is None:
             return Reply(_ended(state, "more"), f"{said} {_MORE}")
+        thing = "day" if suspect.kind == "date" else suspect.label
         offer = self._follow_up(tool) if tool.effect == "read" and not result.failed else None
         if offer is not None:
             return Reply(
-                replace(state, asked="offer", offer=offer.name, values=_without(state.values, suspect.name)),
-                f"{said} Which {suspect.label} would you like instead?",
+                replace(
+                    state,
+                    asked="offer",
+                    offer=offer.name,
+                    slot=suspect.name,
+                    known=_without(state.known, suspect.kind),
+                    values=_without(state.values, suspect.name),
+                ),
+                f"{said} Which {thing} would you like instead?",
             )
         state = replace(state, values=_without(state.values, suspect.name), known=_without(state.known, suspect.kind))
-        again = f"Would another {suspect.label} suit you?" if suspect.kind in ("date", "time", "datetime") else question_for(suspect)
+        again = f"Would another {thing} suit you?" if suspect.kind in ("date", "time", "datetime") else question_for(suspect)
         return Reply(replace(state, asked="slot", slot=suspect.name), f"{said} {again}")
 
-    def _suspect(self, tool: ToolSpec, said: str) -> Slot | None:
-        """The slot whose value most likely brought the refusal: one that the answer names, else the time, else the date."""
+    def _suspect(self, tool: ToolSpec, said: str, values: Mapping[str, Any]) -> Slot | None:
+        """The slot whose value most likely brought the refusal: one that the answer names by its label or value, else time, else date."""
         slots = slots_of(tool)
         lower = said.lower()
+        if closed := next((slot for slot in slots if slot.kind == "date" and _CLOSED_DAY.search(lower)), None):
+            return closed
+        choice = next((slot for slot in slots if slot.kind == "enum" and str(values.get(slot.name, "|")).lower() in lower), None)
         named = next((slot for slot in slots if slot.kind not in ("name", "phone") and slot.label in lower), None)
-        return named or next((slot for kind in ("time", "datetime", "date", "code", "enum") for slot in slots if slot.kind == kind), None)
+        when = [slot for slot in slots if slot.kind in ("time", "date", "datetime")]
+        if choice and not (named or when):
+            return choice
+        return named or next((slot for kind in ("time", "datetime", "date", "code") for slot in slots if slot.kind == kind), None)
 
     def _looked_up(self, state: State, tool: ToolSpec, said: str) -> Reply:
         known = {
@@ -273,7 +350,8 @@ class Policy:
         if offer is None:
             return Reply(replace(_ended(state, "more"), known=known), f"{said} {_MORE}")
         asked: Asked = "offer"
-        text = said if said.rstrip().endswith("?") else f"{said} Shall I {action(offer)}?"
+        bare = said.rstrip().endswith("?") or not any(slot.kind in ("date", "time", "datetime") for slot in slots_of(tool))
+        text = said if bare else f"{said} Shall I {action(offer)}?"
         return Reply(replace(state, asked=asked, offer=offer.name, known=known), text)
 
     def _follow_up(self, tool: ToolSpec) -> ToolSpec | None:
@@ -307,6 +385,20 @@ class Policy:
             }
         return {name: value for name, value in found.items() if state.values.get(name) != value}
 
+    def _about_choice(self, state: State, text: str) -> str:
+        """What the knowledge says on the thing chosen, when "how long does it take" names none."""
+        chosen = " ".join(
+            str(state.values[slot.name]) for slot in self._slots(state.task) if slot.kind == "enum" and slot.name in state.values
+        )
+        return find_answer(chosen, self.knowledge) if chosen and _HOW_LONG_OR_MUCH.search(text.lower()) else ""
+
+    def _corrected_time(self, state: State, text: str) -> dict[str, Any]:
+        """A bare hour in "eleven then" while something else was asked, when a time was given before."""
+        if _INSTEAD.search(text.lower()) is None:
+            return {}
+        times = [slot for slot in self._slots(state.task) if slot.kind == "time" and slot.name in state.values]
+        return fill(text, times, asked=times[0].name, setting=self.setting) if times else {}
+
     def _named_slot(self, task: str, text: str) -> Slot | None:
         lower = text.lower()
         return next((slot for slot in self._slots(task) if slot.label in lower or slot.label.split()[-1] in lower.split()), None)
@@ -328,6 +420,18 @@ class Policy:
         return f"Shall I {action(offered)}?" if state.asked == "offer" and offered else ""
 
 
+def _wanted(slot: Slot, tool: ToolSpec, state: State, refused: Sequence[str]) -> bool:
+    """Whether a missing slot is asked for: what is required, and once what a change's tenant wrote a question for."""
+    optional = tool.effect == "write" and bool(slot.ask) and state.known.get("skipped") != slot.name
+    return slot.required or optional or (slot.name == state.slot and bool(refused))
+
+
+def _past_day(slots: Sequence[Slot], values: Mapping[str, Any], today: date) -> Slot | None:
+    """The first day that lies behind us, of those that mean an appointment and not a birthday."""
+    days = (slot for slot in slots if slot.kind == "date" and "birth" not in slot.name and slot.name in values)
+    return next((slot for slot in days if str(values[slot.name]) < today.isoformat()), None)
+
+
 def _without(values: Mapping[str, Any], name: str) -> dict[str, Any]:
     return {key: value for key, value in values.items() if key != name}
 
@@ -338,4 +442,7 @@ def _lasting(slots: Sequence[Slot], values: Mapping[str, Any]) -> dict[str, Any]
 
 def _ended(state: State, asked: Asked) -> State:
     """No task any more; what lasts for the call is kept."""
-    return State(asked=asked, known={**{kind: value for kind, value in state.known.items() if kind in _LASTING}, "done": True})
+    return State(
+        asked=asked,
+        known={**{kind: value for kind, value in state.known.items() if kind in _LASTING}, "done": state.known.get("done", True)},
+    )

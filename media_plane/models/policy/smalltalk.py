@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Literal
 
-Aside = Literal["repeat", "robot", "human", "goodbye", "cancel", "thanks", "greeting", "help", "foreign"]
+Aside = Literal["repeat", "robot", "human", "goodbye", "cancel", "thanks", "greeting", "help", "wait", "foreign"]
 
 _PATTERNS: tuple[tuple[Aside, re.Pattern[str]], ...] = (
     (
@@ -27,6 +27,14 @@ _PATTERNS: tuple[tuple[Aside, re.Pattern[str]], ...] = (
         re.compile(
             r"\b(?:speak|talk|transfer|connect|put)\b.{0,20}\b(?:human|person|agent"
             r"|representative|manager|someone|somebody|operator|staff|owner)\b|\breal person\b"
+            r"|\b(?:speak|talk) (?:to|with) (?!you\b|me\b|a (?:ro)?bot)\w+"
+        ),
+    ),
+    (
+        "wait",
+        re.compile(
+            r"^(?:no[, ]+|oh[, ]+)?(?:please )?(?:wait|hold on|hang on"
+            r"|(?:one|just a|a) (?:sec|second|moment|minute))[ ,.!]*(?:please)?[.!]*$"
         ),
     ),
     (
@@ -102,6 +110,17 @@ def find_aside(text: str) -> Aside | None:
     if is_foreign(lower):
         return "foreign"
     return next((aside for aside, pattern in _PATTERNS if pattern.search(lower)), None)
+
+
+_AGAIN = re.compile(
+    r"\b(?:what time|when|what day|which day|what was)\b"
+    r".*\b(?:booked|my (?:appointment|reservation|booking|table|order)|it (?:again|for))\b"
+)
+
+
+def asks_again(text: str) -> bool:
+    """Whether a normalised text asks for what was just arranged: "what time is it booked for?"."""
+    return _AGAIN.search(text) is not None
 
 
 def is_foreign(text: str) -> bool:

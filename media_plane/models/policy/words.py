@@ -101,6 +101,8 @@ def _number(tokens: list[str], i: int) -> tuple[str, int]:
         if following == "second" or _ORDINAL_UNITS.get(following, 99) < 10:
             return _ordinal(_TENS[word] + _ORDINAL_UNITS.get(following, 2)), 2
         return str(_TENS[word]), 1
+    if word == "hundred":
+        return "100", 1
     if word in _UNITS:
         return str(_UNITS[word]), 1
     if word in _ORDINAL_UNITS or (word == "second" and i > 0 and tokens[i - 1] == "the"):

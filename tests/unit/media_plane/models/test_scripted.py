@@ -178,7 +178,7 @@ async def test_a_count_a_size_and_a_thing_are_one_phrase() -> None:
         talk((order,), knowledge=None), "I'd like to order two large pepperoni pizzas.", "Delivery please.", "Rosa."
     )
     assert conversation.said[1].startswith("Sorry, I didn't get that.")
-    assert conversation.said[2] == "So that's 2 large pepperoni, for Rosa. Shall I place an order?"
+    assert conversation.said[2] == "So that's 2 large pepperoni, for Rosa. Shall I place the order?"
 
 
 async def test_a_table_for_four_in_the_evening() -> None:
@@ -193,7 +193,7 @@ async def test_a_table_for_four_in_the_evening() -> None:
 async def test_too_large_a_party_is_asked_for_again() -> None:
     conversation = talk(RESTAURANT)
     await said_all(conversation, "Reserve a table for forty people tomorrow at 8 pm for Ann.")
-    assert conversation.said[-1] == "For how many people?"
+    assert conversation.said[-1] == "The most I can take is 12. For how many people?"
     await said_all(conversation, "four", "yes")
     assert conversation.calls[-1][1]["party_size"] == 4
 
@@ -219,7 +219,7 @@ async def test_questions_are_answered_from_the_knowledge(question: str, part: st
 async def test_what_is_not_known_is_not_invented(question: str) -> None:
     conversation = talk()
     answer = await conversation.say(question)
-    assert answer.startswith("I'm not sure about that. I can check availability or book an appointment")
+    assert answer.startswith("I'm afraid I don't have that information. I can check availability or book an appointment")
 
 
 @pytest.mark.parametrize(
