@@ -13,12 +13,18 @@ from typing import Any
 
 from jsonschema import Draft202012Validator
 from jsonschema.exceptions import SchemaError, ValidationError
+from referencing import Registry
 
 from nexus.tools import JsonSchema
 
 _TYPES = frozenset({"string", "integer", "number", "boolean", "array", "object", "null"})
 _INTEGER = re.compile(r"[+-]?\d{1,15}(\.0+)?")
 _NUMBER = re.compile(r"[+-]?\d{1,15}(\.\d{1,15})?")
+_UNSAFE = frozenset({"$ref", "$dynamicRef", "$recursiveRef", "$id", "pattern", "patternProperties"})
+"""Keywords that would make the media process fetch an address, run a tenant's regular expression, or recurse without end."""
+_NAMES_WITHIN = frozenset({"properties", "$defs", "definitions", "dependentSchemas"})
+_DATA_WITHIN = frozenset({"enum", "const", "default", "examples", "required", "x-nexus"})
+_MAX_DEPTH = 16
 _TRUTH = {"true": True, "yes": True, "false": False, "no": False}
 
 
@@ -45,12 +51,31 @@ def full_schema(parameters: JsonSchema) -> dict[str, Any]:
             "properties": {name: _from_shorthand(name, short) for name, short in parameters.items()},
             "required": list(parameters),
         }
+    _check_safe(schema, 0)
     try:
         Draft202012Validator.check_schema(schema)
     except SchemaError as error:
         where = ".".join(str(step) for step in error.absolute_path) or "parameters"
         raise ValueError(f"parameters are no JSON Schema at {where}: {error.message}") from error
     return schema
+
+
+def _check_safe(part: Any, depth: int) -> None:
+    if depth > _MAX_DEPTH:
+        raise ValueError(f"parameters nest deeper than {_MAX_DEPTH}; make them flat")
+    if isinstance(part, (list, tuple)):
+        for one in part:
+            _check_safe(one, depth + 1)
+    if not isinstance(part, Mapping):
+        return
+    if unsafe := sorted(_UNSAFE & part.keys()):
+        raise ValueError(f"parameters use {', '.join(unsafe)}, which is not supported; write it out, with enum or format")
+    for keyword, value in part.items():
+        if keyword in _NAMES_WITHIN and isinstance(value, Mapping):
+            for one in value.values():
+                _check_safe(one, depth + 1)
+        elif keyword not in _DATA_WITHIN:
+            _check_safe(value, depth + 1)
 
 
 def _from_shorthand(name: str, short: Any) -> Mapping[str, Any]:
@@ -73,7 +98,8 @@ def check_arguments(schema: JsonSchema, given: Mapping[str, Any]) -> CheckedArgu
     for name, part in properties.items():
         if name not in values and isinstance(part, Mapping) and "default" in part:
             values[name] = part["default"]
-    errors = sorted(Draft202012Validator(schema).iter_errors(values), key=lambda error: (error.validator != "required", str(error.path)))
+    found = Draft202012Validator(schema, registry=Registry()).iter_errors(values)
+    errors = sorted(found, key=lambda error: (error.validator != "required", str(error.path)))
     if not errors:
         return CheckedArguments(values)
     return CheckedArguments(values, problem="; ".join(_problem(error) for error in errors[:5]), spoken=_spoken(schema, errors))

@@ -5,12 +5,13 @@ Three layers, from soft to hard:
 - an audit hook refuses, with a readable ``PermissionError``, files outside the interpreter's own library, programs, forks, signals,
   listening sockets, and connections to loopback, private and link-local addresses;
 - resource limits of the operating system: memory, processor seconds, open files, no written bytes, no core dump;
-- Landlock, where the kernel has it: the same file rule, no execution and no signals to other processes, kept by the kernel whatever
-  happens inside the interpreter.
+- Landlock, where the kernel has it: the same file rule, no execution, no signals to other processes, TCP only to the ports of web and
+  name servers; beside it the filter of system calls (``syscalls``). Both are kept by the kernel whatever happens inside the interpreter.
 
 Limits, said honestly: code that shares an interpreter with the audit hook can in the end undo the hook. What then still holds is
-Landlock, the limits, the empty environment and the kill at the deadline. Without Landlock (an old kernel, not Linux) such code could read
-what the process's user can read: run the media plane under a user of its own. The address rule is the hook's alone.
+Landlock, the filter, the limits, the empty environment and the kill at the deadline. Without Landlock (an old kernel, not Linux) such code
+could read what the process's user can read: run the media plane under a user of its own. The address rule is the hook's alone; the kernel
+knows ports only.
 
 **Source:** PEP 578 and the Python audit event table; landlock(7), linux/landlock.h; prctl(2), getrlimit(2).
 """
@@ -34,7 +35,8 @@ _PR_SET_PDEATHSIG, _PR_SET_DUMPABLE, _PR_SET_NO_NEW_PRIVS = 1, 4, 38
 _SYS_LANDLOCK_CREATE, _SYS_LANDLOCK_ADD, _SYS_LANDLOCK_RESTRICT = 444, 445, 446
 _FS_READ = (1 << 2) | (1 << 3)
 _FS_BITS_BY_ABI = {1: 13, 2: 14, 3: 15, 4: 15, 5: 16}
-_NET_BIND_TCP = 1
+_NET_BIND_TCP, _NET_CONNECT_TCP = 1, 2
+_WEB_PORTS = (53, 80, 443)
 _SCOPE_ABSTRACT_SOCKETS, _SCOPE_SIGNALS = 1, 2
 _NAT64 = ipaddress.ip_network("64:ff9b::/96")
 _MAX_DESCRIPTOR_PATHS = ("/dev/null", "/dev/urandom")
@@ -84,7 +86,19 @@ _REFUSED = frozenset(
 )
 _REFUSED_FAMILIES = ("ctypes.", "shutil.", "ftplib.", "smtplib.", "telnetlib.", "winreg.", "msvcrt.")
 _REFUSED_MODULES = frozenset(
-    {"ctypes", "_ctypes", "multiprocessing", "_multiprocessing", "pty", "cffi", "resource", "media_plane", "control_plane", "local"}
+    {
+        "ctypes",
+        "_ctypes",
+        "multiprocessing",
+        "_multiprocessing",
+        "_posixsubprocess",
+        "pty",
+        "cffi",
+        "resource",
+        "media_plane",
+        "control_plane",
+        "local",
+    }
 )
 
 
@@ -120,8 +134,11 @@ def die_with_parent(parent_pid: int) -> None:
         os._exit(0)
 
 
-def confine_with_landlock(readable: Sequence[str]) -> bool:
-    """Leave reading ``readable`` as the only thing this process can do with files; whether the kernel could."""
+def confine_with_landlock(readable: Sequence[str], *, private_network: bool) -> bool:
+    """Leave reading ``readable`` as the only thing this process can do with files; whether the kernel could.
+
+    Without ``private_network``, TCP goes to the ports of web and name servers only, so that no service of this machine is reached.
+    """
     if sys.platform != "linux":
         return False
     libc = _libc()
@@ -129,12 +146,15 @@ def confine_with_landlock(readable: Sequence[str]) -> bool:
     if abi < 1:
         return False
     files = (1 << _FS_BITS_BY_ABI.get(abi, 16)) - 1
-    rules = struct.pack("QQQ", files, _NET_BIND_TCP, _SCOPE_ABSTRACT_SOCKETS | _SCOPE_SIGNALS)
+    ports = _NET_BIND_TCP if private_network else _NET_BIND_TCP | _NET_CONNECT_TCP
+    rules = struct.pack("QQQ", files, ports, _SCOPE_ABSTRACT_SOCKETS | _SCOPE_SIGNALS)
     ruleset = libc.syscall(_SYS_LANDLOCK_CREATE, rules, 24 if abi >= 6 else 16 if abi >= 4 else 8, 0)
     if ruleset < 0:
         return False
     for path in readable:
         _allow_reading(libc, ruleset, path)
+    for port in _WEB_PORTS if ports & _NET_CONNECT_TCP and abi >= 4 else ():
+        libc.syscall(_SYS_LANDLOCK_ADD, ruleset, 2, struct.pack("=QQ", _NET_CONNECT_TCP, port), 0)
     libc.prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
     confined = libc.syscall(_SYS_LANDLOCK_RESTRICT, ruleset, 0) == 0
     os.close(ruleset)
@@ -156,22 +176,26 @@ def _libc() -> Any:
 
 
 def raise_audit_fence(readable: Sequence[str], *, private_network: bool) -> None:
-    """Add the audit hook; it cannot be taken off again. ``private_network`` lets tools reach private addresses."""
+    """Add the audit hook; it cannot be taken off again. ``private_network`` lets tools reach private addresses.
+
+    The hook's words are its own variables and our modules leave ``sys.modules``: assigning to this module must not open the fence.
+    """
+    refused, families = _REFUSED, _REFUSED_FAMILIES
     rules: dict[str, Callable[[tuple[Any, ...]], None]] = {
         **dict.fromkeys(("open", "os.listdir", "os.scandir", "os.listxattr", "os.getxattr"), _path_rule(tuple(readable))),
-        "import": _refuse_module,
+        "import": _module_rule(_REFUSED_MODULES),
     }
     if not private_network:
-        rules |= dict.fromkeys(("socket.connect", "socket.sendto", "socket.sendmsg"), _refuse_private_address)
+        rules |= dict.fromkeys(("socket.connect", "socket.sendto", "socket.sendmsg"), _address_rule(is_public_address))
 
     def hook(event: str, details: tuple[Any, ...]) -> None:
-        if event in _REFUSED or event.startswith(_REFUSED_FAMILIES):
+        if event in refused or event.startswith(families):
             raise PermissionError(f"a tool may not use {event}")
         if rule := rules.get(event):
             rule(details)
 
-    for name in _REFUSED_MODULES:
-        sys.modules.pop(name, None)
+    for name in [name for name in sys.modules if name.partition(".")[0] in _REFUSED_MODULES]:
+        del sys.modules[name]
     sys.addaudithook(hook)
 
 
@@ -190,17 +214,23 @@ def _path_rule(readable: tuple[str, ...]) -> Callable[[tuple[Any, ...]], None]:
     return rule
 
 
-def _refuse_module(details: tuple[Any, ...]) -> None:
-    if str(details[0]).partition(".")[0] in _REFUSED_MODULES:
-        raise PermissionError(f"a tool may not import {details[0]}")
+def _module_rule(refused: frozenset[str]) -> Callable[[tuple[Any, ...]], None]:
+    def rule(details: tuple[Any, ...]) -> None:
+        if str(details[0]).partition(".")[0] in refused:
+            raise PermissionError(f"a tool may not import {details[0]}")
+
+    return rule
 
 
-def _refuse_private_address(details: tuple[Any, ...]) -> None:
-    address = details[1] if len(details) > 1 else None
-    if address is None:
-        return
-    if not (isinstance(address, tuple) and address and is_public_address(str(address[0]))):
-        raise PermissionError("a tool may only connect to public internet addresses")
+def _address_rule(is_public: Callable[[str], bool]) -> Callable[[tuple[Any, ...]], None]:
+    def rule(details: tuple[Any, ...]) -> None:
+        address = details[1] if len(details) > 1 else None
+        if address is None:
+            return
+        if not (isinstance(address, tuple) and address and is_public(str(address[0]))):
+            raise PermissionError("a tool may only connect to public internet addresses")
+
+    return rule
 
 
 def is_public_address(host: str) -> bool:

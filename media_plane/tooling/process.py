@@ -13,9 +13,11 @@ import signal
 import sys
 import tempfile
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, TypeAdapter
 
 from nexus.context import working_for
 from nexus.errors import Conflict, StoreError, ToolError
@@ -50,8 +52,8 @@ class ProcessLimits:
 class LoadedTool:
     """A tool as the child described it. ``accepts``: the argument names of its ``execute`` (None: any)."""
 
-    name: str
-    description: str
+    name: Annotated[str, Field(pattern=r"^[^\W\d]\w{0,63}$")]
+    description: Annotated[str, Field(min_length=1, max_length=1024)]
     parameters: Mapping[str, Any]
     effect: Literal["read", "write"]
     undoes: str = ""
@@ -65,9 +67,12 @@ class LoadedTool:
 class Loaded:
     """What became of the text. ``kernel_confined``: the kernel keeps the file rule too (Landlock)."""
 
-    tools: tuple[LoadedTool, ...] = ()
-    faults: tuple[str, ...] = ()
+    tools: Annotated[tuple[LoadedTool, ...], Field(max_length=128)] = ()
+    faults: Annotated[tuple[str, ...], Field(max_length=256)] = ()
     kernel_confined: bool = False
+
+
+_LOADED = TypeAdapter(Loaded)
 
 
 @dataclass(frozen=True, slots=True)
@@ -219,7 +224,7 @@ class ToolProcess:
 
     async def _serve_store(self, message: dict[str, Any]) -> dict[str, Any]:
         key, value = message["key"], message.get("value")
-        if not isinstance(key, str) or len(key) > MAX_KEY_CHARACTERS:
+        if not isinstance(key, str) or len(key) > MAX_KEY_CHARACTERS or not _is_text(key):
             return {"value": None, "error": f"a key is text up to {MAX_KEY_CHARACTERS} characters"}
         if len(json.dumps(value).encode()) > MAX_VALUE_BYTES:
             return {"value": None, "error": f"a value is JSON up to {MAX_VALUE_BYTES // 1024} KiB"}
@@ -254,6 +259,10 @@ class ToolProcess:
                         _log.info("tool says: %s", _printable(line))
         if tap.dropped:
             _log.warning("tool output: %d lines left out", tap.dropped)
+
+
+def _is_text(key: str) -> bool:
+    return not any("\ud800" <= letter <= "\udfff" or letter < " " for letter in key)
 
 
 def _printable(line: str) -> str:
@@ -316,7 +325,7 @@ async def start_process(tenant_id: str, source: str, *, store: ToolStore, limits
     try:
         async with asyncio.timeout(limits.start_timeout_s):
             process._write({"op": "load", "source": source})
-            process.loaded = _loaded_of(json.loads(await _line(child)))
+            process.loaded = _loaded_of(await _line(child))
     except (TimeoutError, ValueError, KeyError, TypeError, ConnectionError) as error:
         await process.close()
         raise _not_loaded("tools.py did not load: it blocks, crashes or uses too much memory at module level") from error
@@ -331,8 +340,7 @@ def _not_loaded(message: str) -> ToolError:
     return ToolError("tool_not_loaded", message, spoken="", retryable=True)
 
 
-def _loaded_of(message: dict[str, Any]) -> Loaded:
-    tools = tuple(
-        LoadedTool(**{**tool, "accepts": None if tool["accepts"] is None else tuple(tool["accepts"])}) for tool in message["tools"]
-    )
-    return Loaded(tools, tuple(str(fault) for fault in message["faults"]), bool(message["kernel_confined"]))
+def _loaded_of(line: bytes) -> Loaded:
+    """What the child says of itself, which it may have forged: only values of the right form are taken."""
+    told = _LOADED.validate_json(line)
+    return replace(told, faults=tuple(_printable(fault) for fault in told.faults))

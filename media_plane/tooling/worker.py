@@ -31,6 +31,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from media_plane.tooling import fences
+from media_plane.tooling.syscalls import confine_system_calls
 from nexus.tools import BaseTool, SlotTaken, Stored, ToolContext, ToolRefusal
 
 MAX_OUTPUT_BYTES = 64 * 1024
@@ -281,8 +282,9 @@ def main() -> None:
     sys.path[:] = [path for path in sys.path if path != limits["root"]]
     readable = fences.library_folders()
     fences.limit_resources(memory_bytes=limits["memory_bytes"], cpu_s=limits["cpu_s"], open_files=limits["open_files"])
-    confined = fences.confine_with_landlock(readable)
+    confined = fences.confine_with_landlock(readable, private_network=limits["private_network"])
     with asyncio.Runner() as runner:
         runner.get_loop()  # its self-pipe is made before the fence
+        confine_system_calls()
         fences.raise_audit_fence(readable, private_network=limits["private_network"])
         runner.run(serve(reader_fd, writer_fd, confined))

@@ -81,3 +81,31 @@ def test_the_order_of_arguments_does_not_matter_for_the_effect(arguments: dict[s
 def test_any_arguments_are_answered(arguments: dict[str, Any]) -> None:
     checked = check_arguments(schema(a={"type": "integer"}), arguments)
     assert bool(checked.problem) == bool(checked.spoken)
+
+
+@pytest.mark.parametrize(
+    "part",
+    [
+        {"$ref": "http://169.254.169.254/latest/meta-data"},
+        {"$ref": "file:///etc/passwd"},
+        {"$ref": "#"},
+        {"type": "string", "pattern": "^(a+)+$"},
+        {"type": "object", "patternProperties": {"^(a+)+$": {}}},
+        {"type": "array", "items": {"anyOf": [{"pattern": "(a|a)*b"}]}},
+    ],
+)
+def test_a_schema_can_neither_fetch_nor_recurse_nor_run_a_regular_expression(part: dict[str, object]) -> None:
+    with pytest.raises(ValueError, match="not supported"):
+        full_schema({"type": "object", "properties": {"x": part}})
+
+
+def test_an_argument_may_be_named_like_a_keyword() -> None:
+    assert full_schema({"type": "object", "properties": {"pattern": {"type": "string", "enum": ["a"]}}})
+
+
+def test_a_schema_that_nests_without_end_is_refused() -> None:
+    deep: dict[str, object] = {"type": "string"}
+    for _ in range(5000):
+        deep = {"type": "array", "items": deep}
+    with pytest.raises(ValueError, match="nest"):
+        full_schema({"type": "object", "properties": {"x": deep}})

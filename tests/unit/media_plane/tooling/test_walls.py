@@ -37,6 +37,11 @@ BAD = {
     "writes": (OS + "o.open('" + WRITTEN + "', 65)", "tool_failed"),
     "loopback": ("r, w = await asyncio.open_connection('127.0.0.1', 80)", "tool_failed"),
     "metadata": ("r, w = await asyncio.open_connection('169.254.169.254', 80)", "tool_failed"),
+    "slows_the_platform": (OS + "o.sched_setaffinity(o.getppid(), {0})", "tool_failed"),
+    "demotes_the_platform": (OS + "o.setpriority(0, o.getppid(), 19)", "tool_failed"),
+    "changes_modes": (OS + "o.fchmod(0, 0o777)", "tool_failed"),
+    "unfences": (OS + "getattr(logging, 'sy' + 's').modules['media_plane.tooling.fences']._REFUSED = ()", "tool_failed"),
+    "surrogate_key": ("await context.store.put('\\ud800', 1)", "tool_failed"),
     "listens": ("await asyncio.start_server(lambda r, w: None, '127.0.0.1', 0)", "tool_failed"),
 }
 
