@@ -93,8 +93,8 @@ class Database:
 
     def _open(self) -> sqlite3.Connection:
         self._path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        os.close(os.open(self._path, os.O_RDWR | os.O_CREAT, 0o600))
-        self._path.chmod(0o600)
+        with self._ready:
+            self._make_private()
         connection = sqlite3.connect(self._path, timeout=_BUSY_MS / 1000, isolation_level=None)
         connection.execute("PRAGMA journal_mode=WAL")
         connection.execute("PRAGMA synchronous=NORMAL")
@@ -103,6 +103,14 @@ class Database:
                 _migrate(connection)
                 self._migrated = True
         return connection
+
+    def _make_private(self) -> None:
+        """Make the file with mode 600 when it is not there. One that exists is not opened: closing it would drop this process's locks
+        on it, and another process could then delete the log that is being written (sqlite.org, "How To Corrupt", 2.2)."""
+        try:
+            os.close(os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
+        except FileExistsError:
+            self._path.chmod(0o600)
 
 
 def _migrate(connection: sqlite3.Connection) -> None:
