@@ -1,5 +1,7 @@
 """A running house for scenarios: real stores on disk, a real socket by either shell, engines that follow a script."""
 
+# ruff: noqa: ASYNC110  (what is waited for is written by another process or another connection)
+
 from __future__ import annotations
 
 import asyncio
@@ -108,7 +110,7 @@ class House:
                 await asyncio.sleep(0.02)
         assert len(records) == 1
         async with asyncio.timeout(within_s):
-            while (await self.stores.ledger.get(tenant_id, records[0].id)).state != "ended":  # noqa: ASYNC110 (another process may write it)
+            while (await self.stores.ledger.get(tenant_id, records[0].id)).state != "ended":
                 await asyncio.sleep(0.02)
         return records[0]
 

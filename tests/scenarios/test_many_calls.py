@@ -1,5 +1,7 @@
 """Many calls: nothing is left behind, nobody disturbs anybody, one broken call is one broken call."""
 
+# ruff: noqa: ASYNC110  (what is waited for is written by another process or another connection)
+
 from __future__ import annotations
 
 import asyncio
@@ -23,7 +25,7 @@ def rss_mib() -> float:
 def left_behind() -> tuple[int, int, int]:
     """Open file descriptors, tasks, children."""
     children = Path(f"/proc/self/task/{os.getpid()}/children").read_text().split()
-    return len(os.listdir("/proc/self/fd")), len(asyncio.all_tasks()), len(children)
+    return sum(1 for _ in Path("/proc/self/fd").iterdir()), len(asyncio.all_tasks()), len(children)
 
 
 async def short_call(home: House) -> None:

@@ -1,5 +1,7 @@
 """Tools of real tenants in their child processes, asked for in the middle of a call."""
 
+# ruff: noqa: ASYNC110  (what is waited for is written by another process or another connection)
+
 from __future__ import annotations
 
 import asyncio
@@ -77,7 +79,9 @@ async def test_a_slow_tool_is_bridged_within_a_second(tmp_path: Path) -> None:
 
 
 async def test_the_tool_process_killed_in_the_middle_acts_at_most_once(tmp_path: Path) -> None:
-    body = "import asyncio\nn = len(await context.store.list('did/'))\nawait context.store.put('did/%d' % n, n)\nawait asyncio.sleep(3)\nreturn 'ok'"
+    body = "import asyncio\n"
+    body += "n = len(await context.store.list('did/'))\nawait context.store.put('did/%d' % n, n)\n"
+    body += "await asyncio.sleep(3)\nreturn 'ok'"
     write_tenant(tmp_path / "tenants", tools=tool("act", body, "write"), enabled_tools=["act"])
     async with house(tmp_path, asks("act")) as home, home.call() as caller:
         await caller.hears("audio.end")
