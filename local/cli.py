@@ -11,12 +11,14 @@ from typing import Any
 
 from rich.console import Console
 
+from local.command import command as command_line
 from nexus.errors import ConfigurationError, NexusError
 from nexus.logs import set_up_logging
 from nexus.settings import Settings, load_settings
 
-_console = Console()
-_errors = Console(stderr=True)
+_PIPED_WIDTH = 180
+_console = Console(width=None if sys.stdout.isatty() else _PIPED_WIDTH)
+_errors = Console(stderr=True, soft_wrap=True)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -96,12 +98,12 @@ def _add_lists(commands: Any) -> None:
     shown = _add(sessions, "show", _sessions_show, "one call: transcript, tools, lead")
     leads = commands.add_parser("leads", help="list what calls were worth").add_subparsers(required=True, metavar="ACTION")
     leads_listed = _add(leads, "list", _leads_list, "leads, newest first")
-    for command in (listed, shown, leads_listed):
-        _server(command)
-        command.add_argument("tenant")
+    for one in (listed, shown, leads_listed):
+        _server(one)
+        one.add_argument("tenant")
     shown.add_argument("call", help="the session's id, or 'last'")
-    for command in (listed, leads_listed):
-        command.add_argument("--limit", default="20")
+    for one in (listed, leads_listed):
+        one.add_argument("--limit", default="20")
 
 
 # --- commands ----------------------------------------------------------------------------------------------------------------
@@ -138,7 +140,7 @@ def _doctor(options: argparse.Namespace) -> int:
     from local.doctor import examine
     from local.show import findings_table
 
-    findings = examine(_settings())
+    findings = examine(_settings(), starting=False)
     _console.print(findings_table(findings))
     return 1 if any(finding.level == "fault" for finding in findings) else 0
 
@@ -160,7 +162,10 @@ def _tenant_new(options: argparse.Namespace) -> int:
 
     folder = new_tenant(_settings().tenants_dir, options.tenant)
     _console.print(
-        f"[green]✓[/green] {folder} is live on the next call. Edit its config.yaml and tools.py, then: nexus tenant check {options.tenant}"
+        f"[green]✓[/green] {folder} is live on the next call. Edit its config.yaml and tools.py, then:"
+        f" {command_line()} tenant check {options.tenant}",
+        soft_wrap=True,
+        highlight=False,
     )
     return 0
 
@@ -175,7 +180,7 @@ def _tenant_check(options: argparse.Namespace) -> int:
         faulty = faulty or bool(faults)
         _console.print(f"[red]✗[/red] {folder.name}" if faults else f"[green]✓[/green] {folder.name}", highlight=False)
         for fault in faults:
-            _console.print(f"    {fault}", highlight=False, markup=False)
+            _console.print(f"    {fault}", highlight=False, markup=False, soft_wrap=True)
     return 1 if faulty else 0
 
 

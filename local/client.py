@@ -80,6 +80,8 @@ def _json(answer: httpx.Response) -> dict[str, Any]:
 
 
 def _problem(status: int, body: dict[str, Any]) -> NexusError:
-    details = "; ".join(str(error.get("detail", "")) for error in body.get("errors") or [])
-    words = " ".join(part for part in (str(body.get("detail") or f"HTTP {status}"), details) if part)
+    said = str(body.get("detail") or f"HTTP {status}")
+    every = (str(error.get("detail", "")) for error in body.get("errors") or [])
+    details = "; ".join(detail for detail in every if detail not in said)
+    words = " ".join(part for part in (said, details) if part)
     return RequestRejected(str(body.get("code") or "invalid_request"), words)

@@ -9,6 +9,7 @@ from rich.console import Console
 from rich.table import Table
 
 from local.client import ControlPlane
+from local.command import command
 from local.softphone import CallReport, Script, SoftPhone
 from nexus.errors import RequestRejected
 
@@ -17,6 +18,9 @@ async def dial(options: argparse.Namespace, client: ControlPlane, console: Conso
     """Call, speak, hang up, show. 0 when the call was connected and the agent was heard or read."""
     if not options.wav and not options.type:
         raise RequestRejected("invalid_request", "Say something: --wav hello.wav, or --type 'Are you open on Saturday?'")
+    for wav in options.wav:  # before the call: a slip in a file name must not leave a call behind
+        if not wav.is_file():
+            raise RequestRejected("invalid_request", f"There is no file {wav}.")
     call = client.create_call(options.tenant, phone=options.phone)
     console.print(f"[dim]{call['id']}[/dim]")
     phone = SoftPhone(call["websocket"]["url"], call["websocket"]["ticket"])
@@ -26,7 +30,7 @@ async def dial(options: argparse.Namespace, client: ControlPlane, console: Conso
         if path is not None:
             phone.write_heard(Path(path), stereo=stereo)
             console.print(f"[dim]written: {path}[/dim]")
-    console.print(f"[dim]nexus sessions show {options.tenant} {report.call_id}[/dim]", highlight=False)
+    console.print(f"[dim]{command()} sessions show {options.tenant} {report.call_id}[/dim]", highlight=False, soft_wrap=True)
     return 0 if any(line.role == "agent" for line in report.lines) else 1
 
 
@@ -36,7 +40,7 @@ def show(report: CallReport, console: Console) -> None:
         color = "cyan" if line.role == "agent" else "green"
         cut = " [dim](interrupted)[/dim]" if line.interrupted else ""
         console.print(f"[{color}]{line.role:<7}[/{color}] ", end="")
-        console.print(line.text, markup=False, highlight=False, end="")
+        console.print(line.text, markup=False, highlight=False, end="", soft_wrap=True)
         console.print(cut)
     if report.tools:
         console.print(f"[magenta]tools[/magenta]   {', '.join(report.tools)}", highlight=False)

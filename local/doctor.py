@@ -7,11 +7,15 @@ import os
 import shutil
 import socket
 import sys
+import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+import httpx
+
+from local.command import command
 from nexus.domain.config_file import MAX_CONFIG_BYTES, parse_config
 from nexus.errors import ConfigurationError
 from nexus.settings import ChatModelName, EngineName, Settings
@@ -30,11 +34,11 @@ class Finding:
     fix: str = ""
 
 
-def examine(settings: Settings) -> list[Finding]:
-    """Every finding, in the order in which they matter."""
+def examine(settings: Settings, *, starting: bool = True) -> list[Finding]:
+    """Every finding, in the order in which they matter. A Nexus that runs already is a fault only for one that is ``starting``."""
     return [
         _python(),
-        _port(settings),
+        _port(settings, starting),
         _data_dir(settings),
         *_speech(settings),
         _dialogue(settings),
@@ -64,13 +68,25 @@ def _python() -> Finding:
     return Finding("Python", "ok", version)
 
 
-def _port(settings: Settings) -> Finding:
+def _answers_as_nexus(settings: Settings) -> bool:
+    host = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(settings.host, settings.host)  # noqa: S104 (compared, not bound)
+    try:
+        answer = httpx.get(f"http://{host}:{settings.port}/v1/.well-known/nexus", timeout=2.0, trust_env=False)
+        return answer.is_success and isinstance(answer.json(), dict)
+    except (httpx.HTTPError, ValueError):
+        return False
+
+
+def _port(settings: Settings, starting: bool) -> Finding:
     where = f"{settings.host}:{settings.port}"
     if settings.port == 0 or port_is_free(settings.host, settings.port):
         return Finding("port", "ok", f"{where} is free")
+    ours = _answers_as_nexus(settings)
+    if ours and not starting:
+        return Finding("port", "ok", f"Nexus is running on {where}")
     free = next_free_port(settings.host, settings.port)
     fix = f"write PORT={free} into .env, or start with: make run ARGS='--port {free}'" if free else "stop what listens there"
-    return Finding("port", "fault", f"{where} is taken by another program", fix)
+    return Finding("port", "fault", f"{where} is taken by another {'Nexus' if ours else 'program'}", fix)
 
 
 def _data_dir(settings: Settings) -> Finding:
@@ -78,10 +94,21 @@ def _data_dir(settings: Settings) -> Finding:
     existing = next(path for path in (folder.absolute(), *folder.absolute().parents) if path.exists())
     if not existing.is_dir() or not os.access(existing, os.W_OK | os.X_OK):
         return Finding("data folder", "fault", f"{folder} cannot be written", f"make {existing} writable for this user, or set DATA_DIR")
+    if not _takes_files(existing):
+        return Finding("data folder", "fault", f"{folder} cannot be written", f"make {existing} writable for this user, or set DATA_DIR")
     free = shutil.disk_usage(existing).free
     if free < _MIN_FREE_BYTES:
         return Finding("data folder", "warning", f"{folder}: only {free // 2**20} MB free", "free some disk space: sessions are kept there")
     return Finding("data folder", "ok", f"{folder} ({free // 2**30} GB free)")
+
+
+def _takes_files(folder: Path) -> bool:
+    """Tried, not asked: a read-only file system refuses even where the permissions allow."""
+    try:
+        with tempfile.TemporaryFile(dir=folder):
+            return True
+    except OSError:
+        return False
 
 
 def _speech(settings: Settings) -> Iterator[Finding]:
@@ -115,10 +142,10 @@ def _tenants(settings: Settings) -> Iterator[Finding]:
         return
     folders = sorted(path for path in root.iterdir() if path.name[:1] not in "_." and (path / "config.yaml").is_file())
     if not folders:
-        yield Finding("tenants", "warning", f"no tenant in {root}", "make one: nexus tenant new my_shop")
+        yield Finding("tenants", "warning", f"no tenant in {root}", f"make one: {command()} tenant new my_shop")
     for folder in folders:
         faults = config_faults(folder)
-        fix = "; ".join(faults[:3])
+        fix = f"{command()} tenant check {folder.name}: {faults[0]}" if faults else ""
         yield Finding(f"tenant {folder.name}", "warning" if faults else "ok", f"{len(faults)} fault(s)" if faults else "fine", fix)
 
 

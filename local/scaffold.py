@@ -6,10 +6,12 @@ import asyncio
 import shutil
 from pathlib import Path
 
+from local.command import command
 from local.doctor import config_faults
 from media_plane.tooling.check import check_tenant_tools
 from nexus.domain.config_file import parse_config
 from nexus.domain.ids import check_tenant_id
+from nexus.domain.tenant import TenantConfig
 from nexus.errors import ConfigurationError, Conflict, NotFound
 
 TEMPLATE = "_template"
@@ -42,16 +44,17 @@ def tenant_folders(root: Path, tenant_id: str | None) -> list[Path]:
         return sorted(path for path in root.iterdir() if path.name[:1] not in "_." and path.is_dir())
     folder = root / check_tenant_id(tenant_id)
     if not folder.is_dir():
-        raise NotFound("tenant_not_found", f"There is no {folder}; make it with: nexus tenant new {tenant_id}")
+        raise NotFound("tenant_not_found", f"There is no {folder}; make it with: {command()} tenant new {tenant_id}")
     return [folder]
 
 
 def check_tenant(folder: Path) -> tuple[str, ...]:
     """Faults of ``config.yaml``, then of ``tools.py``."""
-    faults = config_faults(folder)
-    if faults:
-        return tuple(f"config.yaml {fault}" for fault in faults)
-    config = parse_config((folder / "config.yaml").read_text(encoding="utf-8"), folder=folder.name)
+    faults = tuple(f"config.yaml {fault}" for fault in config_faults(folder))
+    if faults:  # tools.py is looked at all the same, only not for what the configuration wants of it
+        config = TenantConfig(tenant_id=folder.name, system_prompt="unread")
+    else:
+        config = parse_config((folder / "config.yaml").read_text(encoding="utf-8"), folder=folder.name)
     tools = folder / "tools.py"
     source = tools.read_text(encoding="utf-8", errors="replace") if tools.is_file() else ""
-    return tuple(f"tools.py {fault}" for fault in asyncio.run(check_tenant_tools(source, config)))
+    return faults + tuple(f"tools.py {fault}" for fault in asyncio.run(check_tenant_tools(source, config)))

@@ -14,6 +14,7 @@ import uvicorn
 from rich.console import Console
 
 from local.app import LocalApp, local_app
+from local.command import command
 from local.doctor import examine
 from local.show import findings_table
 from media_plane.transports.messages import MAX_MESSAGE_BYTES
@@ -21,7 +22,7 @@ from media_plane.transports.websocket import SEND_BUFFER_BYTES
 from media_plane.wiring import Instead
 from nexus.clock import Clock
 from nexus.errors import ConfigurationError
-from nexus.settings import Settings
+from nexus.settings import Settings, load_settings
 
 _GRACE_S = 5.0
 
@@ -48,10 +49,13 @@ async def serve(settings: Settings, console: Console) -> int:
         server = _server(app)
         port = listener.getsockname()[1]
         base = settings.public_url or f"http://{_shown(settings.host)}:{port}"
+        at = "" if port == load_settings().port else f" --url {base}"
         console.print(f"\n[bold green]Nexus is ready[/bold green] [dim]({time.monotonic() - began:.1f} s)[/dim]")
         console.print(f"  console   [bold]{base}/[/bold]", highlight=False)
         console.print(f"  API       {base}/v1/.well-known/nexus", highlight=False)
-        console.print("  by hand   nexus call barber_shop_demo --type 'Are you open on Saturday?'", highlight=False)
+        console.print(
+            f"  by hand   {command()} call barber_shop_demo --type 'Are you open on Saturday?'{at}", highlight=False, soft_wrap=True
+        )
         console.print("[dim]  Ctrl+C ends it.[/dim]\n")
         await server.serve(sockets=[listener])
         app.media.doorkeeper.draining = True

@@ -8,9 +8,10 @@ from typing import Any
 
 from rich.console import RenderableType
 from rich.markup import escape
-from rich.table import Table
+from rich.table import Column, Table
 from rich.text import Text
 
+from local.command import command
 from local.doctor import Finding, config_faults
 
 _MARKS = {"ok": "[green]✓[/green]", "warning": "[yellow]![/yellow]", "fault": "[red]✗[/red]"}
@@ -36,8 +37,8 @@ def tenants_table(folders: Sequence[Path]) -> Table:
 def sessions_table(rows: Sequence[dict[str, Any]]) -> RenderableType:
     """Finished calls."""
     if not rows:
-        return "No finished call yet. Make one: nexus call TENANT --type 'Hello'"
-    table = Table("session", "started", "seconds", "ended", "outcome", "turns", "tools", box=None, pad_edge=False)
+        return f"No finished call yet. Make one: {command()} call TENANT --type 'Hello'"
+    table = Table(_id_column(), "started (UTC)", "seconds", "ended", "outcome", "turns", "tools", box=None, pad_edge=False)
     for row in rows:
         table.add_row(
             row["id"],
@@ -63,8 +64,19 @@ def session_view(record: dict[str, Any]) -> Iterator[RenderableType]:
     if lead:
         table = Table("lead", "", box=None, pad_edge=False)
         for name, value in lead.items():
-            table.add_row(name, ", ".join(value) if isinstance(value, list) else str(value))
+            table.add_row(name.replace("_", " "), _lead_value(value))
         yield table
+
+
+def _lead_value(value: Any) -> str:
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return (", ".join(value) if isinstance(value, list) else str(value)) or "-"
+
+
+def _id_column() -> Column:
+    """Ids are there to be copied: never cut."""
+    return Column("session", no_wrap=True, min_width=31)
 
 
 def _turn(turn: dict[str, Any]) -> Text:
@@ -81,7 +93,7 @@ def leads_table(rows: Sequence[dict[str, Any]]) -> RenderableType:
     """What calls were worth."""
     if not rows:
         return "No lead yet: every finished call gives one."
-    table = Table("session", "name", "phone", "intent", "outcome", "mood", "follow up", "summary", box=None, pad_edge=False)
+    table = Table(_id_column(), "name", "phone", "intent", "outcome", "mood", "follow up", "summary", box=None, pad_edge=False)
     for row in rows:
         lead = row["lead"]
         table.add_row(

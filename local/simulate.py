@@ -6,6 +6,7 @@ import sys
 from collections.abc import Iterator
 
 from rich.console import Console
+from rich.markup import escape
 
 from local.client import ControlPlane
 
@@ -15,13 +16,13 @@ def simulate(client: ControlPlane, tenant_id: str, lines: tuple[str, ...], phone
     opened = client.open_conversation(tenant_id, phone)
     console.print(f"[dim]{opened['id']}, tools: {', '.join(opened.get('active_tools', []))}[/dim]")
     if opened.get("greeting"):
-        console.print(f"[cyan]agent[/cyan]   {opened['greeting']}")
+        console.print(f"[cyan]agent[/cyan]   {escape(opened['greeting'])}", highlight=False, soft_wrap=True)
     for line in lines or _typed():
-        console.print(f"[green]caller[/green]  {line}", highlight=False)
+        console.print(f"[green]caller[/green]  {escape(line)}", highlight=False, soft_wrap=True)
         reply = client.say(tenant_id, opened["id"], line)
         for tool in reply.get("tools", []):
             console.print(f"[magenta]tool[/magenta]    {tool['name']}: {tool['status']}", highlight=False)
-        console.print(f"[cyan]agent[/cyan]   {reply['reply']}", highlight=False)
+        console.print(f"[cyan]agent[/cyan]   {escape(reply['reply'])}", highlight=False, soft_wrap=True)
         if reply.get("ended"):
             break
     return 0

@@ -1,0 +1,86 @@
+"""What the doctor finds: ports, folders and tenants in broken states, each with its fix."""
+
+from __future__ import annotations
+
+import http.server
+import json
+import socket
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from local.doctor import Finding, examine
+from nexus.settings import Settings, load_settings
+
+TENANTS = Path(__file__).parents[3] / "tenants"
+
+
+def settings_of(folder: Path, **given: Any) -> Settings:
+    chosen: dict[str, Any] = {"data_dir": folder, "tenants_dir": TENANTS, "engine": "scripted", "host": "127.0.0.1", "port": 0, **given}
+    return load_settings(**chosen)
+
+
+def finding(settings: Settings, name: str, *, starting: bool = True) -> Finding:
+    return next(one for one in examine(settings, starting=starting) if one.name == name)
+
+
+class _Nexus(http.server.BaseHTTPRequestHandler):
+    def do_GET(self) -> None:
+        body = json.dumps({"product": "nexus"}).encode()
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, format: str, *args: object) -> None:
+        return
+
+
+@pytest.fixture
+def running_port() -> Iterator[int]:
+    server = http.server.HTTPServer(("127.0.0.1", 0), _Nexus)
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    yield server.server_address[1]
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+def test_a_taken_port_is_a_fault_with_a_free_one_named(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        listener.settimeout(0)
+        port = listener.getsockname()[1]
+        listener.close()
+    with socket.socket() as held:
+        held.bind(("127.0.0.1", port))
+        found = finding(settings_of(tmp_path, port=port), "port")
+    assert (found.level, "taken by another program" in found.detail) == ("fault", True)
+    assert "PORT=" in found.fix
+
+
+def test_a_nexus_that_runs_is_fine_unless_another_one_starts(tmp_path: Path, running_port: int) -> None:
+    settings = settings_of(tmp_path, port=running_port)
+    assert finding(settings, "port", starting=False).level == "ok"
+    assert "another Nexus" in finding(settings, "port").detail
+
+
+def test_a_file_in_place_of_the_data_folder_is_a_fault(tmp_path: Path) -> None:
+    (tmp_path / "data").write_text("")
+    assert finding(settings_of(tmp_path / "data"), "data folder").level == "fault"
+
+
+@pytest.mark.skipif(not Path("/proc/self").is_dir(), reason="needs a file system that takes no files")
+def test_a_folder_that_takes_no_files_is_a_fault_even_for_root() -> None:
+    assert finding(settings_of(Path("/proc/nexus")), "data folder").level == "fault"
+
+
+def test_a_broken_tenant_is_a_warning_with_the_command_and_the_first_line(tmp_path: Path) -> None:
+    (tmp_path / "shop").mkdir()
+    (tmp_path / "shop" / "config.yaml").write_text("tenant_id: shop\nsystem_prompt: x\nnmae: y\n")
+    found = finding(settings_of(tmp_path, tenants_dir=tmp_path), "tenant shop")
+    assert found.level == "warning"
+    assert "tenant check shop: line 3" in found.fix
