@@ -93,7 +93,11 @@ class EngineLine:
     async def _text(self, brief: Callable[[str], CallBrief]) -> VoiceEngine:
         engine = self._makers.text()
         self._generation += 1
-        await engine.start(brief(f"e{self._generation}"))
+        try:
+            await engine.start(brief(f"e{self._generation}"))
+        except BaseException:  # also cancellation: whatever stops the start, the engine is let go
+            await _close(engine)
+            raise
         return engine
 
     async def _connect(self, make: Callable[[], VoiceEngine], brief: Callable[[str], CallBrief]) -> VoiceEngine | None:
@@ -121,18 +125,19 @@ class EngineLine:
         abandoned: asyncio.Future[EngineFailed] = asyncio.get_running_loop().create_future()
         self._abandoned = abandoned
         works: list[asyncio.Task[EngineFailed | VoiceEngine]] = []
-        async with asyncio.TaskGroup() as group:
-            works.append(group.create_task(self._pump_inputs(engine)))
-            works.append(group.create_task(self._pump_events(engine, feed)))
-            if not engine.traits.voice:
-                works.append(group.create_task(self._return_to_voice(brief)))
-            waited: list[asyncio.Future[EngineFailed] | asyncio.Task[EngineFailed | VoiceEngine]] = [*works, abandoned]
-            await asyncio.wait(waited, return_when=asyncio.FIRST_COMPLETED)
-            outcome = abandoned.result() if abandoned.done() else next(work for work in works if work.done()).result()
+        outcome: EngineFailed | VoiceEngine | None = None
+        try:
+            async with asyncio.TaskGroup() as group:
+                works.append(group.create_task(self._pump_inputs(engine)))
+                works.append(group.create_task(self._pump_events(engine, feed)))
+                if not engine.traits.voice:
+                    works.append(group.create_task(self._return_to_voice(brief)))
+                outcome = await _first_of(works, abandoned)
+                for work in works:
+                    work.cancel()
+        finally:
             for work in works:
-                work.cancel()
-        for work in works:
-            await _close_unless(outcome, work)
+                await _close_unless(outcome, work)
         if abandoned.done() and isinstance(outcome, EngineFailed):
             feed(outcome)
         return outcome
@@ -175,9 +180,17 @@ class EngineLine:
                 return
 
 
-async def _close_unless(outcome: EngineFailed | VoiceEngine, work: asyncio.Task[EngineFailed | VoiceEngine]) -> None:
-    """A voice engine that came back at the moment another outcome won is let go."""
-    other = None if work.cancelled() else work.result()
+async def _first_of(
+    works: list[asyncio.Task[EngineFailed | VoiceEngine]], abandoned: asyncio.Future[EngineFailed]
+) -> EngineFailed | VoiceEngine:
+    waited: list[asyncio.Future[EngineFailed] | asyncio.Task[EngineFailed | VoiceEngine]] = [*works, abandoned]
+    await asyncio.wait(waited, return_when=asyncio.FIRST_COMPLETED)
+    return abandoned.result() if abandoned.done() else next(work for work in works if work.done()).result()
+
+
+async def _close_unless(outcome: EngineFailed | VoiceEngine | None, work: asyncio.Task[EngineFailed | VoiceEngine]) -> None:
+    """A voice engine that came back at the moment another outcome (or the end of the call) won is let go."""
+    other = None if work.cancelled() or work.exception() is not None else work.result()
     if other is not None and not isinstance(other, EngineFailed) and other is not outcome:
         await _close(other)
 

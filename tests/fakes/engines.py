@@ -1,0 +1,58 @@
+"""A voice engine by hand: it does on each call what a test wrote down, and keeps what it was given."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass, field
+
+from media_plane.conversation.commands import EngineInput
+from media_plane.conversation.events import EngineEvent
+from media_plane.ports import CallBrief, EngineTraits
+
+
+@dataclass(slots=True)
+class WrittenEngine:
+    """``events_out`` is what it says (None ends the stream); ``at_start``, ``at_send`` and ``at_close`` may raise.
+
+    ``hangs`` makes ``start`` wait for ever; ``busy`` makes ``send`` wait until ``go``.
+    """
+
+    name: str = "written"
+    voice: bool = True
+    at_start: Callable[[], None] = lambda: None
+    at_send: Callable[[EngineInput], None] = lambda _value: None
+    at_close: Callable[[], None] = lambda: None
+    hangs: bool = False
+    busy: bool = False
+    go: asyncio.Event = field(default_factory=asyncio.Event)
+    events_out: asyncio.Queue[EngineEvent | None] = field(default_factory=asyncio.Queue)
+    taken: asyncio.Queue[EngineInput] = field(default_factory=asyncio.Queue)
+    briefs: list[CallBrief] = field(default_factory=list)
+    closed: int = 0
+    starting: asyncio.Event = field(default_factory=asyncio.Event)
+
+    @property
+    def traits(self) -> EngineTraits:
+        return EngineTraits(self.name, self.voice, own_turns=False, output_rate_hz=16_000 if self.voice else 0)
+
+    async def start(self, brief: CallBrief) -> None:
+        self.briefs.append(brief)
+        self.starting.set()
+        if self.hangs:
+            await asyncio.Event().wait()
+        self.at_start()
+
+    async def send(self, value: EngineInput) -> None:
+        if self.busy:
+            await self.go.wait()
+        self.at_send(value)
+        self.taken.put_nowait(value)
+
+    async def events(self) -> AsyncIterator[EngineEvent]:
+        while (event := await self.events_out.get()) is not None:
+            yield event
+
+    async def close(self) -> None:
+        self.closed += 1
+        self.at_close()
