@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 import re
 import secrets
 from collections.abc import Mapping
@@ -105,6 +106,7 @@ class Doorkeeper:
             raise NotAuthorised("door_closed", "This door is for development (DEV_DOOR); use POST /v1/tenants/{tenant_id}/calls.")
         if handshake.origin != "null":  # a page opened from a file has the origin null
             self._check_origin(handshake)
+        self._check_rebinding(handshake)
         parse_output(handshake.output)
         config = await self._stores.tenants.get(tenant_id)
         now = self._clock.now()
@@ -126,6 +128,21 @@ class Doorkeeper:
         entry = await self._stores.ledger.redeem(reserved.call_id, nonce=nonce, process_id=self._policy.process_id, now=now)
         return Admission(entry, config, "simple", handshake.output)
 
+    def _check_rebinding(self, handshake: Handshake) -> None:
+        """Without a ticket, a stranger's host name that DNS points at this machine must not pass for the page's own host."""
+        if handshake.origin in ("", "null") or handshake.origin in self._policy.allowed_origins:
+            return
+        if not _is_own_name(urlsplit(f"//{handshake.host}").hostname or ""):
+            raise NotAuthorised("origin_not_allowed", "Pages of this host name may not open calls; add the origin to ALLOWED_ORIGINS.")
+
+    def _check_origin(self, handshake: Handshake) -> None:
+        """A browser names its page: only pages of this host, of loopback and of the allow-list may open a call."""
+        if not handshake.origin or handshake.origin in self._policy.allowed_origins:
+            return
+        if _is_own_page(handshake.origin, handshake.host):
+            return
+        raise NotAuthorised("origin_not_allowed", "Pages of this host name may not open calls; add the origin to ALLOWED_ORIGINS.")
+
     def _check_origin(self, handshake: Handshake) -> None:
         """A browser names its page: only pages of this host, of loopback and of the allow-list may open a call."""
         if not handshake.origin or handshake.origin in self._policy.allowed_origins:
@@ -136,3 +153,22 @@ class Doorkeeper:
         if host.hostname in _LOOPBACK_HOSTS and urlsplit(f"//{handshake.host}").hostname in _LOOPBACK_HOSTS:
             return
         raise NotAuthorised("origin_not_allowed", "Pages of this origin may not open calls; add it to ALLOWED_ORIGINS.")
+
+
+def _is_own_name(host: str) -> bool:
+    """Loopback, or an address: those no stranger's DNS can point elsewhere."""
+    try:
+        ipaddress.ip_address(host)
+    except ValueError:
+        return host in _LOOPBACK_HOSTS
+    return True
+
+
+def _is_own_page(origin: str, host: str) -> bool:
+    try:
+        page, here = urlsplit(origin), urlsplit(f"//{host}")
+    except ValueError:  # not a URL: "http://["
+        return False
+    if page.netloc and page.netloc == host:
+        return True
+    return page.hostname in _LOOPBACK_HOSTS and here.hostname in _LOOPBACK_HOSTS
