@@ -30,7 +30,7 @@ async def keeper(**policy: object) -> Doorkeeper:
     [
         ("", "calls.example.com", True),
         ("null", "calls.example.com", True),
-        ("https://calls.example.com", "calls.example.com", True),
+        ("https://calls.example.com", "calls.example.com", False),
         ("https://friend.example.org", "calls.example.com", True),
         ("http://localhost:5173", "127.0.0.1:8000", True),
         ("http://localhost:5173", "calls.example.com", False),
