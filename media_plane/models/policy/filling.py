@@ -158,7 +158,10 @@ def _read_moment(reading: _Reading, slot: Slot) -> None:
 
 
 def _read_choice(reading: _Reading, slot: Slot) -> None:
-    if found := find_choices(reading.text, slot.choices):
+    joint = [choice for choice in slot.choices if " and " in choice.replace("_", " ")]
+    if reading.asked == slot.name and len(joint) == 1 and re.search(r"\bboth\b", reading.text):
+        reading.values[slot.name] = joint[0]
+    elif found := find_choices(reading.text, slot.choices):
         reading.values[slot.name] = next(v for v in slot.schema.get("enum", found) if str(v) == found[0])
 
 
@@ -197,6 +200,8 @@ def _read_integer(reading: _Reading, slot: Slot) -> None:
         patterns.append(r"(?<![\d:.])(\d+)(?![\d:.]*\d)(?!st|nd|rd|th)")
     if nouns and "number" in words_of(slot.name):
         patterns.append(rf"\b(?:{nouns})(?: number)?(?: is)? (\d+)\b")
+    if find_phone(reading.text, reading.setting.region):
+        patterns = patterns[:2]
     for pattern in patterns:
         if match := re.search(pattern, reading.text):
             value: Any = int(match[1])

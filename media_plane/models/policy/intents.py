@@ -51,7 +51,7 @@ _ANYTHING = re.compile(
     r"\b(?:do you have|have you got|got|is there|are there) (?:any ?thing|something|any (?:time|space|room)s?|space|room)\b"
 )
 _WHEREABOUTS = re.compile(r"\b(?:where(?:'s| is)|how is|what about|when(?:'s| is| will| does)|is) my\b")
-_UNDOING = re.compile(r"\b(cancel|reschedule|postpone|change|move|delete)\b (?:\w+ )?(?:my|the|an?|our) \w+")
+_UNDOING = re.compile(r"\b(cancel|reschedule|postpone|change|move|delete)\b (?:(?:\w+ )?(?:my|the|an?|our) \w+|(?:it|that)\b)")
 _ENOUGH = 1.0
 
 

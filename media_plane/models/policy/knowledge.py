@@ -170,7 +170,20 @@ def _plain_sentence(node: _Node) -> str:
     if (len(path) > 1 and path[-1] in ("price", "cost")) or (len(path) > 1 and path[-2] in ("prices", "price", "price list")):
         return f"{(path[-2] if path[-1] in ('price', 'cost') else path[-1]).capitalize()} is {_value(node.value)}."
     subject = path[-1] if path else "that"
-    if len(path) > 1 and subject in ("price", "cost", "answer", "value", "text", "hours", "address", "duration", "duration minutes"):
+    if len(path) > 1 and subject in (
+        "price",
+        "cost",
+        "answer",
+        "value",
+        "text",
+        "hours",
+        "fee",
+        "time",
+        "area",
+        "address",
+        "duration",
+        "duration minutes",
+    ):
         subject = f"{path[-2]}, {subject}"
     return f"{subject.capitalize()}: {_value(node.value)}."
 

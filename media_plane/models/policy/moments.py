@@ -54,7 +54,7 @@ class Found:
 
 def find_date(text: str, today: date, *, day_first: bool = False) -> Found | None:
     """The first date in a normalised text, as ISO. A date without a year is the next one from today."""
-    for finder in (_iso, _named_month, _near, _counted, _weekday, _bare_day):
+    for finder in (_iso, _named_month, _near, _counted, _bare_day, _weekday):
         if found := finder(text, today):
             return found
     return _slashed(text, today, day_first)

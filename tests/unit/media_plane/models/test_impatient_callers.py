@@ -165,3 +165,28 @@ async def test_an_unknown_question_before_the_yes_keeps_the_question_open() -> N
     conversation = tenant("restaurant_demo")
     await said_all(conversation, "book a table for 4 tomorrow at seven, name is Rossi, 617 555 0100")
     assert (await conversation.say("do you have parking?")).startswith("I'm afraid I don't have that information. So that's for 4 people")
+
+
+async def test_a_weekday_with_its_number_is_that_day() -> None:
+    conversation = tenant("restaurant_demo", check_table_availability=[("Yes.", False)])
+    await conversation.say("do you have space for six on sunday the 29th at 1?")
+    assert conversation.calls[0][1] == {"date": "2026-11-29", "time": "13:00", "party_size": 6}
+
+
+@pytest.mark.parametrize(("answer", "service"), [("no, both", "haircut and beard"), ("no preference", "haircut")])
+async def test_both_is_both_and_what_is_left_open_is_read_back(answer: str, service: str) -> None:
+    conversation = tenant("barber_shop_demo")
+    await said_all(conversation, "book me in tomorrow at 1pm, name's Olu, 212 555 0111", answer)
+    assert f"a {service}," in conversation.said[-1]
+
+
+async def test_moving_an_appointment_is_not_taken_for_a_new_one() -> None:
+    conversation = tenant("barber_shop_demo")
+    assert "can't move that" in await conversation.say("I have an appointment tomorrow, can I move it to Tuesday?")
+    assert conversation.calls == []
+
+
+async def test_a_phone_number_is_no_order_number() -> None:
+    conversation = tenant("pizza_shop_01")
+    await said_all(conversation, "where is my order?", "212 555 0134")
+    assert conversation.calls == []
