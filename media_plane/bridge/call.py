@@ -180,7 +180,7 @@ class Bridge:
         now_ms = self._now()
         if self._heard_until_ms is None or now_ms - self._heard_until_ms > _GAP_MS:
             self._heard_until_ms = now_ms - frame.duration_ms
-        self._heard_until_ms += frame.duration_ms
+        self._heard_until_ms = min(self._heard_until_ms + frame.duration_ms, now_ms)  # a burst is heard now, never in the future
         self._parts.line.send(do.CallerAudio(frame, packets))
         playout = self._parts.playout
         facts = self._parts.ear.hear(

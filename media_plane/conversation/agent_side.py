@@ -125,7 +125,7 @@ class AgentSide:
         item.add_text(event.text)
         commands: list[Command] = []
         if self.text_only:
-            item.began_at_ms = at_ms if item.began_at_ms is None else item.began_at_ms
+            self._begin(at_ms, item)
             commands = self._time_answer(at_ms, item, take_timer)
         return [*commands, self._tell(at_ms, item, item.text, final=False)]
 
@@ -151,12 +151,18 @@ class AgentSide:
         item = self._items.get(event.item_id)
         if item is None:
             return []
-        item.began_at_ms = at_ms
+        self._begin(at_ms, item)
         commands: list[Command] = [TellAudio("begin", item.item_id), TellState("speaking")]
         if not self._first_audio_noted:
             self._first_audio_noted = True
             commands.append(Note(session.FirstAudio(at_ms=round(at_ms, 1))))
         return commands + self._time_answer(at_ms, item, take_timer)
+
+    def _begin(self, at_ms: float, item: SpokenItem) -> None:
+        """The item has the floor from now on, and takes its number among the turns."""
+        if item.began_at_ms is None:
+            item.began_at_ms = at_ms
+            item.turn = self._ledger.take_index() if item.text else None
 
     def _time_answer(self, at_ms: float, item: SpokenItem, take_timer: TakeTimer) -> list[Command]:
         timer = take_timer()

@@ -12,11 +12,13 @@ from collections import Counter
 _DIGIT_WORD = r"(?:zero|oh|one|two|three|four|five|six|seven|eight|nine|double|triple)"
 _PATTERNS: tuple[tuple[str, re.Pattern[str]], ...] = (
     ("email", re.compile(r"[\w.+-]+@[\w-]+(?:\.[\w-]+)+")),
+    ("email", re.compile(r"\b\w+(?:(?: (?:dot|dash|hyphen|underscore|plus) |[ .-])\w+){0,30}? at \w+(?:[ -]\w+){0,2}(?: dot \w+){1,4}\b", re.IGNORECASE)),
     ("card", re.compile(r"(?<![\d-])(?:\d[ -]?){12,18}\d(?!\d)")),
     (
         "phone",
         re.compile(r"(?<![\w-])(?!\d{4}-\d{2}-\d{2}(?!\d))(?!\d{1,6}\.\d\d?(?!\d|[ ./-]{1,2}\d))\+?\(?\d(?:[ .()/-]{0,3}\d){6,14}(?!\d)"),
     ),
+    ("phone", re.compile(r"(?<![\d:.])\d(?:[ ,.-]{1,2}\d(?!\d)){6,14}(?![\d:])")),
     ("phone", re.compile(rf"\b{_DIGIT_WORD}(?:[\s,-]+{_DIGIT_WORD}){{5,}}\b", re.IGNORECASE)),
 )
 
