@@ -66,7 +66,7 @@ async def serve(settings: Settings, console: Console) -> int:
 def listen(host: str, port: int) -> socket.socket:
     """A listening socket. Its small send buffer is inherited by every connection, so that a caller who does not read is noticed."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    listener = socket.socket(family, socket.SOCK_STREAM)
+    listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)  # asyncio turns Nagle off only where TCP is named
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER_BYTES)
     try:
