@@ -17,12 +17,13 @@ from local.app import LocalApp, local_app
 from local.command import command
 from local.doctor import examine
 from local.show import findings_table
+from local.signals import first_signal
 from media_plane.transports.messages import MAX_MESSAGE_BYTES
 from media_plane.transports.websocket import SEND_BUFFER_BYTES
 from media_plane.wiring import Instead
 from nexus.clock import Clock
 from nexus.errors import ConfigurationError
-from nexus.settings import Settings, load_settings
+from nexus.settings import EngineName, Settings, load_settings
 
 _GRACE_S = 5.0
 
@@ -44,7 +45,8 @@ async def serve(settings: Settings, console: Console) -> int:
     if any(finding.level == "fault" for finding in findings):
         raise ConfigurationError("setting_invalid", "Nexus cannot start; the fixes are above.")
     listener = listen(settings.host, settings.port)
-    console.print("[dim]loading the speech models …[/dim]")
+    if settings.engine is EngineName.CASCADE:
+        console.print("[dim]loading the speech models …[/dim]")
     async with local_app(settings) as app:
         server = _server(app)
         port = listener.getsockname()[1]
@@ -57,10 +59,25 @@ async def serve(settings: Settings, console: Console) -> int:
             f"  by hand   {command()} call barber_shop_demo --type 'Are you open on Saturday?'{at}", highlight=False, soft_wrap=True
         )
         console.print("[dim]  Ctrl+C ends it.[/dim]\n")
-        await server.serve(sockets=[listener])
-        app.media.doorkeeper.draining = True
-        await app.media.calls.drain(_GRACE_S)
+        await _until_told(app, server, listener)
     return 0
+
+
+async def _until_told(app: LocalApp, server: uvicorn.Server, listener: socket.socket) -> None:
+    """Serve until a signal; then the living calls end before their sockets do, so that each is told why and leaves its record."""
+    # uvicorn's own handlers close the sockets first and then raise the signal again, which would kill the process.
+    server.capture_signals = contextlib.nullcontext  # type: ignore[method-assign, assignment]
+    with first_signal() as told:
+        running = asyncio.create_task(server.serve(sockets=[listener]))
+        telling = asyncio.create_task(told.wait())
+        try:
+            await asyncio.wait({running, telling}, return_when=asyncio.FIRST_COMPLETED)
+            app.media.doorkeeper.draining = True
+            await app.media.calls.drain(_GRACE_S)
+        finally:
+            telling.cancel()
+            server.should_exit = True
+            await running
 
 
 def listen(host: str, port: int) -> socket.socket:
