@@ -132,35 +132,27 @@ class Doorkeeper:
         """Without a ticket, a stranger's host name that DNS points at this machine must not pass for the page's own host."""
         if handshake.origin in ("", "null") or handshake.origin in self._policy.allowed_origins:
             return
-        if not _is_own_name(urlsplit(f"//{handshake.host}").hostname or ""):
+        if not _is_own_name(handshake.host):
             raise NotAuthorised("origin_not_allowed", "Pages of this host name may not open calls; add the origin to ALLOWED_ORIGINS.")
 
     def _check_origin(self, handshake: Handshake) -> None:
         """A browser names its page: only pages of this host, of loopback and of the allow-list may open a call."""
         if not handshake.origin or handshake.origin in self._policy.allowed_origins:
             return
-        if _is_own_page(handshake.origin, handshake.host):
-            return
-        raise NotAuthorised("origin_not_allowed", "Pages of this host name may not open calls; add the origin to ALLOWED_ORIGINS.")
-
-    def _check_origin(self, handshake: Handshake) -> None:
-        """A browser names its page: only pages of this host, of loopback and of the allow-list may open a call."""
-        if not handshake.origin or handshake.origin in self._policy.allowed_origins:
-            return
-        host = urlsplit(handshake.origin)
-        if host.netloc and host.netloc == handshake.host:
-            return
-        if host.hostname in _LOOPBACK_HOSTS and urlsplit(f"//{handshake.host}").hostname in _LOOPBACK_HOSTS:
-            return
-        raise NotAuthorised("origin_not_allowed", "Pages of this origin may not open calls; add it to ALLOWED_ORIGINS.")
+        if not _is_own_page(handshake.origin, handshake.host):
+            raise NotAuthorised("origin_not_allowed", "Pages of this origin may not open calls; add it to ALLOWED_ORIGINS.")
 
 
 def _is_own_name(host: str) -> bool:
     """Loopback, or an address: those no stranger's DNS can point elsewhere."""
     try:
-        ipaddress.ip_address(host)
+        name = urlsplit(f"//{host}").hostname or ""
+    except ValueError:  # not a host: "["
+        return False
+    try:
+        ipaddress.ip_address(name)
     except ValueError:
-        return host in _LOOPBACK_HOSTS
+        return name in _LOOPBACK_HOSTS
     return True
 
 
