@@ -38,6 +38,7 @@ _UNKNOWN = "I'm afraid I don't have that information."
 _MORE = "Is there anything else I can do for you?"
 
 
+_NO_MATTER = re.compile(r"\bwhatever\b|\bdon't (?:care|mind)\b|\byou choose\b|\bno preference\b|\beither\b")
 _HOW_LONG_OR_MUCH = re.compile(r"\bhow (?:long|much)\b|\b(?:cost|price)\b")
 
 
@@ -223,7 +224,7 @@ class Policy:
     def _missed(self, state: State, text: str) -> Reply:
         if state.asked == "":  # the question about this task was never heard
             return self._advance(state)
-        if state.asked == "slot" and self._optional(state) and (says_no(text) or state.misses):
+        if state.asked == "slot" and self._optional(state) and (says_no(text) or state.misses or _NO_MATTER.search(text.lower())):
             return self._advance(
                 replace(state, values={**state.values, **self._default(state)}, known={**state.known, "skipped": state.slot}, misses=0)
             )

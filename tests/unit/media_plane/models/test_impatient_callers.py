@@ -173,7 +173,7 @@ async def test_a_weekday_with_its_number_is_that_day() -> None:
     assert conversation.calls[0][1] == {"date": "2026-11-29", "time": "13:00", "party_size": 6}
 
 
-@pytest.mark.parametrize(("answer", "service"), [("no, both", "haircut and beard"), ("no preference", "haircut")])
+@pytest.mark.parametrize(("answer", "service"), [("no, both", "haircut and beard"), ("no preference", "haircut"), ("whatever", "haircut")])
 async def test_both_is_both_and_what_is_left_open_is_read_back(answer: str, service: str) -> None:
     conversation = tenant("barber_shop_demo")
     await said_all(conversation, "book me in tomorrow at 1pm, name's Olu, 212 555 0111", answer)
