@@ -30,7 +30,8 @@ async def dial(options: argparse.Namespace, client: ControlPlane, console: Conso
         if path is not None:
             phone.write_heard(Path(path), stereo=stereo)
             console.print(f"[dim]written: {path}[/dim]")
-    console.print(f"[dim]{command()} sessions show {options.tenant} {report.call_id}[/dim]", highlight=False, soft_wrap=True)
+    at = f" --url {options.url}" if options.url else ""
+    console.print(f"[dim]{command()} sessions show {options.tenant} {report.call_id}{at}[/dim]", highlight=False, soft_wrap=True)
     return 0 if any(line.role == "agent" for line in report.lines) else 1
 
 
