@@ -12,6 +12,7 @@ from pathlib import Path
 
 import uvicorn
 from rich.console import Console
+from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 
 from local.app import LocalApp, local_app
 from local.command import command
@@ -19,7 +20,7 @@ from local.doctor import examine
 from local.show import findings_table
 from local.signals import first_signal
 from media_plane.transports.messages import MAX_MESSAGE_BYTES
-from media_plane.transports.websocket import SEND_BUFFER_BYTES
+from media_plane.transports.websocket import SEND_BUFFER_BYTES, WRITE_LIMIT_BYTES
 from media_plane.wiring import Instead
 from nexus.clock import Clock
 from nexus.errors import ConfigurationError
@@ -98,6 +99,16 @@ def listen(host: str, port: int) -> socket.socket:
     return listener
 
 
+class _ShortOfBreath(WebSocketsSansIOProtocol):
+    """uvicorn's protocol, waiting with each write until little is left to send: what waits behind a caller who does not read grows old."""
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """See ``asyncio.Protocol``."""
+        super().connection_made(transport)
+        if isinstance(transport, asyncio.WriteTransport):
+            transport.set_write_buffer_limits(high=WRITE_LIMIT_BYTES)
+
+
 def _is_news(record: logging.LogRecord) -> bool:
     """uvicorn calls a WebSocket refused with an HTTP answer (ASGI's ``websocket.http.response``) an error of the application."""
     return "without completing handshake" not in record.getMessage()
@@ -107,7 +118,7 @@ def _server(app: LocalApp) -> uvicorn.Server:
     logging.getLogger("uvicorn.error").addFilter(_is_news)
     config = uvicorn.Config(
         app,
-        ws="websockets-sansio",
+        ws=_ShortOfBreath,
         ws_max_size=MAX_MESSAGE_BYTES,
         ws_per_message_deflate=False,
         lifespan="off",

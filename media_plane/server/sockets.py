@@ -22,13 +22,11 @@ from media_plane.server.calls import CallServer
 from media_plane.server.refusal import refusal
 from media_plane.transports.handshake import chosen_subprotocol, offered_subprotocols
 from media_plane.transports.messages import MAX_MESSAGE_BYTES, PROTOCOL
-from media_plane.transports.websocket import WebSocket
+from media_plane.transports.websocket import WRITE_LIMIT_BYTES, WebSocket
 from nexus.errors import NexusError
 
 _log = logging.getLogger("nexus.door")
 _PING_S = 20.0
-_WRITE_LIMIT_BYTES = 4096
-"""What waits in this process for a caller who does not read; the kernel holds ``SEND_BUFFER_BYTES`` more."""
 
 
 class SocketDoor:
@@ -50,7 +48,7 @@ class SocketDoor:
             max_size=MAX_MESSAGE_BYTES,
             ping_interval=_PING_S,
             ping_timeout=_PING_S,
-            write_limit=_WRITE_LIMIT_BYTES,
+            write_limit=WRITE_LIMIT_BYTES,
             compression=None,
         )
 

@@ -10,8 +10,10 @@ from websockets.exceptions import ConnectionClosed
 
 from media_plane.ports import SocketClosed
 
-SEND_BUFFER_BYTES = 32 * 1024
-"""What the kernel may hold for a caller who does not read: about one second of PCM16 at 16 kHz."""
+SEND_BUFFER_BYTES = 16 * 1024
+"""What the kernel is asked to hold for a caller who does not read (Linux doubles it); enough for 48 kHz PCM16 over 150 ms of distance."""
+WRITE_LIMIT_BYTES = 4 * 1024
+"""What may wait in the process above that."""
 _REASON_BYTES = 123
 """**Source:** RFC 6455 section 5.5: a control frame has at most 125 bytes, two of them the code."""
 

@@ -55,7 +55,7 @@ async def test_typed_text_takes_the_floor(tmp_path: Path) -> None:
     assert next(turn for turn in record.turns if turn.text == WORDS).interrupted
 
 
-@pytest.mark.parametrize(("shell", "acks"), [("sockets", True), ("sockets", False), ("uvicorn", True)])
+@pytest.mark.parametrize(("shell", "acks"), [("sockets", True), ("sockets", False), ("uvicorn", True), ("uvicorn", False)])
 async def test_a_caller_who_stops_reading_hears_no_old_audio_afterwards(tmp_path: Path, shell: Shell, acks: bool) -> None:
     """A deaf stretch in a long answer: what waits for the caller afterwards is at most a second or so, and then the agent is current."""
     write_tenant(tmp_path / "tenants")
@@ -87,7 +87,7 @@ async def test_a_caller_who_stops_reading_hears_no_old_audio_afterwards(tmp_path
             total_ms = sum(len(one) for _, one in caller.got[before:] if isinstance(one, bytes)) / 48
             await caller.hang_up()
         record = await home.record()
-    assert backlog_ms < 3_000, "what waited in the buffers of both machines"
-    assert total_ms < 9_000 - deaf_s * 1000 + 3_000, f"{total_ms:.0f} ms came: what should have sounded meanwhile was sent late"
+    assert backlog_ms < 1_300, "what waited in the buffers of both machines"
+    assert total_ms < 9_000 - deaf_s * 1000 + 1_500, f"{total_ms:.0f} ms came: what should have sounded meanwhile was sent late"
     assert total_ms > 1_500, "the agent is heard again"
     assert record.audio.dropped_frames > 100

@@ -51,7 +51,7 @@ class FileTenantStore:
                 raise NotFound("tenant_not_found", f"There is no tenant {tenant_id!r}.")
             state = path.stat()
         except OSError as error:
-            raise NotFound("tenant_not_found", f"There is no tenant {tenant_id!r}: no {path}.") from error
+            raise NotFound("tenant_not_found", f"There is no tenant {tenant_id!r}.") from error
         stamp = (state.st_mtime_ns, state.st_ctime_ns, state.st_size, state.st_ino)
         known = self._cache.get(tenant_id)
         if known is None or known.stamp != stamp or time.time_ns() - state.st_ctime_ns < _TICK_NS:
