@@ -7,11 +7,12 @@ import asyncio
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 from rich.console import Console
 
 from local.command import command as command_line
+from nexus.domain.call import EndReason, RecordStatus
 from nexus.errors import ConfigurationError, NexusError
 from nexus.logs import set_up_logging
 from nexus.settings import Settings, load_settings
@@ -102,6 +103,10 @@ def _add_lists(commands: Any) -> None:
         _server(one)
         one.add_argument("tenant")
     shown.add_argument("call", help="the session's id, or 'last'")
+    listed.add_argument("--status", default="", choices=get_args(RecordStatus), help="only calls that ended so")
+    listed.add_argument(
+        "--end-reason", default="", choices=[str(reason) for reason in EndReason], metavar="REASON", help="and for this reason"
+    )
     for one in (listed, leads_listed):
         one.add_argument("--limit", default="20")
 
@@ -195,7 +200,8 @@ def _tenant_list(options: argparse.Namespace) -> int:
 def _sessions_list(options: argparse.Namespace) -> int:
     from local.show import sessions_table
 
-    _console.print(sessions_table(_client(options).sessions(options.tenant, limit=options.limit)))
+    where = {"limit": options.limit, "status": options.status, "end_reason": options.end_reason}
+    _console.print(sessions_table(_client(options).sessions(options.tenant, **where)))
     return 0
 
 

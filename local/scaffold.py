@@ -39,7 +39,9 @@ def new_tenant(root: Path, tenant_id: str) -> Path:
 
 
 def tenant_folders(root: Path, tenant_id: str | None) -> list[Path]:
-    """The named tenant's folder, or all. Raises NotFound ``tenant_not_found``."""
+    """The named tenant's folder, or all. Raises NotFound ``tenant_not_found``, ConfigurationError where ``root`` is no folder."""
+    if not root.is_dir():
+        raise ConfigurationError("setting_invalid", f"TENANTS_DIR {root} is no folder; start in the project's folder, or set TENANTS_DIR.")
     if tenant_id is None:
         return sorted(path for path in root.iterdir() if path.name[:1] not in "_." and path.is_dir())
     folder = root / check_tenant_id(tenant_id)
