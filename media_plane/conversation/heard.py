@@ -49,7 +49,7 @@ class SpokenItem:
 
     def _spans(self) -> list[tuple[float, float, str]]:
         begins = [begin for begin, _ in self._sentences]
-        ends = [*begins[1:], self.audio_ms]
+        ends = [*begins, self.audio_ms][1:]  # none where there is audio without words
         return [(begin, end, text) for (begin, text), end in zip(self._sentences, ends, strict=True)]
 
 

@@ -120,8 +120,8 @@ class World:
     def _text(self, choice: int) -> ev.Event:
         return ev.AgentText(self._item(choice), f"Well, {WORDS[choice]} That is it.")
 
-    def _audio(self, choice: int) -> ev.Event | None:
-        return ev.AgentAudio(self.open_item, tone(100 + 400 * choice)) if self.open_item else None
+    def _audio(self, choice: int) -> ev.Event:
+        return ev.AgentAudio(self._item(choice), tone(100 + 400 * choice))
 
     def _item_ended(self, _: int) -> ev.Event | None:
         item, self.open_item = self.open_item, ""
