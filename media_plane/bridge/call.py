@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from media_plane.audio import FRAME_MS, AudioFrame, silence
 from media_plane.bridge.engine_line import EngineLine
+from media_plane.bridge.hearing import Hearing
+from media_plane.bridge.mouth import Mouth
+from media_plane.bridge.scribe import Scribe
 from media_plane.conversation import commands as do
 from media_plane.conversation import events as ev
 from media_plane.conversation.machine import Conversation
@@ -27,19 +28,15 @@ from media_plane.ports import (
     ToolSpec,
 )
 from media_plane.speech.ear import Ear
-from media_plane.speech.level import Loudness
 from nexus.clock import Clock
 from nexus.domain.call import EndReason
 from nexus.domain.session import AudioFacts, JournalEntry, Opened
 from nexus.domain.tenant import TenantConfig
-from nexus.errors import CLOSE_CODE, ProtocolViolation, StoreError
+from nexus.errors import CLOSE_CODE, ProtocolViolation
 from nexus.ports import CallJournal
 
 _log = logging.getLogger("nexus.bridge")
 _TICK_MS = 100.0
-_GAP_MS = 300.0
-_MAX_WAITING_MESSAGES = 2_000
-_STALL_MS = 200.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,19 +70,13 @@ class Bridge:
         self._machine = conversation
         self._clock = clock
         self._began_ms = clock.monotonic_ms()
+        self._scribe = Scribe(facts.opened.call_id, parts.journal)
+        self._mouth = Mouth(parts.transport, parts.playout, clock, self._began_ms, self.feed)
+        self._hearing = Hearing(parts.line, parts.ear, parts.playout, self.feed)
         self._over = asyncio.Event()
-        self._wake = asyncio.Event()
-        self._written = asyncio.Event()
-        self._outbox: deque[do.Tell] = deque()
-        self._unwritten: list[JournalEntry] = []
-        self._entries: list[JournalEntry] = []
         self._tools: set[asyncio.Task[None]] = set()
         self._group: asyncio.TaskGroup | None = None
-        self._heard_until_ms: float | None = None
-        self._in_ms = self._out_ms = 0.0
-        self._in_bytes = self._out_bytes = 0
         self._close_code = 1000
-        self._loudness = Loudness()
 
     def order_end(self, reason: EndReason) -> None:
         """End the call from outside (``:end``, drain)."""
@@ -96,7 +87,7 @@ class Bridge:
 
         Cancellation ends the call as ``draining_forced``; whatever happens inside, the entries are complete.
         """
-        self._note(self._facts.opened)
+        self._scribe.note(self._facts.opened)
         try:
             await self._run_tasks()
         except asyncio.CancelledError:
@@ -108,7 +99,7 @@ class Bridge:
         for command in [*self._machine.handle(self._now(), ev.AudioCounted(self._audio())), *self._machine.finish(self._now())]:
             self._do(command)
         await asyncio.shield(self._hang_up())
-        return tuple(self._entries)
+        return self._scribe.entries
 
     async def _run_tasks(self) -> None:
         async with asyncio.TaskGroup() as group:
@@ -116,9 +107,9 @@ class Bridge:
             works = [
                 group.create_task(self._read()),
                 group.create_task(self._parts.line.run(self._brief, self.feed)),
-                group.create_task(self._speak()),
+                group.create_task(self._mouth.run()),
                 group.create_task(self._tick()),
-                group.create_task(self._write_journal()),
+                group.create_task(self._scribe.run()),
             ]
             await self._over.wait()
             if self._tools:
@@ -131,11 +122,11 @@ class Bridge:
         reason = self._machine.end_reason or EndReason.INTERNAL_ERROR
         try:
             async with asyncio.timeout(3):
-                await self._flush_outbox()
+                await self._mouth.flush()
                 await self._parts.transport.close(reason.value, 1011 if reason is EndReason.INTERNAL_ERROR else self._close_code)
         except (SocketClosed, TimeoutError, OSError):
             _log.info("the caller was gone before the call was closed")
-        await self._flush_journal()
+        await self._scribe.flush()
 
     # --- events in ---
 
@@ -164,43 +155,20 @@ class Bridge:
     def _take(self, received: Received) -> None:
         match received:
             case ReceivedAudio():
-                self._in_bytes += len(received.frame.pcm)
-                self._in_ms += received.frame.duration_ms
-                self._loudness.add(received.frame)
-                self._hear(received.frame, received.packets)
+                self._hearing.hear(received.frame, received.packets, self._now())
             case ReceivedText():
                 self.feed(ev.CallerTyped(received.text))
             case ReceivedPlayed():
                 self._parts.playout.played(received.item_id, received.played_ms)
-                self._wake.set()
+                self._mouth.wake()
             case ReceivedHangUp():
                 self.feed(ev.CallerLeft("hangup"))
-
-    def _hear(self, frame: AudioFrame, packets: tuple[bytes, ...] = ()) -> None:
-        now_ms = self._now()
-        if self._heard_until_ms is None or now_ms - self._heard_until_ms > _GAP_MS:
-            self._heard_until_ms = now_ms - frame.duration_ms
-        self._heard_until_ms = min(self._heard_until_ms + frame.duration_ms, now_ms)  # a burst is heard now, never in the future
-        self._parts.line.send(do.CallerAudio(frame, packets))
-        playout = self._parts.playout
-        facts = self._parts.ear.hear(
-            frame, self._heard_until_ms, agent_audible=playout.audible(now_ms), agent_level_db=playout.level_db(now_ms)
-        )
-        for fact in facts:
-            self.feed(fact)
 
     async def _tick(self) -> None:
         while True:
             await self._clock.sleep_ms(_TICK_MS)
-            self._fill_gap()
+            self._hearing.fill_gap(self._now())
             self.feed(ev.Tick())
-
-    def _fill_gap(self) -> None:
-        """A microphone that went silent on the wire must not leave an utterance open for ever: silence stands in for what is missing."""
-        while self._heard_until_ms is not None and self._now() - self._heard_until_ms > _GAP_MS:
-            before = self._heard_until_ms
-            self._heard_until_ms = self._now() - _GAP_MS if self._now() - before > 2_000 else before
-            self._hear(silence(FRAME_MS, 16_000))
 
     def _brief(self, item_prefix: str) -> CallBrief:
         return CallBrief(
@@ -220,10 +188,10 @@ class Bridge:
                 self._parts.line.send(command.value)
             case do.Play():
                 self._parts.playout.add(command.item_id, command.frame)
-                self._wake.set()
+                self._mouth.wake()
             case do.EndItem():
                 self._parts.playout.end(command.item_id)
-                self._wake.set()
+                self._mouth.wake()
             case do.StopPlayout():
                 stopped = self._parts.playout.stop(self._now())
                 if stopped is not None:
@@ -231,25 +199,13 @@ class Bridge:
             case do.RunTool():
                 self._start_tool(command)
             case do.Note():
-                self._note(command.entry)
+                self._scribe.note(command.entry)
             case do.AbandonEngine():
                 self._parts.line.abandon(command.code, command.message)
             case do.EndCall():
                 self._over.set()
             case _:
-                self._tell(command)
-
-    def _tell(self, message: do.Tell) -> None:
-        """Queue a message. A caller who lets two thousand of them wait is treated as gone."""
-        self._outbox.append(message)
-        self._wake.set()
-        if len(self._outbox) > _MAX_WAITING_MESSAGES and not self._over.is_set():
-            self.feed(ev.CallerLeft("lost"))
-
-    def _note(self, entry: JournalEntry) -> None:
-        self._entries.append(entry)
-        self._unwritten.append(entry)
-        self._written.set()
+                self._mouth.tell(command)
 
     def _start_tool(self, order: do.RunTool) -> None:
         if self._group is None:
@@ -262,76 +218,6 @@ class Bridge:
         self._tools.add(task)
         task.add_done_callback(self._tools.discard)
 
-    async def _speak(self) -> None:
-        """The only task that writes to the socket while the call lives, so messages and audio keep their order."""
-        playout = self._parts.playout
-        stalled = False
-        try:
-            while True:
-                self._wake.clear()
-                stalled = await self._flush_outbox() or stalled
-                stalled = await self._send_due(stalled=stalled)
-                next_ms = playout.next_due_ms()
-                wait_ms = 1_000.0 if next_ms is None else max(0.0, next_ms - self._now())
-                await self._wait_for_wake(0.0 if stalled else wait_ms)
-        except SocketClosed as closed:
-            self.feed(ev.CallerLeft("hangup" if closed.clean else "lost"))
-
-    async def _send_due(self, *, stalled: bool) -> bool:
-        """Send what is due; whether a write stalled. After a stall, what should have sounded meanwhile is forgotten, not sent late."""
-        playout = self._parts.playout
-        playout.blocked(stalled)
-        dues = playout.due(self._now())
-        playout.blocked(False)
-        stalled = False
-        for due in dues:
-            if isinstance(due, ev.PlayoutStarted | ev.Heard | ev.PlayoutFinished):
-                self.feed(due)
-                stalled = await self._flush_outbox() or stalled
-            elif not stalled:
-                stalled = await self._play(due.frame)
-        return stalled
-
-    async def _wait_for_wake(self, wait_ms: float) -> None:
-        try:
-            async with asyncio.timeout(wait_ms / 1000.0 / self._clock.speed):
-                await self._wake.wait()
-        except TimeoutError:
-            return
-
-    async def _play(self, frame: AudioFrame) -> bool:
-        """Send a frame; whether the caller's socket took it only after a wait."""
-        before_ms = self._now()
-        self._out_bytes += await self._parts.transport.play(frame)
-        self._out_ms += frame.duration_ms
-        return self._now() - before_ms > _STALL_MS
-
-    async def _flush_outbox(self) -> bool:
-        """Send the messages that wait; whether that stalled."""
-        before_ms = self._now()
-        while self._outbox:
-            await self._parts.transport.tell(self._outbox.popleft())
-        return self._now() - before_ms > _STALL_MS
-
-    # --- journal ---
-
-    async def _write_journal(self) -> None:
-        while True:
-            await self._written.wait()
-            self._written.clear()
-            await self._flush_journal()
-
-    async def _flush_journal(self) -> None:
-        """Write what is not yet written. A journal that cannot be written costs crash safety, not the call: the entries stay in memory."""
-        batch, self._unwritten = self._unwritten, []
-        if not batch:
-            return
-        try:
-            await self._parts.journal.append(self._facts.opened.call_id, batch)
-        except StoreError as error:
-            _log.error("journal not written, kept in memory: %s", error)
-            self._unwritten = batch + self._unwritten
-
     # --- figures ---
 
     def _now(self) -> float:
@@ -339,14 +225,14 @@ class Bridge:
 
     def _audio(self) -> AudioFacts:
         return AudioFacts(
-            in_ms=round(self._in_ms, 1),
-            in_bytes=self._in_bytes,
-            out_ms=round(self._out_ms, 1),
-            out_bytes=self._out_bytes,
+            in_ms=round(self._hearing.duration_ms, 1),
+            in_bytes=self._hearing.bytes,
+            out_ms=round(self._mouth.duration_ms, 1),
+            out_bytes=self._mouth.bytes,
             in_dropped_ms=round(self._parts.line.dropped_ms, 1),
             dropped_frames=self._parts.playout.dropped_frames,
             corrupt_frames=self._parts.transport.corrupt_frames,
-            rms_db=None if self._loudness.rms_db is None else round(self._loudness.rms_db, 1),
+            rms_db=self._hearing.rms_db,
         )
 
 
