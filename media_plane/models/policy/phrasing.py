@@ -159,8 +159,10 @@ def _quantity_first(parts: Sequence[Slot]) -> list[Slot]:
 
 
 def spoken_digits(number: str) -> str:
-    """A phone number in groups that a voice reads digit by digit."""
+    """A phone number in groups, each read digit by digit: ten digits as one writes them, others with the digits apart."""
     digits = re.sub(r"\D", "", number.removeprefix("+1"))
+    if len(digits) == 10:
+        return f"{digits[:3]} {digits[3:6]} {digits[6:]}"
     return ", ".join(" ".join(group) for group in (digits[:-7], digits[-7:-4], digits[-4:]) if group)
 
 
