@@ -96,10 +96,15 @@ def _data_dir(settings: Settings) -> Finding:
         return Finding("data folder", "fault", f"{folder} cannot be written", f"make {existing} writable for this user, or set DATA_DIR")
     if not _takes_files(existing):
         return Finding("data folder", "fault", f"{folder} cannot be written", f"make {existing} writable for this user, or set DATA_DIR")
-    free = shutil.disk_usage(existing).free
-    if free < _MIN_FREE_BYTES:
-        return Finding("data folder", "warning", f"{folder}: only {free // 2**20} MB free", "free some disk space: sessions are kept there")
-    return Finding("data folder", "ok", f"{folder} ({free // 2**30} GB free)")
+    return free_space(folder, shutil.disk_usage(existing).free)
+
+
+def free_space(folder: Path, free_bytes: int) -> Finding:
+    """Whether the disk of the data folder has room for sessions."""
+    if free_bytes < _MIN_FREE_BYTES:
+        detail = f"{folder}: only {free_bytes // 2**20} MB free"
+        return Finding("data folder", "warning", detail, "free some disk space: sessions are kept there")
+    return Finding("data folder", "ok", f"{folder} ({free_bytes // 2**30} GB free)")
 
 
 def _takes_files(folder: Path) -> bool:

@@ -21,6 +21,7 @@ import pytest
 from websockets.sync.client import connect
 
 from local.cli import main
+from local.doctor import free_space
 from nexus.domain.call import EndReason
 from tests.e2e.product import BARBER, ROOT, free_port
 
@@ -220,6 +221,16 @@ def test_a_file_in_the_way_of_the_data_folder(home: Path, capsys: Captured) -> N
     told = words(capsys)
     assert "✗ data folder" in told
     assert "DATA_DIR" in told
+
+
+@pytest.mark.parametrize(
+    ("free_mb", "level", "told"), [(199, "warning", "only 199 MB free"), (200, "ok", "0 GB free"), (5_000, "ok", "4 GB free")]
+)
+def test_little_disk_space_is_a_warning(free_mb: int, level: str, told: str) -> None:
+    finding = free_space(Path("data"), free_mb * 2**20)
+    assert finding.level == level
+    assert told in finding.detail
+    assert ("free some disk space" in finding.fix) is (level == "warning")
 
 
 def test_a_missing_tenants_folder_by_every_command_that_needs_it(home: Path, capsys: Captured) -> None:
