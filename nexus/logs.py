@@ -29,7 +29,7 @@ _PHONE = re.compile(
     re.IGNORECASE,
 )
 """Seven to fifteen digits that are no date, time, address of a machine or decimal number. A bare count that long is masked too."""
-_CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
+_CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
 
 
 def scrub(text: str) -> str:

@@ -10,9 +10,10 @@ import re
 from collections import Counter
 
 _DIGIT_WORD = r"(?:zero|oh|one|two|three|four|five|six|seven|eight|nine|double|triple)"
+_SPOKEN_NAME = r"(?:\w(?: \w){2,20}|\w{1,40}(?: (?:dot|dash|hyphen|underscore|plus) \w{1,40}){0,4})"
 _PATTERNS: tuple[tuple[str, re.Pattern[str]], ...] = (
-    ("email", re.compile(r"[\w.+-]+@[\w-]+(?:\.[\w-]+)+")),
-    ("email", re.compile(r"\b\w+(?:(?: (?:dot|dash|hyphen|underscore|plus) |[ .-])\w+){0,30}? at \w+(?:[ -]\w+){0,2}(?: dot \w+){1,4}\b", re.IGNORECASE)),
+    ("email", re.compile(r"[\w.+-]{1,64}@[\w-]{1,63}(?:\.[\w-]{1,63})+")),
+    ("email", re.compile(rf"\b{_SPOKEN_NAME} at \w{{1,40}}(?: dot \w{{2,20}}){{1,3}}\b", re.IGNORECASE)),
     ("card", re.compile(r"(?<![\d-])(?:\d[ -]?){12,18}\d(?!\d)")),
     (
         "phone",

@@ -97,7 +97,7 @@ def test_json_lines_carry_the_ids(logged: io.StringIO) -> None:
 
 def test_a_caller_cannot_forge_a_line_or_paint_the_terminal(logged: io.StringIO) -> None:
     set_up_logging("INFO", "COLOR", logged)
-    logging.getLogger("x").info("said %s", "hi\n[10:00:00] [ERROR   ] forged\x1b[31m")
+    logging.getLogger("x").info("said %s", "hi\n[10:00:00] [ERROR   ] forged\x1b[31m\x9b31m\u2028\u202e")
     assert logged.getvalue().count("\n") == 1
     assert "\x1b" not in logged.getvalue()
 

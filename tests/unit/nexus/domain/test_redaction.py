@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import date, time
+from time import process_time
 
 import pytest
 from hypothesis import given
@@ -80,3 +81,20 @@ def test_a_phone_beside_a_date_vanishes_alone() -> None:
 def test_order_numbers_stay(number: int) -> None:
     said = f"My order is {number}, thank you."
     assert redact(said) == (said, {})
+
+
+@pytest.mark.parametrize("said", ["john dot smith at gmail dot com", "j o h n at example dot co dot uk", "anna underscore b at web dot de"])
+def test_a_spoken_address_vanishes(said: str) -> None:
+    assert redact(f"Write to {said}, please.")[0] == "Write to [email], please."
+
+
+@pytest.mark.parametrize("said", ["let us meet at five. Dot is my dog", "it is at the shop", "see you at noon"])
+def test_plain_speech_with_at_stays(said: str) -> None:
+    assert redact(said) == (said, {})
+
+
+@pytest.mark.parametrize("piece", ["a", "a ", "a dot ", "a at b ", "x.", "1 ", "a@a."])
+def test_long_text_takes_time_in_proportion(piece: str) -> None:
+    began = process_time()
+    redact(piece * (100_000 // len(piece)))
+    assert process_time() - began < 3.0  # a quadratic pattern took seventeen seconds
