@@ -95,7 +95,7 @@ class TextConversations:
     async def _run(self, talk: _Open, wanted: ToolWanted) -> ToolUse:
         began_ms = self._clock.monotonic_ms()
         outcome = await talk.tools.run(RunTool(wanted.call.id, wanted.call.name, wanted.call.arguments))
-        failed = outcome.status in ("failed", "unknown")
+        failed = outcome.status in ("refused", "failed", "unknown")
         talk.agent.tool_result(wanted.call.id, (outcome.spoken if failed else "") or outcome.output, failed)
         arguments: dict[str, Any] = dict(wanted.call.arguments)
         return ToolUse(

@@ -135,7 +135,7 @@ class TellAudio:
 @dataclass(frozen=True, slots=True)
 class TellTool:
     name: str
-    status: Literal["running", "done", "failed"]
+    status: Literal["running", "done", "refused", "failed"]
     duration_ms: float = 0.0
 
 

@@ -165,7 +165,7 @@ class ToolFinished:
 
     request_id: str
     effect_id: str
-    status: Literal["done", "failed", "replayed", "unknown"]
+    status: Literal["done", "refused", "failed", "replayed", "unknown"]
     output: str
     spoken: str = ""
     error_code: str = ""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 from media_plane.conversation import events as ev
 from media_plane.conversation.commands import Command, Note, RunTool, Say, SendToEngine, TellState, TellTool, ToolAnswer
@@ -63,10 +64,10 @@ class ToolDesk:
                 "error_code": event.error_code,
             }
         )
-        failed = event.status in ("failed", "unknown")
+        failed = event.status in ("refused", "failed", "unknown")
         commands: list[Command] = [
             Note(ToolNoted(use=use)),
-            TellTool(use.name, "failed" if failed else "done", use.duration_ms),
+            TellTool(use.name, _told(event), use.duration_ms),
         ]
         if running.wanted:
             commands.append(SendToEngine(ToolAnswer(event.request_id, (event.spoken if failed else "") or event.output, failed)))
@@ -107,3 +108,9 @@ class ToolDesk:
         ]
         self._running.clear()
         return commands
+
+
+def _told(event: ev.ToolFinished) -> Literal["done", "refused", "failed"]:
+    if event.status == "refused":
+        return "refused"
+    return "failed" if event.status in ("failed", "unknown") else "done"

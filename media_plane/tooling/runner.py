@@ -191,9 +191,10 @@ class TenantTools:
 
     def _finished(self, order: RunTool, effect: str, outcome: Outcome) -> ToolFinished:
         match outcome.kind:
-            case "done" | "refused":
-                ends = outcome.kind == "done" and self._ends_call(order.name)
-                return ToolFinished(order.request_id, effect, "done", outcome.output, ends_call=ends)
+            case "done":
+                return ToolFinished(order.request_id, effect, "done", outcome.output, ends_call=self._ends_call(order.name))
+            case "refused":
+                return ToolFinished(order.request_id, effect, "refused", outcome.output)
             case "invalid":
                 return self._failed(order, effect, "tool_output_invalid", "The tool gave nothing that can be said.")
             case _:

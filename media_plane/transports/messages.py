@@ -157,7 +157,7 @@ class AudioClear(_FromServer):
 class Tool(_FromServer):
     type: Literal["tool"] = "tool"
     name: str
-    status: Literal["running", "done", "failed"]
+    status: Literal["running", "done", "refused", "failed"]
     duration_ms: float
 
 

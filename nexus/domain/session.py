@@ -50,11 +50,11 @@ class Turn(Value):
     stages: StageTimes | None = None
 
 
-ToolStatus = Literal["running", "done", "failed", "replayed", "cancelled", "unknown"]
+ToolStatus = Literal["running", "done", "refused", "failed", "replayed", "cancelled", "unknown"]
 
 
 class ToolUse(Value):
-    """One tool call as it was made. ``unknown`` means that the process died while the tool ran: it is never run again."""
+    """One tool call as it was made. ``refused`` means that the tool did nothing and said why (the slot is taken). ``unknown`` means that the process died while the tool ran: it is never run again."""
 
     request_id: str
     effect_id: str = ""

@@ -49,8 +49,8 @@ async def test_an_effect_of_a_dead_process_is_unknown_and_never_run_again() -> N
 async def test_a_refusal_is_said_and_may_be_tried_again() -> None:
     async with bench({"shop": tool("book", COUNT + "raise ToolRefusal(f'taken {n}')", effect="write")}) as given:
         tools = given.tools("shop", "book")
-        outputs = [(await run(tools, "book", request_id=f"r{n}")).output for n in range(2)]
-    assert outputs == ["taken 1", "taken 2"]
+        ended = [await run(tools, "book", request_id=f"r{n}") for n in range(2)]
+    assert [(one.status, one.output) for one in ended] == [("refused", "taken 1"), ("refused", "taken 2")]
 
 
 async def test_after_a_cancellation_the_same_booking_is_made_anew() -> None:

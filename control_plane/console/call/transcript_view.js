@@ -60,7 +60,7 @@ function turnLine(entry) {
   return h("li", { class: css }, h("p", { class: "bubble" }, words), h("div", { class: "marks" }, marks));
 }
 
-const TOOL_WORDS = { running: "running", done: "done", failed: "failed", replayed: "done before", cancelled: "cancelled", unknown: "outcome unknown" };
+const TOOL_WORDS = { running: "running", done: "done", failed: "failed", refused: "refused", replayed: "done before", cancelled: "cancelled", unknown: "outcome unknown" };
 
 function toolLine(entry) {
   const time = entry.status !== "running" && entry.duration_ms > 0 ? ` · ${duration(entry.duration_ms)}` : "";
