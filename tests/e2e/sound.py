@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import difflib
 import io
 import re
 from dataclasses import dataclass
@@ -135,3 +136,10 @@ def _windows(samples: NDArray[np.float64]) -> NDArray[np.float64]:
 def _cut(samples: NDArray[np.float64], first: int, last: int) -> AudioFrame:
     part = samples[max(0, first) : last]
     return AudioFrame((part * 32768).astype("<i2").tobytes(), EAR_RATE_HZ)
+
+
+def recalled(said: str, heard: str) -> float:
+    """Which share of the words said was heard, in their order. A small ear mishears one or another: "booked" comes back as "both"."""
+    words, found = plain(said).split(), plain(heard).split()
+    matches = difflib.SequenceMatcher(None, words, found, autojunk=False).get_matching_blocks()
+    return sum(match.size for match in matches) / max(1, len(words))

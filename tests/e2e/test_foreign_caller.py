@@ -9,13 +9,14 @@ import re
 from pathlib import Path
 
 import numpy as np
+import onnxruntime
 import pytest
 
 from local.wav import read_wav, write_wav
 from media_plane.audio import EAR_RATE_HZ
 from media_plane.speech_models.piper import PiperVoice
 from tests.e2e.product import BARBER, Product, shop_day
-from tests.e2e.sound import plain, read_sound, words_of
+from tests.e2e.sound import read_sound, recalled, words_of
 
 pytestmark = pytest.mark.speech
 PITCH = 8 / 9
@@ -32,6 +33,7 @@ async def made(folder: Path) -> list[Path]:
     """The lines as WAV files at 22.05 kHz, deeper and slower, with noise."""
     voice = PiperVoice()
     noise = np.random.default_rng(11)
+    onnxruntime.set_seed(7)  # the voice draws its own noise: the caller is the same in every run
     paths = []
     for at, line in enumerate(LINES):
         frames = [frame async for frame in voice.speak(line, voice_id="en_us_male_calm", speed=1.1)]
@@ -58,6 +60,7 @@ async def test_a_voice_and_wording_of_its_own_books(running: Product, tmp_path: 
     assert wanted in found, said.stdout
     assert found[wanted]["service"] == "haircut"
     assert "Miller" in found[wanted]["customer_name"]
-    assert "booked" in plain(" ".join(await words_of(read_sound(heard.read_bytes()))))
+    heard_words = " ".join(await words_of(read_sound(heard.read_bytes())))
+    assert recalled("You are booked: haircut for Miller at 2 PM", heard_words) > 0.5, heard_words
     answers_s = [float(seconds) for seconds in re.findall(r"^line\d\.wav\s+([\d.]+) s", said.stdout, re.MULTILINE)]
     assert len(answers_s) == len(LINES) and sorted(answers_s)[len(LINES) // 2] < 3.0
