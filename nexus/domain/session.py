@@ -56,8 +56,8 @@ ToolStatus = Literal["running", "done", "refused", "failed", "replayed", "cancel
 class ToolUse(Value):
     """One tool call as it was made.
 
-    ``refused`` means that the tool did nothing and said why (the slot is taken), ``unknown`` that the process died while the tool ran: it is
-    never run again.
+    ``refused`` means that the tool did nothing and said why (the slot is taken), ``unknown`` that the process died while the tool ran: it
+    is never run again.
     """
 
     request_id: str
