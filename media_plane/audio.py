@@ -14,7 +14,7 @@ FRAME_MS = 20
 EAR_RATE_HZ = 16_000
 """Rate of caller audio inside the media plane (voice detection, speech-to-text)."""
 
-Codec = Literal["pcm_s16le", "opus", "webm_opus", "wav", "mulaw"]
+Codec = Literal["pcm_s16le", "opus", "webm_opus", "wav", "mulaw", "container"]
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from media_plane.bridge.call import Bridge, CallFacts, CallParts
@@ -32,8 +32,10 @@ from media_plane.tooling.processes import ToolProcesses, folder_sources
 from media_plane.tooling.runner import TenantTools, ToolParts
 from media_plane.transports.browser import CallFacts as WireFacts
 from media_plane.transports.browser import NexusV1
+from media_plane.transports.container import with_containers
 from media_plane.transports.session import WireTransport
 from media_plane.transports.simple_door import SimpleDoor, parse_output
+from media_plane.transports.wire import PRODUCT_CODECS
 from nexus.adapters.embedded import EmbeddedStores, call_pepper, ticket_public_keys
 from nexus.clock import Clock
 from nexus.domain.session import Opened
@@ -42,6 +44,7 @@ from nexus.errors import ConfigurationError
 from nexus.settings import EngineName, Settings
 
 _log = logging.getLogger("nexus.wiring")
+_CODECS = replace(PRODUCT_CODECS, decoder_for=with_containers(PRODUCT_CODECS.decoder_for))
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,11 +101,11 @@ class CallWiring:
         """The caller's transport, and what it is greeted with."""
         call_id, tenant_id = admission.entry.call_id, admission.config.tenant_id
         if admission.door == "simple":
-            door = SimpleDoor(call_id, tenant_id, output=parse_output(admission.output))
+            door = SimpleDoor(call_id, tenant_id, _CODECS, parse_output(admission.output))
             return WireTransport(socket, door), door.connected()
         limits = admission.config.limits
         facts = WireFacts(call_id, tenant_id, int(_max_duration_s(admission)), limits.idle_timeout_s)
-        return WireTransport(socket, NexusV1(facts)), ()
+        return WireTransport(socket, NexusV1(facts, _CODECS)), ()
 
     async def bridge(self, transport: CallerTransport, admission: Admission, opened: Opened) -> Bridge:
         """Everything else of the call."""

@@ -176,7 +176,14 @@ def decoder_for(wanted: AudioFormat) -> CallerDecoder:
     return CallerDecoder(make(wanted.sample_rate_hz))
 
 
-_SIGNATURES: Mapping[bytes, Codec] = {b"\x1a\x45\xdf\xa3": "webm_opus", b"RIFF": "wav"}
+_SIGNATURES: Mapping[bytes, Codec] = {
+    b"\x1a\x45\xdf\xa3": "webm_opus",
+    b"RIFF": "wav",
+    b"OggS": "container",
+    b"fLaC": "container",
+    b"ID3\x03": "container",
+    b"ID3\x04": "container",
+}
 
 
 def sniff(first_bytes: bytes) -> Codec | None:

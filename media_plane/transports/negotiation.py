@@ -17,9 +17,10 @@ INPUT_RATES_HZ: Mapping[Codec, tuple[int, ...]] = MappingProxyType(
         "webm_opus": (48_000, 8_000, 12_000, 16_000, 24_000),
         "wav": (16_000, 8_000, 11_025, 22_050, 24_000, 32_000, 44_100, 48_000),
         "mulaw": (8_000,),
+        "container": (48_000,),
     }
 )
-"""Codecs a client may send, with their rates, the usual one first. In ``wav`` and ``webm_opus`` the header of the stream decides."""
+"""Codecs a client may send, with their rates, the usual one first. In containers the header of the stream decides."""
 OUTPUT_RATES_HZ: Mapping[Codec, tuple[int, ...]] = MappingProxyType({"pcm_s16le": _PCM_RATES_HZ, "opus": (24_000,), "mulaw": (8_000,)})
 """Codecs a client may be sent. No containers: WebM on the way back costs a tenth of a second and more."""
 

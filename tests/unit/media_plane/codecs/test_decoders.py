@@ -131,7 +131,14 @@ def test_unsupported_formats_are_refused_with_what_is_supported() -> None:
 
 @pytest.mark.parametrize(
     ("head", "codec"),
-    [(stream([b"x"]), "webm_opus"), (wav_bytes(b""), "wav"), (b"OggS\0\2", None), (b"\x1a", None), (b"", None), (tone(20, 8_000), None)],
+    [
+        (stream([b"x"]), "webm_opus"),
+        (wav_bytes(b""), "wav"),
+        (b"OggS\0\2", "container"),
+        (b"\x1a", None),
+        (b"", None),
+        (tone(20, 8_000), None),
+    ],
 )
 def test_first_bytes_tell_the_codec(head: bytes, codec: Codec | None) -> None:
     assert sniff(head) == codec
