@@ -11,7 +11,7 @@ def refusal(error: NexusError) -> tuple[int, bytes, dict[str, str]]:
     """Status, body and headers."""
     status = HTTP_STATUS.get(error.code, 500)
     problem = {
-        "type": f"urn:nexus:problem:{error.code}",
+        "type": f"urn:nexus:error:{error.code}",
         "title": error.code.replace("_", " "),
         "status": status,
         "detail": error.public_message,

@@ -15,7 +15,7 @@ def test_it_is_a_problem_with_its_code_and_the_fix() -> None:
     problem = json.loads(body)
     assert status == problem["status"] == 401
     assert (problem["code"], problem["detail"], problem["retryable"]) == ("ticket_expired", "Ask POST /calls again.", False)
-    assert problem["type"] == "urn:nexus:problem:ticket_expired"
+    assert problem["type"] == "urn:nexus:error:ticket_expired"
     assert headers["content-type"] == "application/problem+json"
     assert headers["cache-control"] == "no-store"
     assert "retry-after" not in headers
