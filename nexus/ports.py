@@ -143,6 +143,8 @@ class LedgerOrders:
     process is told of them until one has released them)."""
 
     to_end: tuple[str, ...] = ()
+    ready: tuple[CallEntry, ...] = ()
+    """Calls that hold a slot of this process and wait for their caller: its engine can be primed."""
     orphaned: tuple[str, ...] = ()
 
 

@@ -28,6 +28,8 @@ class Environment(StrEnum):
 
 class EngineName(StrEnum):
     CASCADE = "cascade"
+    PERSONAPLEX = "personaplex"
+    PCM_SIDECAR = "pcm_sidecar"
     SCRIPTED = "scripted"
 
 
@@ -70,7 +72,8 @@ class Settings(BaseSettings):
     log_format: LogFormat = Field(LogFormat.COLOR, description="COLOR for people, JSON for machines")
 
     engine: EngineName = Field(
-        EngineName.CASCADE, description="voice engine: cascade (speech-to-text, dialogue, text-to-speech) or scripted (for tests)"
+        EngineName.CASCADE,
+        description="voice engine: cascade (speech-to-text, dialogue, text-to-speech), personaplex, pcm_sidecar or scripted (for tests)",
     )
     engine_slots: int = Field(
         3, ge=1, le=500, description="how many calls this machine takes at once; two cores carry two or three with local speech"
@@ -106,13 +109,35 @@ class Settings(BaseSettings):
     )
 
     personaplex_ws_url: str = Field(
-        "ws://localhost:9000/v1/audio-stream", description="kept from the original; used by the sidecar engines of the next step"
+        "",
+        description="ENGINE=personaplex: address of each PersonaPlex server process (ws://127.0.0.1:8998/api/chat), comma list; "
+        "empty: two doubles without a GPU are started on this machine",
+    )
+    personaplex_spares: int = Field(
+        1, ge=0, le=16, description="how many of those processes are kept free, so that a long call can move to a fresh one"
+    )
+    personaplex_rotate_after_s: float = Field(
+        200.0, ge=5, le=600, description="after so long the call moves to a spare process, in the next silence; the model remembers 240 s"
+    )
+    personaplex_window_s: float = Field(
+        300.0, ge=10, le=3600, description="a session of the model that found no spare process by then gives the call to the next engine"
+    )
+    personaplex_prompt_bytes: int = Field(
+        3000, ge=500, le=6500, description="most bytes of prompt, percent-encoded; the server refuses requests beyond 8 KB"
+    )
+    personaplex_lag_limit_s: float = Field(
+        3.0, gt=0.2, le=60, description="how far the model may fall behind the caller before the next engine takes the call"
     )
     personaplex_connect_timeout: float = Field(
-        10.0, gt=0, description="kept from the original: seconds; ENGINE_CONNECT_TIMEOUT_S is used today"
+        30.0, gt=0, le=300, description="seconds until a PersonaPlex session must listen (its set-up takes 2 to 9 s)"
     )
-    personaplex_max_reconnect_attempts: int = Field(3, ge=0, description="kept from the original; ENGINE_CONNECT_ATTEMPTS is used today")
-    personaplex_reconnect_delay: float = Field(2.0, ge=0, description="kept from the original: seconds; ENGINE_RETRY_DELAY_S is used today")
+    personaplex_max_reconnect_attempts: int = Field(
+        2, ge=1, le=20, description="how often a PersonaPlex session is tried before the next engine takes the call"
+    )
+    personaplex_reconnect_delay: float = Field(0.5, ge=0, le=60, description="seconds between two of those attempts")
+    pcm_sidecar_ws_url: str = Field(
+        "ws://localhost:9000/v1/audio-stream", description="ENGINE=pcm_sidecar: address of a sidecar of your own (docs/pcm-sidecar.md)"
+    )
     audio_sample_rate: int = Field(16000, description="kept from the original; the media plane works at 16000 Hz")
     audio_bit_depth: int = Field(16, description="kept from the original; always 16")
     audio_channels: int = Field(1, description="kept from the original; always 1")

@@ -106,6 +106,15 @@ class EngineFlush:
 
 
 @dataclass(frozen=True, slots=True)
+class EngineRotated:
+    """A full-duplex engine moved the call to another session of its model."""
+
+    generation: int
+    gap_ms: float
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
 class EngineNotice:
     """The engine met a fault and lives on (a model call retried, an utterance not transcribed): it goes on record."""
 
@@ -183,10 +192,21 @@ class AudioCounted:
     """The shell's audio counters, sent once before the call ends."""
 
     facts: AudioFacts
+    slot_ms: float = 0.0
+    """How long engine slots were held for this call, added up."""
 
 
 EngineEvent = (
-    AgentText | AgentAudio | AgentItemEnded | CallerTranscript | ToolRequested | HangUpRequested | EngineFlush | EngineNotice | EngineFailed
+    AgentText
+    | AgentAudio
+    | AgentItemEnded
+    | CallerTranscript
+    | ToolRequested
+    | HangUpRequested
+    | EngineFlush
+    | EngineRotated
+    | EngineNotice
+    | EngineFailed
 )
 Event = (
     CallerSpeech

@@ -82,6 +82,15 @@ class ModeChange(Value):
     at_ms: float
 
 
+class EngineRotation(Value):
+    """A full-duplex model's session was exchanged for a fresh one under the call. ``gap_ms`` without any output of a model."""
+
+    generation: int
+    at_ms: float
+    gap_ms: float
+    reason: str
+
+
 class CallFault(Value):
     """Something went wrong and was survived or not. ``stage`` is the room it happened in."""
 
@@ -145,6 +154,11 @@ class ModeNoted(Value):
     change: ModeChange
 
 
+class RotationNoted(Value):
+    kind: Literal["rotation"] = "rotation"
+    rotation: EngineRotation
+
+
 class FaultNoted(Value):
     kind: Literal["fault"] = "fault"
     fault: CallFault
@@ -174,10 +188,11 @@ class Ended(Value):
     caller_talk_ms: float = 0.0
     agent_talk_ms: float = 0.0
     overlap_ms: float = 0.0
+    slot_ms: float = 0.0
 
 
 JournalEntry = Annotated[
-    Opened | TurnNoted | ToolNoted | ModeNoted | FaultNoted | Interrupted | FirstAudio | Ended, Field(discriminator="kind")
+    Opened | TurnNoted | ToolNoted | ModeNoted | RotationNoted | FaultNoted | Interrupted | FirstAudio | Ended, Field(discriminator="kind")
 ]
 
 # --- record ------------------------------------------------------------------------------------------------------------------
@@ -286,6 +301,9 @@ class SessionRecord(Value):
     latency_ms: dict[str, Percentiles] = Field(default_factory=dict)
     interruptions: Interruptions = Interruptions()
     mode_changes: tuple[ModeChange, ...] = ()
+    engine_rotations: tuple[EngineRotation, ...] = ()
+    slot_ms: float = 0.0
+    """How long engine slots were held for this call, spare ones included: what its share of the GPUs is reckoned from."""
     audio: AudioFacts = AudioFacts()
     redaction: Redaction = Redaction()
     retention_days: int = 30

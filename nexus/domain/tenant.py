@@ -17,6 +17,7 @@ from nexus.domain.ids import check_tenant_id
 from nexus.errors import RequestRejected
 
 Sensitivity = Literal["low", "medium", "high"]
+EngineKind = Literal["personaplex", "pcm_sidecar", "cascade", "text"]
 ToolName = Annotated[str, Field(pattern=r"^[a-zA-Z_][a-zA-Z0-9_]{0,63}$")]
 
 
@@ -80,6 +81,9 @@ class TenantConfig(_Part):
     first_speaker: Literal["agent", "caller"] = "agent"
     system_prompt: str = Field(min_length=1)
     knowledge_base: JsonValue = None
+    engines: tuple[EngineKind, ...] = Field(
+        default=(), description="which engines carry the call, in order: the next takes over when one fails; empty: the platform's order"
+    )
     enabled_tools: tuple[ToolName, ...] = ()
     tool_settings: dict[str, JsonValue] = Field(default_factory=dict)
     barge_in: BargeIn = BargeIn()
