@@ -22,7 +22,7 @@ from nexus.errors import CLOSE_CODE, NexusError, NotFound, ProtocolViolation, St
 from nexus.ports import CallJournal, CallLedger, SessionArchive
 
 _log = logging.getLogger("nexus.calls")
-HEARTBEAT_S = 3.0
+HEARTBEAT_S = 1.0
 
 
 class CallFactory(Protocol):

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from nexus.domain.call import CallEntry, Caller, CallOrder, EndReason, MediaProcess
 from nexus.domain.session import SessionRow
 from nexus.errors import Conflict, NotAuthorised, NotFound, QuotaExceeded, RequestRejected
-from nexus.ports import SessionFilter
+from nexus.ports import LedgerOrders, SessionFilter
 
 DEAD_AFTER = timedelta(seconds=10)
 """A process not seen for so long is dead: its slots are gone, its calls are for others to record."""
@@ -25,6 +25,18 @@ def holds_seat(entry: CallEntry, processes: dict[str, MediaProcess], now: dateti
     if process is None or not is_alive(process, now):
         return False
     return entry.state == "active" or (entry.state == "ready" and entry.lease_expires_at > now)
+
+
+def orders(process: MediaProcess, entries: Iterable[CallEntry], processes: dict[str, MediaProcess]) -> LedgerOrders:
+    """What a heartbeat of ``process`` is answered with, from the entries that have not ended."""
+    open_calls = [*entries]
+    active = [entry for entry in open_calls if entry.state == "active"]
+    ready = [entry for entry in open_calls if entry.state == "ready" and entry.process_id == process.process_id]
+    return LedgerOrders(
+        to_end=tuple(one.call_id for one in active if one.process_id == process.process_id and one.end_requested),
+        ready=tuple(one for one in ready if one.lease_expires_at > process.seen_at),
+        orphaned=tuple(one.call_id for one in active if not holds_seat(one, processes, process.seen_at)),
+    )
 
 
 def check_tenant_room(order: CallOrder, used: int, limit: int) -> None:

@@ -211,6 +211,30 @@ async def test_a_wish_to_end_reaches_the_holding_process_only(ledger: CallLedger
     assert (await ledger.heartbeat(process("mp_1"))).to_end == ()
 
 
+async def test_a_process_is_told_of_the_calls_that_wait_for_it(ledger: CallLedger) -> None:
+    await ledger.heartbeat(process("mp_1"))
+    entry = await _reserve(ledger, 1)
+    assert (await ledger.heartbeat(process("mp_1"))).ready == (entry,)
+    assert (await ledger.heartbeat(process("mp_2"))).ready == ()
+    await ledger.redeem(call_id(1), nonce="n1", process_id="mp_1", now=NOON)
+    assert (await ledger.heartbeat(process("mp_1"))).ready == ()
+
+
+async def test_a_call_whose_lease_has_passed_waits_no_longer(ledger: CallLedger) -> None:
+    await ledger.heartbeat(process())
+    entry = await _reserve(ledger, 1)
+    last = entry.lease_expires_at - timedelta(milliseconds=1)
+    assert (await ledger.heartbeat(process(seen_at=last))).ready == (entry,)
+    assert (await ledger.heartbeat(process(seen_at=entry.lease_expires_at))).ready == ()
+
+
+async def test_a_released_call_waits_no_longer(ledger: CallLedger) -> None:
+    await ledger.heartbeat(process())
+    await _reserve(ledger, 1)
+    await ledger.release(call_id(1), EndReason.CAPACITY, NOON)
+    assert (await ledger.heartbeat(process())).ready == ()
+
+
 async def test_times_of_other_zones_are_the_same_moments(ledger: CallLedger) -> None:
     await ledger.heartbeat(process(seen_at=NOON.astimezone(timezone(timedelta(hours=-8)))))
     await _reserve(ledger, 1, now=NOON.astimezone(timezone(timedelta(hours=9))))

@@ -22,11 +22,7 @@ class MemoryCallLedger:
 
     async def heartbeat(self, process: MediaProcess) -> LedgerOrders:
         self._processes[process.process_id] = process
-        active = [entry for entry in self._entries.values() if entry.state == "active"]
-        return LedgerOrders(
-            to_end=tuple(one.call_id for one in active if one.process_id == process.process_id and one.end_requested),
-            orphaned=tuple(one.call_id for one in active if not rules.holds_seat(one, self._processes, process.seen_at)),
-        )
+        return rules.orders(process, (one for one in self._entries.values() if one.state != "ended"), self._processes)
 
     async def reserve(self, order: CallOrder, *, call_id: str, nonce: str, tenant_limit: int, lease_s: int, now: datetime) -> CallEntry:
         lease_expires_at = now + timedelta(seconds=lease_s)

@@ -21,12 +21,7 @@ class SqliteCallLedger:
         def write(db: sqlite3.Connection) -> LedgerOrders:
             values = (process.process_id, process.model_dump_json(), process.seen_at.timestamp())
             db.execute("INSERT OR REPLACE INTO processes VALUES (?, ?, ?)", values)
-            processes = _processes(db)
-            active = [entry for entry in _open(db) if entry.state == "active"]
-            return LedgerOrders(
-                to_end=tuple(one.call_id for one in active if one.process_id == process.process_id and one.end_requested),
-                orphaned=tuple(one.call_id for one in active if not rules.holds_seat(one, processes, process.seen_at)),
-            )
+            return rules.orders(process, _open(db), _processes(db))
 
         return await self._database.write(write)
 
