@@ -1,0 +1,92 @@
+"""The model's text pieces become words, and each word waits for the sound it belongs to; pure."""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass
+
+_MOST_LETTERS = 80
+_MOST_WAITING = 64
+
+
+@dataclass(slots=True)
+class _Word:
+    text: str
+    since_ms: float
+    piece_ms: float
+    sounded: bool = False
+
+
+class Words:
+    """Words in the order in which they came.
+
+    A word is complete when the next one begins, when no piece of it came for ``settle_ms``, or when the model falls silent. It is given
+    once sound was heard at or after its first piece; a word that no sound follows within ``patience_ms`` was never spoken and is dropped.
+    """
+
+    def __init__(self, *, settle_ms: float = 240.0, patience_ms: float = 1_500.0) -> None:
+        self._settle_ms = settle_ms
+        self._patience_ms = patience_ms
+        self._open: _Word | None = None
+        self._waiting: deque[_Word] = deque(maxlen=_MOST_WAITING)
+
+    def piece(self, at_ms: float, text: str) -> None:
+        """Take a piece of text; a blank (or the end of a long run of letters) begins a new word."""
+        for part in _parts(text):
+            if part.isspace():
+                self._complete()
+            elif self._open is None or len(self._open.text) >= _MOST_LETTERS:
+                self._complete()
+                self._open = _Word(part[:_MOST_LETTERS], at_ms, at_ms)
+            else:
+                self._open.text += part
+                self._open.piece_ms = at_ms
+
+    def sound(self) -> None:
+        """The model is audible now."""
+        for word in self._all():
+            word.sounded = True
+
+    def take(self, at_ms: float) -> list[str]:
+        """The words that are complete and have sounded."""
+        if self._open is not None and at_ms - self._open.piece_ms >= self._settle_ms:
+            self._complete()
+        while self._waiting and not self._waiting[0].sounded and at_ms - self._waiting[0].since_ms > self._patience_ms:
+            self._waiting.popleft()
+        return self._sounded()
+
+    def fall_silent(self, at_ms: float) -> list[str]:
+        """The model's utterance is over: what has sounded is complete; words ahead of their sound wait for the next one."""
+        if self._open is not None and self._open.sounded:
+            self._complete()
+        return self.take(at_ms)
+
+    def forget(self) -> None:
+        """Drop everything."""
+        self._open = None
+        self._waiting.clear()
+
+    def _sounded(self) -> list[str]:
+        given: list[str] = []
+        while self._waiting and self._waiting[0].sounded:
+            given.append(self._waiting.popleft().text)
+        return given
+
+    def _complete(self) -> None:
+        word, self._open = self._open, None
+        if word is not None:
+            self._waiting.append(word)
+
+    def _all(self) -> list[_Word]:
+        return [*self._waiting, *([self._open] if self._open else [])]
+
+
+def _parts(text: str) -> list[str]:
+    """Runs of blanks and runs of letters, in order."""
+    parts: list[str] = []
+    for letter in text:
+        if parts and parts[-1][-1].isspace() == letter.isspace():
+            parts[-1] += letter
+        else:
+            parts.append(letter)
+    return parts
