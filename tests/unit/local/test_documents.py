@@ -19,8 +19,8 @@ COMMAND = re.compile(r"^(?:\$ )?(?:\.venv/bin/)?nexus (?=[a-z-])")
 SETTING = re.compile(r"`([A-Z][A-Z0-9]*(?:_[A-Z0-9]+)+)(?:=[^`]*)?`")
 ASSIGNED = re.compile(r"\b([A-Z][A-Z0-9]*(?:_[A-Z0-9]+)*)=")
 LINK = re.compile(r"(?<!!)\[[^\]]*\]\(([^)\s]+)\)|!\[[^\]]*\]\(([^)\s]+)\)")
-OF_OTHERS = {"ARGS", "PYTHON", "BASE"}
-"""Words of make and of shell examples."""
+OF_OTHERS = {"ARGS", "PYTHON", "BASE", "HF_HOME", "HF_HUB_OFFLINE", "HF_TOKEN", "NO_TORCH_COMPILE", "CUDA_VISIBLE_DEVICES"}
+"""Words of make, of shell examples and of the genuine PersonaPlex server."""
 
 
 def commands(text: str) -> Iterator[list[str]]:
