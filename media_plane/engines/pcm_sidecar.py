@@ -6,14 +6,14 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator
 from contextlib import suppress
-from dataclasses import dataclass
-from urllib.parse import urlsplit
+from dataclasses import dataclass, field
 
 from websockets.asyncio.client import ClientConnection, connect
-from websockets.exceptions import ConcurrencyError, ConnectionClosed, InvalidStatus, InvalidURI, WebSocketException
+from websockets.exceptions import ConnectionClosed, InvalidStatus, InvalidURI, WebSocketException
 
-from media_plane.audio import EAR_RATE_HZ, bytes_for_ms
+from media_plane.audio import EAR_RATE_HZ, AudioFrame, bytes_for_ms
 from media_plane.conversation.commands import CallerAudio
+from media_plane.engines.pcm_sidecar_pacing import Pacing
 from media_plane.engines.pcm_sidecar_wire import (
     MAX_MESSAGE_BYTES,
     VERSION,
@@ -47,19 +47,20 @@ class PcmSidecarLimits:
 class PcmSidecarLine:
     """One session of a sidecar. ``address`` is its WebSocket (``ws://localhost:9000/v1/audio-stream``).
 
-    Nothing is lost on the way in: whoever reads ``events`` slowly slows the sidecar. On the way out old audio is dropped first.
+    Its output is brought into step with the caller's audio (``Pacing``): beyond a minute ahead the sidecar is read no further, nothing is
+    lost. Caller audio that the sidecar does not take waits for ``waiting_ms``, then the oldest is dropped.
     """
 
     def __init__(self, address: str, limits: PcmSidecarLimits, clock: Clock) -> None:
         self._address = address
         self._limits = limits
         self._clock = clock
-        self._reader = SidecarReader()
-        self._mute = MuteWatch(limits.mute_ms)
+        self._wire = _Session(SidecarReader(), Pacing(), MuteWatch(limits.mute_ms))
         self._connection: ClientConnection | None = None
         self._writer: SocketWriter | None = None
-        self._notices: list[LineEvent] = []
+        self._reading: asyncio.Task[None] | None = None
         self._lost: LineLost | None = None
+        self._stirred = asyncio.Event()
         self._dropped_ms = 0.0
         self._closed = False
         self._confirmed = False
@@ -67,12 +68,14 @@ class PcmSidecarLine:
     @property
     def gives_transcripts(self) -> bool:
         """Whether the sidecar gives the caller's words (``ModelHeard``), so that no other ear is needed. Known after ``open``."""
-        return self._reader.gives_transcripts
+        return self._wire.reader.gives_transcripts
 
     @property
     def dropped_ms(self) -> float:
         """Caller audio that the sidecar did not take in time, milliseconds."""
         return self._dropped_ms
+
+    # --- open ----------------------------------------------------------------------------------------------------------------
 
     async def open(self, brief: ModelBrief) -> None:
         """Connect, tell the brief and wait for ``session.ready``; no deadline of its own. Cancellation passes, ``close`` cleans up.
@@ -87,9 +90,10 @@ class PcmSidecarLine:
         except (OSError, WebSocketException, ValueError) as error:
             _log.warning("sidecar %s cannot be used: %s", _shown(self._address), error)
             raise UpstreamError("engine_unreachable", _fix(error)) from error
-        self._reader.begin(ready)
+        self._wire.reader.begin(ready)
         self._writer = SocketWriter(connection, bytes_for_ms(self._limits.waiting_ms, EAR_RATE_HZ))
         self._writer.begin()
+        self._reading = asyncio.get_running_loop().create_task(self._read(connection), name="sidecar reader")
 
     async def _connect(self) -> ClientConnection:
         return await connect(
@@ -106,114 +110,149 @@ class PcmSidecarLine:
     async def _ready(self, connection: ClientConnection) -> SessionReady:
         while True:
             message = await connection.recv()
+            if isinstance(message, bytes):
+                self._wire.take_in(message)
+                continue
             try:
-                event = read_event(message) if isinstance(message, str) else None
+                event = read_event(message)
             except Unreadable as broken:
-                self._notices += self._reader.broken(broken.code, broken.fault)
+                self._wire.broken(broken)
                 continue
             if isinstance(event, SidecarError):
                 raise UpstreamError("engine_unreachable", f"The sidecar refused the session ({event.words}); its own log says more")
             if isinstance(event, SessionReady):
                 return _agreed(event)
-            if isinstance(message, bytes):
-                self._notices += self._reader.read(message)
+
+    # --- in ------------------------------------------------------------------------------------------------------------------
 
     def send(self, audio: CallerAudio) -> None:
-        """Take caller audio, 16 kHz. Never waits; beyond ``waiting_ms`` the oldest is dropped. Ignored when the line is not open."""
-        if self._writer is None or self._lost is not None or self._closed:
-            return
-        if not audio.frame.pcm:
+        """Take caller audio, 16 kHz. Never waits; beyond ``waiting_ms`` the oldest is dropped. Ignored while the line is not open."""
+        if self._writer is None or self._lost is not None or self._closed or not audio.frame.pcm:
             return
         dropped_bytes = self._writer.put(audio.frame.pcm)
         if dropped_bytes:
             self._note_dropped(dropped_bytes)
-        if self._mute.fed(self._clock.monotonic_ms()):
+        if self._wire.fed(audio.frame, self._clock.monotonic_ms()):
             self._lose("engine_mute", f"The sidecar was fed for {self._limits.mute_ms / 1000:g} s and sent nothing; look into its own log")
+        self._stirred.set()
 
     def _note_dropped(self, dropped_bytes: int) -> None:
         if not self._dropped_ms:
-            self._notices.append(LineNotice("engine_lagging", "The sidecar does not read; caller audio is dropped until it does"))
+            self._wire.pacing.put(LineNotice("engine_lagging", "The sidecar does not read; caller audio is dropped until it does"))
         self._dropped_ms += dropped_bytes / bytes_for_ms(1, EAR_RATE_HZ)
         if self._dropped_ms >= self._limits.dropped_ms:
-            self._lose("engine_lagging", "The sidecar reads too slowly; it must take one second of audio in a second")
+            self._lose("engine_lagging", "The sidecar reads too slowly; it must take a second of audio in a second")
 
     def _lose(self, code: str, message: str) -> None:
-        """Give the session up: the reader of ``events`` wakes and tells."""
-        if self._lost is None:
-            self._lost = LineLost(code, message)
-            self._abort()
+        """Give the session up; the first reason counts."""
+        self._lost = self._lost or LineLost(code, message)
+        self._stirred.set()
+
+    # --- out -----------------------------------------------------------------------------------------------------------------
 
     async def events(self) -> AsyncIterator[LineEvent]:
-        """What the sidecar gives, until ``close`` or a ``LineLost``."""
-        while not self._closed:
-            message = await self._next()
-            if self._closed:
-                return
-            for event in (*self._taken_notices(), *self._meaning(message)):
+        """What the sidecar gives, until ``close`` or a ``LineLost``. For one reader."""
+        while not self._closed and self._writer is not None:
+            self._stirred.clear()
+            lost = self._lost
+            for event in self._wire.pacing.take():
                 yield event
-            if self._lost is not None:
+            if lost is not None:
+                yield lost
                 return
+            self._wire.room.set()
+            await self._stirred.wait()
 
-    async def _next(self) -> bytes | str | None:
-        """The next message; None when there will be no more."""
-        if self._connection is None or self._lost is not None:
-            return None
+    async def _read(self, connection: ClientConnection) -> None:
+        """Read the sidecar until it is gone or gives up."""
         try:
-            message = await self._connection.recv()
+            while self._lost is None:
+                self._wire.take_in(await connection.recv(), self._clock.monotonic_ms())
+                self._lost = self._lost or self._wire.lost
+                self._stirred.set()
+                await self._wire.wait_for_room()
         except ConnectionClosed as closed:
-            if self._lost is None:
-                self._lost = LineLost("engine_lost", f"The sidecar went away unasked ({_ending(closed)}); its own log says more")
-            return None
-        except ConcurrencyError:  # close() is reading the rest
-            return None
-        self._mute.gave(self._clock.monotonic_ms())
-        return message
+            self._lose("engine_lost", _departure(closed))
+        finally:
+            self._lose("engine_lost", "The line to the sidecar broke; the log names the fault")
 
-    def _meaning(self, message: bytes | str | None) -> tuple[LineEvent, ...]:
-        if message is not None:
-            meant = self._reader.read(message)
-            self._lost = next((event for event in meant if isinstance(event, LineLost)), self._lost)
-            return meant
-        return () if self._lost is None else (self._lost,)
-
-    def _taken_notices(self) -> list[LineEvent]:
-        notices, self._notices = self._notices, []
-        return notices
+    # --- close ---------------------------------------------------------------------------------------------------------------
 
     async def close(self) -> bool:
         """Say goodbye and let go, within ``close_ms``. True when the sidecar answered; False for a line that was lost or never open."""
         if self._closed:
             return self._confirmed
         self._closed = True
-        connection, writer = self._connection, self._writer
-        if connection is None:
-            return False
+        self._stirred.set()
+        was_lost = self._lost is not None
         try:
-            if self._lost is None:
-                self._confirmed = await self._say_goodbye(connection, writer)
+            await self._stop()
+            if self._connection is not None and not was_lost:
+                self._confirmed = await self._say_goodbye(self._connection)
         finally:
-            self._abort()
-            if writer is not None:
-                await writer.stop()
+            if self._connection is not None:
+                self._connection.transport.abort()
         return self._confirmed
 
-    async def _say_goodbye(self, connection: ClientConnection, writer: SocketWriter | None) -> bool:
+    async def _stop(self) -> None:
+        reading, writer = self._reading, self._writer
+        if reading is not None:
+            reading.cancel()
+            await asyncio.wait([reading])
         if writer is not None:
             await writer.stop()
+        if reading is not None and not reading.cancelled():
+            reading.result()
+
+    async def _say_goodbye(self, connection: ClientConnection) -> bool:
         with suppress(TimeoutError):
             async with asyncio.timeout(self._limits.close_ms / 1000.0 / self._clock.speed), asyncio.TaskGroup() as group:
                 group.create_task(connection.close())
                 group.create_task(_read_rest(connection))
-        return connection.protocol.close_rcvd is not None
+        return connection.protocol.close_rcvd_then_sent is False
 
-    def _abort(self) -> None:
-        if self._connection is not None:
-            self._connection.transport.abort()
+
+@dataclass(slots=True)
+class _Session:
+    """What is known of one session between its socket and its events."""
+
+    reader: SidecarReader
+    pacing: Pacing
+    mute: MuteWatch
+    lost: LineLost | None = None
+    room: asyncio.Event = field(default_factory=asyncio.Event)
+
+    def fed(self, frame: AudioFrame, at_ms: float) -> bool:
+        """Caller audio went in; True when the sidecar has been mute for too long. What is not read for want of room is not mute."""
+        self.pacing.fed(frame)
+        if self.pacing.is_full:
+            self.mute.gave(at_ms)
+        return self.mute.fed(at_ms)
+
+    def take_in(self, message: bytes | str, at_ms: float = 0.0) -> None:
+        """A message came."""
+        self.mute.gave(at_ms)
+        for event in self.reader.read(message):
+            if isinstance(event, LineLost):
+                self.lost = event
+            else:
+                self.pacing.put(event)
+
+    def broken(self, fault: Unreadable) -> None:
+        """A message came that cannot be read."""
+        for event in self.reader.broken(fault.code, fault.fault):
+            self.pacing.put(event)
+
+    async def wait_for_room(self) -> None:
+        """Return when more can be held."""
+        while self.pacing.is_full:
+            self.room.clear()
+            await self.room.wait()
 
 
 async def _read_rest(connection: ClientConnection) -> None:
     """Throw away what the sidecar still sends: its goodbye stands behind it."""
-    with suppress(ConnectionClosed, ConcurrencyError):
+    with suppress(ConnectionClosed):
         while True:
             await connection.recv()
 
@@ -240,16 +279,19 @@ def _fix(error: Exception) -> str:
             return "The sidecar cannot be reached; start it, or mend PCM_SIDECAR_WS_URL"
 
 
+def _departure(closed: ConnectionClosed) -> str:
+    if closed.sent is not None and not closed.rcvd_then_sent:
+        return f"The sidecar broke the WebSocket protocol ({_ending(closed)}); see the limits in docs/pcm-sidecar.md"
+    return f"The sidecar went away unasked ({_ending(closed)}); its own log says more"
+
+
 def _ending(closed: ConnectionClosed) -> str:
     """How a connection ended, for a person: our own complaint first, because the peer's close frame only answers it."""
-    if closed.sent is not None and not closed.rcvd_then_sent:
-        return f"code {closed.sent.code}: {closed.sent.reason[:100]!r}"
-    if closed.rcvd is not None:
-        return f"code {closed.rcvd.code}: {closed.rcvd.reason[:100]!r}"
-    return "the connection broke"
+    frame = closed.sent if closed.sent is not None and not closed.rcvd_then_sent else closed.rcvd
+    return "the connection broke" if frame is None else f"code {frame.code}: {frame.reason[:100]!r}"
 
 
 def _shown(address: str) -> str:
     """An address without user, password and query, which may hold secrets."""
-    parts = urlsplit(address)
-    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
+    scheme, _, rest = address.partition("://")
+    return f"{scheme}://{rest.partition('?')[0].rpartition('@')[2]}"
