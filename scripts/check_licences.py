@@ -49,7 +49,7 @@ def main() -> int:
 def allowed(licence: str) -> bool:
     """Whether at least one side of every OR, and all of every AND, is allowed."""
     return all(
-        any(part.strip(" ()") in ALLOWED or part.strip() in ALLOWED for part in re.split(r" OR ", term))
+        any(part.strip(" ()") in ALLOWED or part.strip() in ALLOWED for part in re.split(r" OR |(?<=MIT)/(?=Apache-2\.0)", term))
         for term in re.split(r"; | AND ", licence)
     )
 
