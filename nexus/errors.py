@@ -144,6 +144,8 @@ HTTP_STATUS: Mapping[str, int] = {
     "session_start_expected": 400,
     "codec_unsupported": 415,
     "audio_corrupt": 400,
+    "audio_dropped": 429,
+    "prompt_cut": 422,
     "engine_unreachable": 503,
     "engine_lost": 503,
     "engine_mute": 503,
