@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Callable
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks import barge_in, bridge_cost, latency, start_up
+from benchmarks import barge_in, bridge_cost, latency, personaplex, start_up
 from benchmarks.figures import Figure, placed
 from benchmarks.machine import machine
 from benchmarks.processes import load
@@ -23,11 +23,12 @@ BENCHMARKS: dict[str, Callable[[], Awaitable[list[Figure]]]] = {
     "barge_in": barge_in.measure,
     "bridge_cost": bridge_cost.measure,
     "start_up": start_up.measure,
+    "personaplex": personaplex.measure,
 }
 
 
 def main() -> None:
-    """Run the named benchmarks, or all (about six minutes)."""
+    """Run the named benchmarks, or all (about ten minutes)."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description="Measure, and write docs/performance.md.")
     parser.add_argument("names", nargs="*", metavar="NAME", help=f"which: {', '.join(BENCHMARKS)}; all when left out")
     names = parser.parse_args().names or [*BENCHMARKS]

@@ -22,11 +22,14 @@ def now_ms() -> float:
 
 
 class Caller:
-    """One open call. ``audio_ms`` and ``messages`` tell when what came."""
+    """One open call. ``audio_ms`` and ``messages`` tell when what came; ``sound`` holds the audio itself once ``keeps_sound`` is set."""
 
-    def __init__(self, connection: ClientConnection) -> None:
+    def __init__(self, connection: ClientConnection, call_id: str = "") -> None:
         self._connection = connection
+        self.call_id = call_id
         self.audio_ms: list[float] = []
+        self.keeps_sound = False
+        self.sound: list[tuple[float, bytes]] = []
         self.messages: list[tuple[float, str]] = []
         self.started = asyncio.Event()
 
@@ -36,6 +39,8 @@ class Caller:
             async for message in self._connection:
                 if isinstance(message, bytes):
                     self.audio_ms.append(now_ms())
+                    if self.keeps_sound:
+                        self.sound.append((self.audio_ms[-1], message))
                 else:
                     self.messages.append((now_ms(), str(json.loads(message)["type"])))
                     self.started.set()
@@ -50,16 +55,19 @@ class Caller:
         """Type a line."""
         await self.send({"type": "input.text", "text": text})
 
-    async def stream(self, pieces: Iterable[bytes], every_ms: float) -> None:
-        """Send one piece after the other in real time; returns when there are no more."""
+    async def stream(self, pieces: Iterable[bytes], every_ms: float) -> list[float]:
+        """Send one piece after the other in real time; when there are no more, gives the time at which each was sent."""
         due_ms = now_ms()
+        sent_ms: list[float] = []
         try:
             for piece in pieces:
+                sent_ms.append(now_ms())
                 await self._connection.send(piece)
                 due_ms += every_ms
                 await asyncio.sleep(max(0.0, due_ms - now_ms()) / 1000)
         except ConnectionClosed:
-            return
+            pass
+        return sent_ms
 
     def first_after(self, kind: str, since_ms: float) -> float | None:
         """When the first message of this kind came after ``since_ms``."""
@@ -77,7 +85,7 @@ async def calling(api: ControlPlane, tenant_id: str, codec: str = "pcm_s16le") -
     access = order["websocket"]
     protocols = [Subprotocol("nexus.v1"), Subprotocol(f"token.{access['ticket']}")]
     async with connect(access["url"], subprotocols=protocols, max_size=None, compression=None, proxy=None) as connection:
-        caller = Caller(connection)
+        caller = Caller(connection, str(order["call_id"]))
         listening = asyncio.create_task(caller.listen())
         try:
             await caller.send({"type": "session.start", "audio": {"input": {"codec": codec}}})

@@ -9,7 +9,7 @@ import socket
 import sys
 import tempfile
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +21,8 @@ from local.client import ControlPlane
 
 ROOT = Path(__file__).parents[1]
 TENANTS = tuple(f"bench_{number}" for number in range(1, 9))
+MODEL_TENANTS = tuple(f"model_{number}" for number in range(1, 5))
+"""Tenants whose calls a full-duplex model leads alone: no tools, no greeting, no question when the caller is silent."""
 SPEECH = ROOT / "tests" / "golden" / "speech"
 _WEEK = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
 _START_LIMIT_S = 90.0
@@ -42,8 +44,9 @@ class Product:
 
 
 @asynccontextmanager
-async def product(engine: str, slots: int, folder: Path | None = None) -> AsyncIterator[Product]:
-    """``nexus run`` until the block is left. ``start_s`` is from the command to the first good answer of ``/health/ready``."""
+async def product(engine: str, slots: int, folder: Path | None = None, settings: Mapping[str, str] | None = None) -> AsyncIterator[Product]:
+    """``nexus run`` until the block is left; ``settings`` are further ones by name. ``start_s`` is from the command to the first good
+    answer of ``/health/ready``."""
     with tempfile.TemporaryDirectory(prefix="nexus-bench-") as fresh:
         root = folder or Path(fresh)
         _make_tenants(root / "tenants")
@@ -52,6 +55,7 @@ async def product(engine: str, slots: int, folder: Path | None = None) -> AsyncI
             **{name: value for name, value in os.environ.items() if name in ("PATH", "HOME", "LANG")},
             **{"ENGINE": engine, "ENGINE_SLOTS": str(slots), "PORT": str(port), "CHAT_MODEL": "scripted", "LOG_LEVEL": "WARNING"},
             **{"TENANTS_DIR": str(root / "tenants"), "DATA_DIR": str(root / "data"), "PYTHONPATH": str(ROOT)},
+            **(settings or {}),
         }
         began = time.monotonic()
         command = (sys.executable, "-m", "local.cli", "run")
@@ -93,7 +97,7 @@ def _free_port() -> int:
 
 def _make_tenants(folder: Path) -> None:
     """Copies of the barber shop that are open every day and take many calls: what is measured does not hang on the day."""
-    for tenant_id in TENANTS:
+    for tenant_id in (*TENANTS, *MODEL_TENANTS):
         if (folder / tenant_id).exists():
             continue
         shutil.copytree(ROOT / "tenants" / "barber_shop_demo", folder / tenant_id, ignore=shutil.ignore_patterns("__pycache__"))
@@ -102,4 +106,7 @@ def _make_tenants(folder: Path) -> None:
         config["tenant_id"] = tenant_id
         config["limits"]["concurrent_calls"] = 100
         config["tool_settings"]["opening_hours"] = dict.fromkeys(_WEEK, "09:00-18:00")
+        if tenant_id in MODEL_TENANTS:
+            config |= {"first_speaker": "caller", "enabled_tools": []}
+            config["limits"]["no_input_s"] = 600
         path.write_text(yaml.safe_dump(config), encoding="utf-8")

@@ -1,0 +1,176 @@
+"""The way to a full-duplex model and back: how much later the bridge makes the sound, and what it costs, repaged and transcoded."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+
+from benchmarks.bridge_cost import Sound
+from benchmarks.caller import Caller, calling, frames, repeated
+from benchmarks.doubles import address, doubles
+from benchmarks.figures import Figure, percentile
+from benchmarks.processes import cost_of, load
+from benchmarks.served import MODEL_TENANTS, Product, product
+from benchmarks.steps import CYCLE_MS, RISE, SILENT_MS, SOFT_MS, START, Heard, crossings, cycle, delays
+from benchmarks.tap import BINARY, Link, Tap, messages, tapped
+from media_plane.audio import EAR_RATE_HZ, FRAME_MS, AudioFormat, AudioFrame, Codec
+from media_plane.codecs.decoders import decoder_for
+from media_plane.codecs.encoders import encoder_for
+from media_plane.codecs.ogg import OggReader
+from media_plane.codecs.opus import OpusDecoder, OpusEncoder
+from media_plane.speech.vad import SileroDetector
+from media_plane.speech_models.silero import load_silero
+from tests.fakes.webm_bytes import cluster, header, simple_block
+
+_CODECS: tuple[tuple[Codec, str], ...] = (("pcm_s16le", "transcoded"), ("opus", "repaged"), ("webm_opus", "repaged"))
+_CALLS = 4
+_SECONDS = 22.0
+_SETTLE_S = 3.0
+_AUDIO = 1
+_STEPS = ((START, SILENT_MS // FRAME_MS), (RISE, (SILENT_MS + SOFT_MS) // FRAME_MS))
+_FLOOR_CYCLES = 9
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """One codec's calls."""
+
+    to_model_ms: list[float]
+    to_caller_ms: list[float]
+    cpu_s: float
+    """Per call-second."""
+
+
+async def measure() -> list[Figure]:
+    """Four calls at once for each codec, all in one run of the product."""
+    session = load_silero()
+    rows: list[tuple[str, ...]] = []
+    costs: list[tuple[str, ...]] = []
+    transcoded_s = 0.0
+    async with doubles(_CALLS, setup_s=0.3) as ports, AsyncExitStack() as stack:
+        taps = [await stack.enter_async_context(tapped(port)) for port in ports]
+        server = await stack.enter_async_context(product("personaplex", _CALLS, settings=_settings(taps)))
+        for codec, way in _CODECS:
+            sound = sound_of(codec)
+            floor_s = await asyncio.to_thread(floor, sound, SileroDetector(session))
+            run = await _calls(server, taps, sound)
+            transcoded_s = transcoded_s or run.cpu_s
+            rows += [_row(codec, way, "caller to model", run.to_model_ms), _row(codec, way, "model to caller", run.to_caller_ms)]
+            cells = (f"{run.cpu_s * 1000:.1f}", f"{floor_s * 1000:.1f}", f"{run.cpu_s / floor_s:.1f}", f"{run.cpu_s / transcoded_s:.2f}")
+            costs.append((codec, way, *cells))
+    notes = (f"{_CALLS} calls at once, {_SECONDS:g} s each, one echoing double a call; {load()}.",)
+    columns = ("caller audio", "toward the model", "way", "p50", "p99", "max", "marks")
+    cost_columns = ("caller audio", "toward the model", "CPU ms per call-second", "floor: codecs and detector", "ratio", "to transcoded")
+    return [
+        Figure("model_latency", "Added by the bridge, ms", columns, tuple(rows), notes),
+        Figure("model_cost", "CPU of a call with a full-duplex model (without the model)", cost_columns, tuple(costs), notes),
+    ]
+
+
+def _settings(taps: Sequence[Tap]) -> dict[str, str]:
+    urls = ",".join(address(tap.port) for tap in taps)
+    return {"PERSONAPLEX_WS_URL": urls, "PERSONAPLEX_SPARES": "0", "PERSONAPLEX_ROTATE_AFTER_S": "600", "PERSONAPLEX_WINDOW_S": "600"}
+
+
+def _row(codec: str, way: str, direction: str, values: Sequence[float]) -> tuple[str, ...]:
+    cells = [f"{percentile(values, share):.1f}" for share in (0.5, 0.99, 1.0)] if values else ["-"] * 3
+    return (codec, way, direction, *cells, str(len(values)))
+
+
+async def _calls(server: Product, taps: Sequence[Tap], sound: Sound) -> Run:
+    """All calls at once; what passed the taps meanwhile is compared with what the callers sent and got."""
+    seen = [len(tap.links) for tap in taps]
+    pieces = int((_SETTLE_S + _SECONDS) * 1000 / sound.piece_ms)
+    async with AsyncExitStack() as stack:
+        pairs: list[tuple[Caller, Link]] = []
+        for tenant_id in MODEL_TENANTS[:_CALLS]:
+            caller = await stack.enter_async_context(calling(server.api, tenant_id, sound.codec))
+            caller.keeps_sound = True
+            pairs.append((caller, await _newest(taps, seen)))
+        async with asyncio.TaskGroup() as group:
+            streams = [group.create_task(caller.stream(repeated(sound.head, sound.pieces, pieces), sound.piece_ms)) for caller, _ in pairs]
+            await asyncio.sleep(_SETTLE_S)
+            before, began = cost_of(server.pid), time.monotonic()
+            await asyncio.sleep(_SECONDS - _SETTLE_S)
+            cpu_s = (cost_of(server.pid).cpu_s - before.cpu_s) / ((time.monotonic() - began) * _CALLS)
+        sent = [each.result()[len(sound.head) :] for each in streams]
+    there = [delay for (_, link), times in zip(pairs, sent, strict=True) for delay in _to_model(link, times, len(sound.pieces))]
+    back = [delay for caller, link in pairs for delay in _to_caller(link, caller)]
+    return Run(there, back, cpu_s)
+
+
+async def _newest(taps: Sequence[Tap], seen: list[int]) -> Link:
+    """The connection that the call just begun has made; ``seen`` is brought up to date."""
+    while True:
+        for number, tap in enumerate(taps):
+            if len(tap.links) > seen[number]:
+                seen[number] = len(tap.links)
+                return tap.links[-1]
+        await asyncio.sleep(0.01)
+
+
+def _to_model(link: Link, sent_ms: Sequence[float], per_cycle: int) -> Iterator[float]:
+    """From the message with a step to the message that carries it to the model's server."""
+    came = list(_decoded(link, to_model=True))
+    for level, at in _STEPS:
+        starts = [sent_ms[number] for number in range(at, len(sent_ms), per_cycle)]
+        yield from delays(starts, [each.at_ms for each in crossings(came, level)])
+
+
+def _to_caller(link: Link, caller: Caller) -> Iterator[float]:
+    """From the model's page with a step to the caller's message with it, less the time by which the step stands later in the page."""
+    came = [Heard(at_ms, AudioFrame(data, EAR_RATE_HZ)) for at_ms, data in caller.sound]
+    for level, _ in _STEPS:
+        starts = [each.at_ms + each.into_ms // FRAME_MS * FRAME_MS for each in crossings(_decoded(link, to_model=False), level)]
+        yield from delays(starts, [each.at_ms for each in crossings(came, level)])
+
+
+def _decoded(link: Link, *, to_model: bool) -> Iterator[Heard]:
+    reader, decoder = OggReader(), OpusDecoder(24_000)
+    for message in messages(link.to_model if to_model else link.from_model):
+        if message.kind != BINARY or message.payload[:1] != bytes((_AUDIO,)):
+            continue
+        for packet in reader.feed(message.payload[1:]):
+            yield Heard(message.at_ms, decoder.decode(packet))
+
+
+# --- sound and floor -----------------------------------------------------------------------------------------------------------
+
+
+def sound_of(codec: Codec) -> Sound:
+    """The steps in a codec, a message every 20 ms."""
+    pcm = tuple(frames(cycle(EAR_RATE_HZ).pcm))
+    if codec == "pcm_s16le":
+        return Sound(codec, (), pcm, float(FRAME_MS))
+    encoder = OpusEncoder(EAR_RATE_HZ)
+    packets = [encoder.encode(AudioFrame(each, EAR_RATE_HZ)) for each in (*pcm, *pcm)][len(pcm) :]
+    if codec == "opus":
+        return Sound(codec, (), tuple(packets), float(FRAME_MS))
+    return Sound(codec, (header(),), tuple(cluster([simple_block(each)]) for each in packets), float(FRAME_MS))
+
+
+def floor(sound: Sound, detector: SileroDetector) -> float:
+    """CPU-seconds per second for what no bridge can leave out: decode the caller, find the voice, encode for the model where that is
+    needed, decode the model, encode for the caller."""
+    decoder, out = decoder_for(AudioFormat(sound.codec, EAR_RATE_HZ)), encoder_for(AudioFormat("pcm_s16le", EAR_RATE_HZ))
+    to_model, from_model = OpusEncoder(EAR_RATE_HZ), OpusDecoder(24_000)
+    model = _model_packets()
+    for first in sound.head:
+        decoder.feed(first)
+    began = time.thread_time()
+    for number, piece in enumerate(sound.pieces * _FLOOR_CYCLES):
+        for frame in decoder.feed(piece):
+            detector.probability(frame)
+            if sound.codec == "pcm_s16le":
+                to_model.encode(frame)
+        out.encode(from_model.decode(model[number % len(model)]))
+    return (time.thread_time() - began) / (_FLOOR_CYCLES * CYCLE_MS / 1000)
+
+
+def _model_packets() -> list[bytes]:
+    """What the model says, as packets of 20 ms."""
+    encoder, pcm = OpusEncoder(24_000), frames(cycle(24_000).pcm, 960)
+    return [encoder.encode(AudioFrame(each, 24_000)) for each in pcm]
