@@ -177,7 +177,7 @@ class SoftPhone:
                 ledger.started = message
             case wire.State(state=state):
                 ledger.state = state
-                ledger.activity += state != "listening"
+                ledger.activity += state not in ("connecting", "listening")
             case wire.Transcript():
                 ledger.lines[message.item_id] = Line(message.role, message.text, message.interrupted)
                 ledger.activity += message.role == "agent"
@@ -263,6 +263,8 @@ class SoftPhone:
             finished = ledger.state in ("listening", "") and not ledger.open_item and now_ms >= silent_since_ms + self._patience.pause_ms
             if finished and (acted or now_ms - since_ms >= patience_ms):
                 return
+            if ledger.state == "connecting":
+                since_ms = now_ms  # the server bounds that wait
             if now_ms - max(since_ms, silent_since_ms) >= patience_ms:
                 return
             await self._clock.sleep_ms(FRAME_MS)

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from media_plane.bridge.call import Bridge, CallFacts, CallParts
-from media_plane.bridge.engine_line import EngineLine, EngineMakers, LinePolicy
+from media_plane.bridge.engine_line import EngineLine, EngineMaker, EngineMakers, LinePolicy
 from media_plane.conversation.machine import CallLimits, Conversation
 from media_plane.dialogue.agent import TextAgent
 from media_plane.engines.cascade import CascadeEngine
@@ -120,7 +120,7 @@ class CallWiring:
         )
         parts = CallParts(
             transport=transport,
-            line=EngineLine(EngineMakers(voice=self._voice_engine, text=self._text_engine), policy, self._clock),
+            line=EngineLine(EngineMakers((EngineMaker(self._voice_engine),), self._text_engine), policy, self._clock),
             playout=Playout(),
             tools=tools,
             ear=Ear(self._detector(), EarSettings(sensitivity=config.barge_in.sensitivity)),

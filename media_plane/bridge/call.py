@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from media_plane.bridge.engine_line import EngineLine
@@ -49,6 +49,8 @@ class CallParts:
     tools: ToolRunner
     ear: Ear
     journal: CallJournal
+    slot_ms: Callable[[], float] = lambda: 0.0
+    """How long engine slots were held for this call so far, added up."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +90,8 @@ class Bridge:
         Cancellation ends the call as ``draining_forced``; whatever happens inside, the entries are complete.
         """
         self._scribe.note(self._facts.opened)
+        for command in self._machine.begin():
+            self._do(command)
         try:
             await self._run_tasks()
         except asyncio.CancelledError:
@@ -96,7 +100,8 @@ class Bridge:
         except Exception:  # the supervised border of a call: one bad call must not take others down, and must be recorded
             _log.exception("the call failed inside")
             self.feed(ev.EndOrdered(EndReason.INTERNAL_ERROR))
-        for command in [*self._machine.handle(self._now(), ev.AudioCounted(self._audio())), *self._machine.finish(self._now())]:
+        counted = ev.AudioCounted(self._audio(), self._parts.slot_ms())
+        for command in [*self._machine.handle(self._now(), counted), *self._machine.finish(self._now())]:
             self._do(command)
         await asyncio.shield(self._hang_up())
         return self._scribe.entries

@@ -1,4 +1,4 @@
-"""Keeps one engine under the call: connects with time-out and retries, falls back to text, returns to voice when it can."""
+"""Keeps one engine under the call: the tenant's engines in their order, text when none of them serves, and voice again when one can."""
 
 from __future__ import annotations
 
@@ -17,11 +17,18 @@ from nexus.errors import NexusError
 _log = logging.getLogger("nexus.engine_line")
 _MAX_WAITING_INPUTS = 500
 """Ten seconds of audio frames; beyond it the oldest audio is dropped, never a turn or an answer."""
+_CLOSE_S = 5.0
+_HOPELESS = frozenset(["no_engine_slot"])
+"""What the same engine cannot mend by being tried again at once."""
+
+Brief = Callable[[str], CallBrief]
+Feed = Callable[[EngineEvent | EngineReady], None]
 
 
 @dataclass(frozen=True, slots=True)
 class LinePolicy:
-    """Times are milliseconds. ``return_interval_ms``: how often a lost voice engine is tried again."""
+    """Times are milliseconds. ``attempts``: for the first engine when the call begins; every other start has one. ``connect_timeout_ms``:
+    of an engine whose maker names none. ``return_interval_ms``: how often the voice engines are tried again from text."""
 
     connect_timeout_ms: float = 10_000.0
     attempts: int = 3
@@ -30,15 +37,37 @@ class LinePolicy:
 
 
 @dataclass(frozen=True, slots=True)
-class EngineMakers:
-    """How to make a fresh engine: the one with a voice, and the text-only one that takes over."""
+class EngineMaker:
+    """How to make a fresh engine, and how long its start may take (None: as the policy says)."""
 
-    voice: Callable[[], VoiceEngine]
+    make: Callable[[], VoiceEngine]
+    connect_timeout_ms: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class EngineMakers:
+    """The engines with a voice, in the order in which they are to carry the call, and the text-only one behind them."""
+
+    voices: tuple[EngineMaker, ...]
     text: Callable[[], VoiceEngine]
 
 
+@dataclass(frozen=True, slots=True)
+class _Taken:
+    """An engine that has started. ``place``: of its maker among the voices (their number, for text); ``reason``: why it took over."""
+
+    engine: VoiceEngine
+    place: int
+    reason: str
+
+
 class EngineLine:
-    """One call's engine, whichever it is at the moment."""
+    """One call's engine, whichever it is at the moment.
+
+    An engine that fails is followed by the next of the list, never by an earlier one: a voice that changes back in the middle of a call
+    would be a second disturbance for nothing, and the engine that failed a moment ago is the likeliest to fail again. Only from text,
+    where anything with a voice is better, is the list tried anew from its beginning.
+    """
 
     def __init__(self, makers: EngineMakers, policy: LinePolicy, clock: Clock) -> None:
         self._makers = makers
@@ -48,7 +77,9 @@ class EngineLine:
         self._arrived = asyncio.Event()
         self._abandoned: asyncio.Future[EngineFailed] | None = None
         self._generation = 0
+        self._closing: set[asyncio.Task[None]] = set()
         self.dropped_ms = 0.0
+        """Caller audio that no engine was given: none was ready, or it did not take it."""
 
     def send(self, value: EngineInput) -> None:
         """Hand over one input, in order; never waits. When the engine takes nothing, the oldest caller audio is dropped."""
@@ -62,35 +93,84 @@ class EngineLine:
         if self._abandoned is not None and not self._abandoned.done():
             self._abandoned.set_result(EngineFailed(code, message))
 
-    async def run(self, brief: Callable[[str], CallBrief], feed: Callable[[EngineEvent | EngineReady], None]) -> None:
+    async def run(self, brief: Brief, feed: Feed) -> None:
         """Serve until cancelled; cancellation closes the engine.
 
         Args:
             brief: makes what a fresh engine must know, for the given item prefix.
             feed: takes every event, in order.
         """
-        engine, reason = await self._first(brief)
-        while True:
-            self._inbox.clear()
-            try:
-                traits = engine.traits
-                feed(EngineReady(engine=traits.name, voice=traits.voice, own_turns=traits.own_turns, reason=reason))
-                outcome = await self._serve(engine, brief, feed)
-            finally:
-                await _close(engine)
-            engine, reason = await self._next(outcome, brief)
+        try:
+            taken = await self._start_from(0, "", brief, attempts=self._policy.attempts)
+            while True:
+                taken = await self._carry(taken, brief, feed)
+        finally:
+            if self._closing:
+                await asyncio.wait(self._closing)
 
-    async def _first(self, brief: Callable[[str], CallBrief]) -> tuple[VoiceEngine, str]:
-        reason = "engine_unreachable"
-        for attempt in range(self._policy.attempts):
+    async def _carry(self, taken: _Taken, brief: Brief, feed: Feed) -> _Taken:
+        """Let one engine carry the call; the one that follows it."""
+        self._forget_inputs()
+        try:
+            traits = taken.engine.traits
+            feed(EngineReady(engine=traits.name, voice=traits.voice, own_turns=traits.own_turns, reason=taken.reason))
+            outcome = await self._serve(taken, brief, feed)
+        except BaseException:  # also cancellation: whatever ends the call, its engine is let go
+            await _close(taken.engine)
+            raise
+        self._close_aside(taken.engine)
+        if isinstance(outcome, _Taken):
+            return outcome
+        _log.warning("engine lost: %s %s", outcome.code, outcome.message)
+        if not taken.engine.traits.voice:
+            await self._clock.sleep_ms(self._policy.retry_delay_ms)  # text is the last: it is tried again, but not in a hot loop
+        return await self._start_from(taken.place + 1, outcome.code, brief)
+
+    # --- starting ------------------------------------------------------------------------------------------------------------
+
+    async def _start_from(self, place: int, reason: str, brief: Brief, attempts: int = 1) -> _Taken:
+        """The first engine of the list from ``place`` on that starts, else text."""
+        for number, maker in [*enumerate(self._makers.voices)][place:]:
+            started = await self._start_patiently(maker, brief, attempts)
+            if not isinstance(started, str):
+                return _Taken(started, number, reason)
+            reason, attempts = reason or started, 1
+        return _Taken(await self._text(brief), len(self._makers.voices), reason)
+
+    async def _start_patiently(self, maker: EngineMaker, brief: Brief, attempts: int) -> VoiceEngine | str:
+        code = "engine_unreachable"
+        for attempt in range(attempts):
             if attempt:
                 await self._clock.sleep_ms(self._policy.retry_delay_ms)
-            engine = await self._connect(self._makers.voice, brief)
-            if engine is not None:
-                return engine, ""
-        return await self._text(brief), reason
+            started = await self._start(maker, brief)
+            if not isinstance(started, str):
+                return started
+            code = started
+            if code in _HOPELESS:
+                break
+        return code
 
-    async def _text(self, brief: Callable[[str], CallBrief]) -> VoiceEngine:
+    async def _start(self, maker: EngineMaker, brief: Brief) -> VoiceEngine | str:
+        """A started engine, or the code of why there is none."""
+        engine: VoiceEngine | None = None
+        limit_ms = self._policy.connect_timeout_ms if maker.connect_timeout_ms is None else maker.connect_timeout_ms
+        try:
+            engine = maker.make()
+            self._generation += 1
+            async with asyncio.timeout(limit_ms / 1000.0 / self._clock.speed):
+                await engine.start(brief(f"e{self._generation}"))
+        except asyncio.CancelledError:
+            if engine is not None:
+                await _close(engine)
+            raise
+        except Exception as error:  # the supervised border of an engine: whatever is wrong with it, the next one takes the call
+            _log.warning("engine did not start: %s", error, exc_info=not _is_expected(error))
+            if engine is not None:
+                self._close_aside(engine)
+            return error.code if isinstance(error, NexusError) and error.code in _HOPELESS else "engine_unreachable"
+        return engine
+
+    async def _text(self, brief: Brief) -> VoiceEngine:
         engine = self._makers.text()
         self._generation += 1
         try:
@@ -100,37 +180,19 @@ class EngineLine:
             raise
         return engine
 
-    async def _connect(self, make: Callable[[], VoiceEngine], brief: Callable[[str], CallBrief]) -> VoiceEngine | None:
-        engine: VoiceEngine | None = None
-        try:
-            engine = make()
-            self._generation += 1
-            async with asyncio.timeout(self._policy.connect_timeout_ms / 1000.0 / self._clock.speed):
-                await engine.start(brief(f"e{self._generation}"))
-        except (NexusError, TimeoutError, OSError) as error:
-            _log.warning("engine did not connect: %s", error)
-            if engine is not None:
-                await _close(engine)
-            return None
-        except asyncio.CancelledError:
-            if engine is not None:
-                await _close(engine)
-            raise
-        return engine
+    # --- serving -------------------------------------------------------------------------------------------------------------
 
-    async def _serve(
-        self, engine: VoiceEngine, brief: Callable[[str], CallBrief], feed: Callable[[EngineEvent | EngineReady], None]
-    ) -> EngineFailed | VoiceEngine:
+    async def _serve(self, taken: _Taken, brief: Brief, feed: Feed) -> EngineFailed | _Taken:
         """Run one engine until it fails or a better one is there: its failure, or the better one."""
         abandoned: asyncio.Future[EngineFailed] = asyncio.get_running_loop().create_future()
         self._abandoned = abandoned
-        works: list[asyncio.Task[EngineFailed | VoiceEngine]] = []
-        outcome: EngineFailed | VoiceEngine | None = None
+        works: list[asyncio.Task[EngineFailed | _Taken]] = []
+        outcome: EngineFailed | _Taken | None = None
         try:
             async with asyncio.TaskGroup() as group:
-                works.append(group.create_task(self._pump_inputs(engine)))
-                works.append(group.create_task(self._pump_events(engine, feed)))
-                if not engine.traits.voice:
+                works.append(group.create_task(self._pump_inputs(taken.engine)))
+                works.append(group.create_task(self._pump_events(taken.engine, feed)))
+                if not taken.engine.traits.voice:
                     works.append(group.create_task(self._return_to_voice(brief)))
                 outcome = await _first_of(works, abandoned)
                 for work in works:
@@ -142,35 +204,44 @@ class EngineLine:
             feed(outcome)
         return outcome
 
-    async def _next(self, outcome: EngineFailed | VoiceEngine, brief: Callable[[str], CallBrief]) -> tuple[VoiceEngine, str]:
-        if not isinstance(outcome, EngineFailed):
-            return outcome, "engine_returned"
-        _log.warning("engine lost: %s %s", outcome.code, outcome.message)
-        return await self._text(brief), outcome.code
-
-    async def _pump_inputs(self, engine: VoiceEngine) -> EngineFailed | VoiceEngine:
+    async def _pump_inputs(self, engine: VoiceEngine) -> EngineFailed | _Taken:
         while True:
             while self._inbox:
                 try:
                     await engine.send(self._inbox.popleft())
-                except (NexusError, OSError) as error:
-                    return EngineFailed("engine_lost", str(error))
+                except Exception as error:  # the supervised border of an engine
+                    return _failure(error)
             self._arrived.clear()
             await self._arrived.wait()
 
-    async def _pump_events(self, engine: VoiceEngine, feed: Callable[[EngineEvent | EngineReady], None]) -> EngineFailed | VoiceEngine:
-        async for event in engine.events():
+    async def _pump_events(self, engine: VoiceEngine, feed: Feed) -> EngineFailed | _Taken:
+        events = aiter(engine.events())
+        while True:
+            try:
+                event = await anext(events)
+            except StopAsyncIteration:
+                return EngineFailed("engine_lost", "The engine closed without being asked.")
+            except Exception as error:  # the supervised border of an engine; what ``feed`` raises is not the engine's fault
+                return _failure(error)
             feed(event)
             if isinstance(event, EngineFailed):
                 return event
-        return EngineFailed("engine_lost", "The engine closed without being asked.")
 
-    async def _return_to_voice(self, brief: Callable[[str], CallBrief]) -> EngineFailed | VoiceEngine:
+    async def _return_to_voice(self, brief: Brief) -> EngineFailed | _Taken:
         while True:
             await self._clock.sleep_ms(self._policy.return_interval_ms)
-            engine = await self._connect(self._makers.voice, brief)
-            if engine is not None:
-                return engine
+            for number, maker in enumerate(self._makers.voices):
+                started = await self._start(maker, brief)
+                if not isinstance(started, str):
+                    return _Taken(started, number, "engine_returned")
+
+    # --- inputs and ends -----------------------------------------------------------------------------------------------------
+
+    def _forget_inputs(self) -> None:
+        """What was sent while no engine was ready: old audio would put a model that is clocked by it behind for the rest of the call, and
+        what is still to be answered is asked anew."""
+        self.dropped_ms += sum(value.frame.duration_ms for value in self._inbox if isinstance(value, CallerAudio))
+        self._inbox.clear()
 
     def _drop_oldest_audio(self) -> None:
         for index, value in enumerate(self._inbox):
@@ -179,25 +250,40 @@ class EngineLine:
                 self.dropped_ms += value.frame.duration_ms
                 return
 
+    def _close_aside(self, engine: VoiceEngine) -> None:
+        """Let go of an engine while the call goes on: the caller does not wait for the goodbyes of a dead connection."""
+        task = asyncio.get_running_loop().create_task(_close(engine))
+        self._closing.add(task)
+        task.add_done_callback(self._closing.discard)
 
-async def _first_of(
-    works: list[asyncio.Task[EngineFailed | VoiceEngine]], abandoned: asyncio.Future[EngineFailed]
-) -> EngineFailed | VoiceEngine:
-    waited: list[asyncio.Future[EngineFailed] | asyncio.Task[EngineFailed | VoiceEngine]] = [*works, abandoned]
+
+def _failure(error: Exception) -> EngineFailed:
+    """Whatever an engine raises is its failure, not the call's."""
+    if not _is_expected(error):
+        _log.error("the engine failed inside", exc_info=error)
+    return EngineFailed("engine_lost", str(error))
+
+
+def _is_expected(error: Exception) -> bool:
+    return isinstance(error, NexusError | OSError | TimeoutError)
+
+
+async def _first_of(works: list[asyncio.Task[EngineFailed | _Taken]], abandoned: asyncio.Future[EngineFailed]) -> EngineFailed | _Taken:
+    waited: list[asyncio.Future[EngineFailed] | asyncio.Task[EngineFailed | _Taken]] = [*works, abandoned]
     await asyncio.wait(waited, return_when=asyncio.FIRST_COMPLETED)
     return abandoned.result() if abandoned.done() else next(work for work in works if work.done()).result()
 
 
-async def _close_unless(outcome: EngineFailed | VoiceEngine | None, work: asyncio.Task[EngineFailed | VoiceEngine]) -> None:
+async def _close_unless(outcome: EngineFailed | _Taken | None, work: asyncio.Task[EngineFailed | _Taken]) -> None:
     """A voice engine that came back at the moment another outcome (or the end of the call) won is let go."""
     other = None if work.cancelled() or work.exception() is not None else work.result()
-    if other is not None and not isinstance(other, EngineFailed) and other is not outcome:
-        await _close(other)
+    if isinstance(other, _Taken) and other is not outcome:
+        await _close(other.engine)
 
 
 async def _close(engine: VoiceEngine) -> None:
     try:
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(_CLOSE_S):
             await engine.close()
-    except (NexusError, OSError, TimeoutError) as error:
-        _log.warning("engine did not close cleanly: %s", error)
+    except Exception as error:  # the supervised border of an engine: it is let go, whatever it says to that
+        _log.warning("engine did not close cleanly: %s", error, exc_info=not _is_expected(error))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 from media_plane.conversation import events as ev
 from media_plane.conversation.commands import (
@@ -25,6 +26,8 @@ from nexus.domain import session
 from nexus.domain.session import StageTimes, Turn
 
 TakeTimer = Callable[[], TurnTimer | None]
+_LIVE_ANSWER_MS = 5_000.0
+"""What a model begins later than this after the caller's voice, it says on its own account: no answer, no latency."""
 
 
 class AgentSide:
@@ -49,9 +52,30 @@ class AgentSide:
         return any(item.audio_ms > 0 for item in self._items.values())
 
     @property
-    def was_interrupted(self) -> bool:
-        """Whether the caller's present utterance began as a barge-in."""
-        return self._last_interruption is not None
+    def was_heard(self) -> bool:
+        """Whether any agent audio was heard in this call."""
+        return self._first_audio_noted
+
+    @property
+    def cut_off(self) -> bool:
+        """Whether an item is open whose end the engine has not given yet."""
+        return any(not item.ended for item in self._items.values())
+
+    def knows(self, item_id: str) -> bool:
+        """Whether the item may still be played: it was neither heard to its end nor stopped."""
+        return item_id not in self._closed
+
+    def interrupted_by(self, event: ev.CallerTranscript) -> bool:
+        """Whether these words are of the utterance that interrupted the agent (and not of one before it, transcribed late)."""
+        if self._last_interruption is None:
+            return False
+        return not event.voice_end_ms or event.voice_end_ms >= self._last_interruption.at_ms
+
+    def talks_over(self, onset_ms: float) -> bool:
+        """Whether a model that decides its own turns began to speak into a voice that sounded since ``onset_ms``: the caller did not
+        interrupt it, and who yields is the model's business."""
+        heard = next((item for item in self._items.values() if item.audio_ms > 0), None)
+        return heard is not None and heard.live and (heard.began_at_ms is None or onset_ms < heard.began_at_ms)
 
     def interrupted_from(self, onset_ms: float) -> None:
         """A barge-in is being carried out; the caller's voice began at ``onset_ms``."""
@@ -70,13 +94,22 @@ class AgentSide:
         noted: list[Command] = [Note(interruption.model_copy(update={"false_alarm": True}))]
         return [*noted, SendToEngine(Say(rest))] if rest else noted
 
+    def answered_early(self, voice_end_ms: float, take_timer: TakeTimer) -> list[Command]:
+        """The ear finds only now that the caller's voice ended at ``voice_end_ms``: what was begun since then was the answer, and over
+        what was begun before there is nothing to measure."""
+        begun = next((item for item in reversed(self._items.values()) if item.began_at_ms is not None), None)
+        if begun is None or begun.began_at_ms is None:
+            return []
+        timer = take_timer()
+        return [] if timer is None or begun.began_at_ms < voice_end_ms else self._time(begun.began_at_ms, begun, timer)
+
     def handle(self, at_ms: float, event: ev.Event, take_timer: TakeTimer) -> list[Command]:
         """Take what the engine says and what playout reports."""
         match event:
             case ev.AgentText():
                 return self._text(at_ms, event, take_timer)
             case ev.AgentAudio():
-                return self._audio(event)
+                return self._audio(at_ms, event)
             case ev.AgentItemEnded():
                 return self._item_ended(at_ms, event)
             case ev.PlayoutStarted():
@@ -94,6 +127,7 @@ class AgentSide:
         if item is None:
             return []
         item.heard_ms = max(item.audio_ms, event.heard_ms)
+        self._onset_ms = None
         return [TellAudio("end", item.item_id), *self._close(at_ms, item, interrupted=False)]
 
     def close_unheard(self, at_ms: float) -> list[Command]:
@@ -123,17 +157,20 @@ class AgentSide:
         if item is None:
             return []
         item.add_text(event.text)
+        item.live = item.live or event.live
+        item.first_text_ms = at_ms if item.first_text_ms is None else item.first_text_ms
         commands: list[Command] = []
         if self.text_only:
             self._begin(at_ms, item)
             commands = self._time_answer(at_ms, item, take_timer)
         return [*commands, self._tell(at_ms, item, item.text, final=False)]
 
-    def _audio(self, event: ev.AgentAudio) -> list[Command]:
+    def _audio(self, at_ms: float, event: ev.AgentAudio) -> list[Command]:
         item = self._item(event.item_id)
         if item is None:
             return []
         item.add_audio(event.frame.duration_ms)
+        item.first_audio_ms = at_ms if item.first_audio_ms is None else item.first_audio_ms
         return [Play(event.item_id, event.frame)]
 
     def _item_ended(self, at_ms: float, event: ev.AgentItemEnded) -> list[Command]:
@@ -166,9 +203,14 @@ class AgentSide:
 
     def _time_answer(self, at_ms: float, item: SpokenItem, take_timer: TakeTimer) -> list[Command]:
         timer = take_timer()
-        if timer is None:
+        if timer is None or (item.live and at_ms - timer.voice_end_ms > _LIVE_ANSWER_MS):
             return []
-        stages = timer.stages(at_ms)
+        return self._time(at_ms, item, timer)
+
+    def _time(self, at_ms: float, item: SpokenItem, timer: TurnTimer) -> list[Command]:
+        """From the caller's voice to the item's first sound at ``at_ms``. A model that answers speech with speech has no stages inside."""
+        marks = TurnTimer(timer.voice_end_ms) if item.live else replace(timer, text_ms=item.first_text_ms)
+        stages = replace(marks, audio_ms=item.first_audio_ms).stages(at_ms)
         self._stages[item.item_id] = stages
         return [TellLatency(stages.model_dump())]
 
@@ -188,7 +230,7 @@ class AgentSide:
         commands: list[Command] = [TellAudio("clear", event.item_id, event.heard_ms)]
         for item in stopped:
             item.heard_ms = event.heard_ms if item.item_id == event.item_id else 0.0
-            rest.append(item.unheard_text())
+            rest.append("" if item.live else item.unheard_text())
             commands += self._close(at_ms, item, interrupted=True)
             commands.append(SendToEngine(Interrupted(item.item_id, item.heard_text())))
         if self._onset_ms is not None:

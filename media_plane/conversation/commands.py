@@ -24,7 +24,9 @@ class CallerAudio:
 
 @dataclass(frozen=True, slots=True)
 class CallerTurn:
-    """The caller has said or typed this: answer it. Not sent to engines with turns of their own, unless typed."""
+    """The caller has said or typed this: answer it. An engine with turns of its own is told too, for the agent that stands beside its
+    model; what its model has heard by itself it need not answer again. ``typed`` also means that no model can have heard it (typed text,
+    and what the engine before did not answer)."""
 
     text: str
     typed: bool = False
@@ -49,7 +51,8 @@ class ToolAnswer:
 
 @dataclass(frozen=True, slots=True)
 class Interrupted:
-    """The caller interrupted this item: forget what is not yet spoken; the caller heard only ``heard_text`` of it."""
+    """The caller interrupted this item: forget what is not yet spoken; the caller heard only ``heard_text`` of it. Nothing more of the
+    item is played: a model that talks on (or had only met a noise) goes on under a new item id."""
 
     item_id: str
     heard_text: str
@@ -107,7 +110,9 @@ class RunTool:
 
 @dataclass(frozen=True, slots=True)
 class TellState:
-    state: Literal["listening", "thinking", "speaking", "tool"]
+    """What the agent does; ``connecting`` until the call's first engine is ready."""
+
+    state: Literal["connecting", "listening", "thinking", "speaking", "tool"]
 
 
 @dataclass(frozen=True, slots=True)

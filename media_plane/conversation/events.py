@@ -42,7 +42,7 @@ class EndOrdered:
 @dataclass(frozen=True, slots=True)
 class EngineReady:
     """An engine is connected. ``voice`` is False for the text-only one; ``own_turns`` is True for an engine that decides itself when to
-    answer. ``reason`` says why it took over (empty for the first engine of a call)."""
+    answer. ``reason`` says why it took over (empty when it is the first of the call's list)."""
 
     engine: str
     voice: bool
@@ -52,10 +52,15 @@ class EngineReady:
 
 @dataclass(frozen=True, slots=True)
 class AgentText:
-    """Words of the agent, spoken from here on in the item's audio: the text begins where the audio sent so far ends."""
+    """Words of the agent, spoken from here on in the item's audio: the text begins where the audio sent so far ends.
+
+    ``live``: the words come from a speech model that talks by itself. They are never said again after a false alarm (the model talks on),
+    and their latency has no stages. Words that our own voice speaks are not live, whatever the engine.
+    """
 
     item_id: str
     text: str
+    live: bool = False
 
 
 @dataclass(frozen=True, slots=True)

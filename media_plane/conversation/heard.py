@@ -20,7 +20,9 @@ class SpokenItem:
     ended: bool = False
     began_at_ms: float | None = None
     turn: int | None = None
-    platform: bool = False
+    live: bool = False
+    first_text_ms: float | None = None
+    first_audio_ms: float | None = None
     _sentences: list[tuple[float, str]] = field(default_factory=list)
 
     def add_text(self, text: str) -> None:

@@ -28,7 +28,7 @@ from media_plane.conversation.commands import (
 from media_plane.conversation.ledger import TurnLedger
 from media_plane.conversation.tool_desk import ToolDesk
 from nexus.domain.call import EndReason
-from nexus.domain.session import AudioFacts, CallFault, Ended, FaultNoted, ModeChange, ModeNoted, Turn
+from nexus.domain.session import AudioFacts, CallFault, Ended, EngineRotation, FaultNoted, ModeChange, ModeNoted, RotationNoted, Turn
 from nexus.domain.tenant import TenantConfig
 
 _LEFT = {
@@ -58,22 +58,21 @@ class Conversation:
         self._limits = limits
         self._ledger = TurnLedger()
         self._agent = AgentSide(self._ledger)
-        self._caller = CallerSide(self._ledger, config)
+        self._caller = CallerSide(self._ledger)
         self._tools = ToolDesk(config, limits.filler_after_ms, limits.filler_every_ms)
         self._engine = ev.EngineReady(engine="", voice=False, own_turns=False)
-        self._greeted = False
         self._hang_up: tuple[EndReason, float] | None = None
         self._end_reason: EndReason | None = None
         self._quiet_since_ms = 0.0
         self._prompts = 0
-        self._audio = AudioFacts()
+        self._audio = ev.AudioCounted(AudioFacts())
         self._handlers: dict[type[Any], Callable[[float, Any], list[Command]]] = {
             ev.CallerSpeech: self._on_speech,
             ev.BargeInDetected: self._on_barge_in,
             ev.CallerTranscript: self._on_transcript,
             ev.CallerTyped: self._on_typed,
             ev.EngineReady: self._on_engine_ready,
-            ev.ToolRequested: lambda at, event: self._tools.requested(at, event, self._ledger.next_index),
+            ev.ToolRequested: lambda at, event: self._tools.requested(at, event, self._ledger.asked_index),
             ev.ToolFinished: self._on_tool_finished,
             ev.PlayoutFinished: self._on_playout_finished,
             ev.Tick: self._on_tick,
@@ -81,7 +80,7 @@ class Conversation:
 
     @property
     def turns(self) -> tuple[Turn, ...]:
-        """The turns so far, in order: what an engine that takes over must know."""
+        """The turns so far, in the order of time: what an engine that takes over must know."""
         return self._ledger.turns
 
     @property
@@ -89,12 +88,17 @@ class Conversation:
         """Why the call ended, once it has."""
         return self._end_reason
 
+    def begin(self) -> list[Command]:
+        """The caller is connected, the engine not yet: they are told so, and of no other state before the engine is ready."""
+        return [TellState("connecting")]
+
     def handle(self, at_ms: float, event: ev.Event) -> list[Command]:
         """Take one event. After the end only what completes the record is still taken: tools that finish and the audio counters."""
         if self._end_reason is not None and not isinstance(event, ev.ToolFinished | ev.AudioCounted | ev.PlayoutStopped):
             return []
         handler = self._handlers.get(type(event), self._on_other)
-        return handler(at_ms, event)
+        commands = handler(at_ms, event)
+        return commands if self._engine.engine else [command for command in commands if not isinstance(command, TellState)]
 
     def finish(self, at_ms: float) -> list[Command]:
         """Close what is open and write the last entry; call once, after the end and after the last tool."""
@@ -103,10 +107,11 @@ class Conversation:
         ended = Ended(
             at_ms=round(at_ms, 1),
             reason=self._end_reason or EndReason.INTERNAL_ERROR,
-            audio=self._audio,
+            audio=self._audio.facts,
             caller_talk_ms=self._ledger.talk_ms("caller"),
             agent_talk_ms=self._ledger.talk_ms("agent"),
             overlap_ms=self._agent.overlap_ms,
+            slot_ms=round(self._audio.slot_ms, 1),
         )
         return [*commands, Note(ended)]
 
@@ -114,10 +119,13 @@ class Conversation:
 
     def _on_speech(self, at_ms: float, event: ev.CallerSpeech) -> list[Command]:
         self._quiet_since_ms, self._prompts = at_ms, 0
-        return self._caller.speech(at_ms, event, own_turns=self._engine.own_turns)
+        commands = self._caller.speech(at_ms, event, agent_speaking=self._agent.speaking)
+        if event.kind == "paused" and self._engine.own_turns:
+            commands += self._agent.answered_early(event.voice_end_ms, self._caller.take_timer)
+        return commands
 
     def _on_barge_in(self, at_ms: float, event: ev.BargeInDetected) -> list[Command]:
-        if not self._interruptible():
+        if not self._interruptible() or self._agent.talks_over(event.onset_ms):
             return []
         self._agent.interrupted_from(event.onset_ms)
         return [StopPlayout()]
@@ -128,13 +136,17 @@ class Conversation:
         return self._config.barge_in.greeting_interruptible or self._ledger.next_index > 1
 
     def _on_transcript(self, at_ms: float, event: ev.CallerTranscript) -> list[Command]:
-        commands = self._caller.transcript(at_ms, event, own_turns=self._engine.own_turns, after_barge_in=self._agent.was_interrupted)
+        interrupting = self._agent.interrupted_by(event)
+        speaking = self._agent.speaking
+        commands = self._caller.transcript(at_ms, event, after_barge_in=interrupting, agent_speaking=speaking)
         if not event.final:
             return commands
-        if self._caller.took_floor:
+        if not self._caller.took_floor:
+            told: list[Command] = [] if speaking else [TellState("listening")]
+            return [*commands, *told, *(self._agent.resume() if interrupting else [])]
+        if interrupting:
             self._agent.forget_interruption()
-            return commands
-        return [*commands, TellState("listening"), *self._agent.resume()]
+        return commands
 
     def _on_typed(self, at_ms: float, event: ev.CallerTyped) -> list[Command]:
         self._quiet_since_ms, self._prompts = at_ms, 0
@@ -145,25 +157,34 @@ class Conversation:
     # --- engine, tools, playout ---
 
     def _on_engine_ready(self, at_ms: float, event: ev.EngineReady) -> list[Command]:
-        first = not self._engine.engine
-        voice_before = self._engine.voice
-        self._engine = event
+        before, self._engine = self._engine, event
+        self._quiet_since_ms = at_ms
+        self._caller.own_turns = event.own_turns
         self._agent.text_only = not event.voice
         self._agent.engine = event.engine
         commands: list[Command] = []
-        if (first and not event.voice) or (not first and voice_before != event.voice):
+        still_text = bool(before.engine) and not before.voice and not event.voice
+        as_ordered = not before.engine and event.voice and not event.reason
+        if not still_text and not as_ordered:
             commands += self._mode_changed(at_ms, "voice" if event.voice else "text_only", event.reason)
-        if not first:
-            commands += self._agent.close_unheard(at_ms)
-            commands += self._tools.cancel_all(at_ms)
-            return commands + self._caller.ask_again(at_ms)
-        self._quiet_since_ms = at_ms
-        return commands + self._greet() + self._caller.ask_again(at_ms)
+        if not before.engine:
+            return [*commands, TellState("listening"), *self._greet(), *self._caller.ask_again(at_ms)]
+        return commands + self._taken_over(at_ms, both_voice=before.voice and event.voice)
+
+    def _taken_over(self, at_ms: float, *, both_voice: bool) -> list[Command]:
+        """Another engine stands where one was lost: what the lost one had begun is closed, and the caller is not left in silence."""
+        cut_off = self._agent.cut_off
+        commands = self._agent.close_unheard(at_ms) + self._tools.cancel_all(at_ms)
+        asked = self._caller.ask_again(at_ms)
+        if not asked:
+            self._caller.take_timer()  # nothing is owed any more, so what is said next is no answer
+        if both_voice and self._hang_up is None and not self._agent.was_heard:
+            commands += self._greet()
+        elif both_voice and self._hang_up is None and (cut_off or not asked) and self._config.phrases.engine_changed:
+            commands.append(SendToEngine(Say(self._config.phrases.engine_changed)))
+        return commands + asked
 
     def _greet(self) -> list[Command]:
-        if self._greeted:
-            return []
-        self._greeted = True
         consent = self._config.recording.consent_line if self._config.recording.enabled else ""
         greeting = self._config.greeting if self._config.first_speaker == "agent" else ""
         words = " ".join(part for part in (consent, greeting) if part)
@@ -198,19 +219,21 @@ class Conversation:
                 self._hang_up = (event.reason, at_ms + _HANG_UP_GRACE_MS)
                 return self._hang_up_if_due(at_ms)
             case ev.EngineFlush():
-                return [StopPlayout()] if self._agent.speaking else []
+                return [StopPlayout(), TellState("listening")] if self._agent.speaking else []
+            case ev.EngineRotated():
+                return [Note(RotationNoted(rotation=_rotation(at_ms, event)))]
             case ev.EngineNotice() | ev.EngineFailed():
                 stage = event.stage if isinstance(event, ev.EngineNotice) else "engine"
                 return [Note(FaultNoted(fault=CallFault(code=event.code, stage=stage, message=event.message, at_ms=round(at_ms, 1))))]
             case ev.AudioCounted():
-                self._audio = event.facts
+                self._audio = event
                 return []
             case _:
                 return self._on_agent(at_ms, event)
 
     def _on_agent(self, at_ms: float, event: ev.Event) -> list[Command]:
-        if isinstance(event, ev.AgentText | ev.AgentAudio):
-            self._caller.answered(at_ms, event)
+        if isinstance(event, ev.AgentText | ev.AgentAudio) and self._agent.knows(event.item_id):
+            self._caller.answered(at_ms)
         commands = self._agent.handle(at_ms, event, self._caller.take_timer)
         if isinstance(event, ev.AgentItemEnded) and not self._agent.speaking:
             self._quiet_since_ms = at_ms
@@ -224,11 +247,15 @@ class Conversation:
             return self._end(EndReason.MAX_DURATION)
         if self._hang_up is not None and at_ms >= self._hang_up[1]:
             return self._end(self._hang_up[0])
-        if self._caller.waited_ms(at_ms) > self._limits.engine_mute_ms and not self._tools.running and not self._agent.speaking:
+        if self._is_mute(at_ms):
             self._caller.give_up_waiting()
             return [AbandonEngine("engine_mute", "The engine is connected but gave nothing in time.")]
         fillers = [] if self._agent.speaking or self._caller.speaking else self._tools.fillers(at_ms)
         return fillers or self._no_input(at_ms)
+
+    def _is_mute(self, at_ms: float) -> bool:
+        waited_too_long = bool(self._engine.engine) and self._caller.waited_ms(at_ms) > self._limits.engine_mute_ms
+        return waited_too_long and not self._tools.running and not self._agent.speaking
 
     def _no_input(self, at_ms: float) -> list[Command]:
         waiting = self._engine.voice and not self._engine.own_turns and not self._busy()
@@ -253,3 +280,7 @@ class Conversation:
     def _end(self, reason: EndReason) -> list[Command]:
         self._end_reason = reason
         return [*([StopPlayout()] if self._agent.speaking else []), EndCall(reason)]
+
+
+def _rotation(at_ms: float, event: ev.EngineRotated) -> EngineRotation:
+    return EngineRotation(generation=event.generation, at_ms=round(at_ms, 1), gap_ms=round(event.gap_ms, 1), reason=event.reason)

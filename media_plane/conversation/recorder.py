@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
 from pydantic import JsonValue
 
+from media_plane.conversation.ledger import in_order_of_time
 from media_plane.conversation.transcript import original_transcript, statistics
 from nexus.domain import session
 from nexus.domain.call import ORIGINAL_STATUS, RECORD_STATUS, EndReason, OriginalStatus
@@ -18,6 +19,7 @@ from nexus.domain.redaction import redact
 from nexus.domain.session import (
     CallFault,
     Ended,
+    EngineRotation,
     JournalEntry,
     Meta,
     ModeChange,
@@ -41,6 +43,7 @@ class Folded:
     turns: dict[int, Turn] = field(default_factory=dict)
     tools: dict[str, ToolUse] = field(default_factory=dict)
     modes: list[ModeChange] = field(default_factory=list)
+    rotations: list[EngineRotation] = field(default_factory=list)
     faults: list[CallFault] = field(default_factory=list)
     barge_ins: dict[float, session.Interrupted] = field(default_factory=dict)
     first_audio_ms: float | None = None
@@ -68,6 +71,8 @@ def _take(folded: Folded, entry: JournalEntry) -> None:
             folded.tools[entry.use.request_id] = entry.use
         case session.ModeNoted():
             folded.modes.append(entry.change)
+        case session.RotationNoted():
+            folded.rotations.append(entry.rotation)
         case session.FaultNoted():
             folded.faults.append(entry.fault)
         case session.Interrupted():
@@ -91,8 +96,9 @@ def record(folded: Folded, *, ended_at: datetime, default_reason: EndReason = En
     ended = folded.ended or _end_of_the_dead(folded, default_reason)
     if folded.ended is not None:
         ended_at = opened.connected_at + timedelta(milliseconds=ended.at_ms)
-    turns = tuple(turn for _, turn in sorted(folded.turns.items()))
-    tools = tuple(_settled(use) for use in folded.tools.values())
+    ordered = in_order_of_time(folded.turns.values())
+    turns = tuple(ordered.values())
+    tools = tuple(_settled(use, ordered) for use in folded.tools.values())
     private = PrivateTranscript(
         call_id=opened.call_id,
         tenant_id=opened.tenant_id,
@@ -127,6 +133,8 @@ def _public(folded: Folded, ended: Ended, private: PrivateTranscript, ended_at: 
         latency_ms=_latencies(folded, turns, tools),
         interruptions=_interruptions(folded),
         mode_changes=tuple(folded.modes),
+        engine_rotations=tuple(folded.rotations),
+        slot_ms=ended.slot_ms,
         audio=ended.audio,
         redaction=Redaction(counts=dict(counts)),
         meta=_meta(opened, ended_at, duration_ms, status),
@@ -164,7 +172,10 @@ def _end_of_the_dead(folded: Folded, reason: EndReason) -> Ended:
     return Ended(at_ms=last_ms, reason=reason, caller_talk_ms=talk["caller"], agent_talk_ms=talk["agent"])
 
 
-def _settled(use: ToolUse) -> ToolUse:
+def _settled(use: ToolUse, ordered: Mapping[int, Turn]) -> ToolUse:
+    """The call of a tool beside the turn that asked for it, as that turn is numbered in the record; one that never ended is unknown."""
+    if use.turn in ordered:
+        use = use.model_copy(update={"turn": ordered[use.turn].i})
     if use.status != "running":
         return use
     return use.model_copy(update={"status": "unknown", "error_code": "tool_outcome_unknown"})

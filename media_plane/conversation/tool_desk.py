@@ -35,12 +35,12 @@ class ToolDesk:
         return any(running.wanted for running in self._running.values())
 
     def requested(self, at_ms: float, event: ev.ToolRequested, turn: int) -> list[Command]:
-        """The dialogue wants a tool."""
+        """The dialogue wants a tool, for the caller's turn of this number."""
         self._requests += 1
         use = ToolUse(
             request_id=f"tool_{self._requests}",
             name=event.name,
-            turn=max(0, turn - 1),
+            turn=turn,
             arguments=dict(event.arguments),
             started_ms=round(at_ms, 1),
         )

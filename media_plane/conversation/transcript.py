@@ -53,7 +53,7 @@ def original_transcript(
 
     middle: list[TranscriptEvent] = []
     for turn in turns:
-        middle += _turn_events(turn, at(turn.start_ms), at(turn.end_ms), folded.opened.voice_id)
+        middle += _turn_events(turn, at(turn.start_ms), folded.opened.voice_id)
     middle += [_tool_event(use, at(use.started_ms + use.duration_ms)) for use in tools]
     middle += [
         TranscriptEvent(timestamp=at(one.at_ms), role="system", type="barge_in", message="The caller interrupted the agent.")
@@ -95,9 +95,9 @@ def statistics(turns: Sequence[Turn], tools: Sequence[ToolUse], faults: Sequence
     )
 
 
-def _turn_events(turn: Turn, start: datetime, end: datetime, voice_id: str) -> list[TranscriptEvent]:
+def _turn_events(turn: Turn, start: datetime, voice_id: str) -> list[TranscriptEvent]:
     if turn.role == "caller":
-        return [TranscriptEvent(timestamp=end, role="user", type="text", content=turn.text, confidence=turn.confidence)]
+        return [TranscriptEvent(timestamp=start, role="user", type="text", content=turn.text, confidence=turn.confidence)]
     if not turn.heard_text:
         return []
     return [

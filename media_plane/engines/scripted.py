@@ -139,6 +139,8 @@ class ScriptedEngine:
         match value:
             case None:
                 await self._play(self._reaction("start", ""))
+            case CallerTurn(typed=False) if self._script.own_turns:
+                return  # the model has heard it, and decides itself
             case CallerTurn(text):
                 echo = (Speak(text),) if self._script.echo else ()
                 await self._play(self._reaction("turn", text) or echo)

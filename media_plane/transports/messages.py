@@ -120,7 +120,7 @@ class SessionStarted(_FromServer):
 
 class State(_FromServer):
     type: Literal["state"] = "state"
-    state: Literal["listening", "thinking", "speaking", "tool"]
+    state: Literal["connecting", "listening", "thinking", "speaking", "tool"]
 
 
 class Transcript(_FromServer):

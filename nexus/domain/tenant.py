@@ -68,6 +68,7 @@ class Phrases(_Part):
     no_input: tuple[str, ...] = ("Are you still there?", "I can't hear you. Is there anything else I can do?")
     goodbye: str = "Thank you for calling. Goodbye!"
     tool_failed: str = "I'm sorry, I couldn't do that just now."
+    engine_changed: str = "Sorry about that, I'm back."
 
 
 class TenantConfig(_Part):

@@ -31,6 +31,7 @@ class WrittenEngine:
     briefs: list[CallBrief] = field(default_factory=list)
     closed: int = 0
     starting: asyncio.Event = field(default_factory=asyncio.Event)
+    let_go: asyncio.Event = field(default_factory=asyncio.Event)
 
     @property
     def traits(self) -> EngineTraits:
@@ -55,4 +56,5 @@ class WrittenEngine:
 
     async def close(self) -> None:
         self.closed += 1
+        self.let_go.set()
         self.at_close()

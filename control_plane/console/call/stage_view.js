@@ -2,7 +2,7 @@
 import { h, icon, selectField } from "../core/dom.js";
 import { clock, meter } from "../core/format.js";
 
-const STATES = { listening: "Listening", thinking: "Thinking", speaking: "Speaking", tool: "Using a tool" };
+const STATES = { connecting: "Connecting…", listening: "Listening", thinking: "Thinking", speaking: "Speaking", tool: "Using a tool" };
 const PHASES = { idle: "Ready to call", asking: "Waiting for the microphone", connecting: "Connecting", ending: "Hanging up", ended: "Call ended", failed: "Not connected", nomic: "No microphone" };
 
 /**

@@ -22,9 +22,14 @@ const FOLDS = {
   transcript: withTurn,
   tool: withTool,
   latency: withLatency,
-  mode_changed: (transcript, { to, reason }) =>
-    withNote(transcript, to === "voice" ? "Voice is back." : `Text only: ${String(reason).replaceAll("_", " ")}. Type to go on.`, "warn"),
+  mode_changed: (transcript, message) => withNote(transcript, modeNote(message), "warn"),
 };
+
+function modeNote({ to, reason }) {
+  const why = String(reason).replaceAll("_", " ");
+  if (to !== "voice") return `Text only: ${why}. Type to go on.`;
+  return reason === "engine_returned" ? "Voice is back." : `Another voice engine took over: ${why}.`;
+}
 
 function withTurn(transcript, message) {
   const at = transcript.entries.findIndex((entry) => entry.kind === "turn" && entry.id === message.item_id);

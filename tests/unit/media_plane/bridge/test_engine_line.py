@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 import pytest
 
 from media_plane.audio import silence
-from media_plane.bridge.engine_line import EngineLine, EngineMakers, LinePolicy
+from media_plane.bridge.engine_line import EngineLine, EngineMaker, EngineMakers, LinePolicy
 from media_plane.conversation.commands import CallerAudio, CallerTurn, EngineInput, Say
 from media_plane.conversation.events import AgentText, EngineEvent, EngineFailed, EngineReady
 from media_plane.ports import CallBrief
@@ -45,7 +45,7 @@ class Bench:
     over: asyncio.Event = field(default_factory=asyncio.Event)
 
     def __post_init__(self) -> None:
-        self.line = EngineLine(EngineMakers(self.make_voice, lambda: self.text), self.policy, self.clock)
+        self.line = EngineLine(EngineMakers((EngineMaker(self.make_voice),), lambda: self.text), self.policy, self.clock)
 
     def make_voice(self) -> WrittenEngine:
         self.made_at_ms.append(self.clock.monotonic_ms())
@@ -123,7 +123,7 @@ class TestConnecting:
 
     async def test_an_engine_that_cannot_even_be_made_counts_as_unreachable(self) -> None:
         bench = Bench([WrittenEngine()], policy=LinePolicy(attempts=1))
-        bench.line = EngineLine(EngineMakers(_no_engine, lambda: bench.text), bench.policy, bench.clock)
+        bench.line = EngineLine(EngineMakers((EngineMaker(_no_engine),), lambda: bench.text), bench.policy, bench.clock)
         async with running(bench):
             assert (await bench.ready()).reason == "engine_unreachable"
 
@@ -178,7 +178,9 @@ class TestLosing:
             await bench.ready()
             code = await lose(bench, voice)
             assert await bench.ready() == EngineReady("text", voice=False, own_turns=False, reason=code)
-            assert voice.closed == 1
+            async with asyncio.timeout(5):
+                await voice.let_go.wait()
+        assert voice.closed == 1
 
     async def test_an_engine_that_cannot_be_closed_does_not_hold_the_call(self) -> None:
         voice = WrittenEngine(at_close=refuse)

@@ -75,13 +75,6 @@ class TestTurns:
         assert turns(call) == []
         assert not any(isinstance(value, do.CallerTurn) for value in call.sent())
 
-    def test_an_engine_with_turns_of_its_own_is_not_told_to_answer(self) -> None:
-        call = Timeline(tenant(first_speaker="caller"))
-        call.at(0, ev.EngineReady("personaplex", voice=True, own_turns=True))
-        call.caller_says(1_000, 2_000, "Hello?")
-        assert not any(isinstance(value, do.CallerTurn) for value in call.sent())
-        assert [turn.text for turn in turns(call)] == ["Hello?"]
-
     def test_typed_text_is_answered_in_the_middle_of_a_call_and_stops_the_agent(self) -> None:
         call = Timeline()
         call.at(0, VOICE)
