@@ -2,33 +2,65 @@
 
 from __future__ import annotations
 
+import json
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
-from media_plane.engines.duplex.claim_phrases import Kind, Phrase, find_phrases
+from media_plane.engines.duplex.claim_details import Details, details_of
+from media_plane.engines.duplex.claim_phrases import Phrase, find_phrases, settled_until
+from media_plane.engines.duplex.claim_words import Kind
 from media_plane.ports import ToolSpec
 
 _TOOL_WORDS: tuple[tuple[Kind, str], ...] = (
-    ("cancel", r"cancel\w*|delete|remove|unsubscribe|withdraw"),
-    ("change", r"reschedule\w*|move|change|update|modify|edit|switch|shift|postpone|swap|extend"),
-    ("create", r"book|make|create|place|reserve|schedule|order|register|enroll?|sign|add|buy|join"),
+    ("cancel", r"cancel\w*|delete|remove|unsubscribe|withdraw|refund"),
+    ("change", r"reschedul\w*|move|change|update|modify|edit|switch|shift|postpone|swap|extend|renew"),
+    ("create", r"book(?:ing)?|make|create|place|reserv\w+|schedule|order|register|enroll?|sign|add|buy|join|start|open"),
     ("send", r"send|text|sms|e-?mail|forward|notify"),
-    ("note", r"note|message|callback|record|log|remember|save|write|report|ticket"),
+    ("note", r"note|message|callback|record|log|remember|save|write|report|ticket|complaint|feedback"),
+)
+_BESIDES: Mapping[Kind, frozenset[Kind]] = {
+    "create": frozenset({"create", "change", "note", "done"}),
+    "change": frozenset({"change", "create", "note", "done"}),
+    "cancel": frozenset({"cancel", "change", "done"}),
+    "send": frozenset({"send", "note", "done"}),
+    "note": frozenset({"note", "send", "done"}),
+}
+"""What an effect may be called in the turn that brought it about: a new booking in place of an old one is also a move."""
+_LATER: Mapping[Kind, frozenset[Kind]] = {kind: frozenset({kind, "done"}) for kind in _BESIDES} | {
+    "change": frozenset({"change", "create", "done"}),
+    "note": frozenset({"note", "send", "done"}),
+}
+"""What it still may be called once the caller has spoken on."""
+_SENDING = re.compile(r"\b(?:sent|texted|e-?mailed|text message|sms)\b", re.IGNORECASE)
+_REQUEST = re.compile(
+    r"\b(?:can|could|would|will) you\b|\bplease\b|\bi(?:'d| would) like\b|\bi (?:want|need)\b"
+    r"|\b(?:cancel|move|change|book|send|text|order|add|remove|reschedule|note|tell)\b",
+    re.IGNORECASE,
 )
 
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """``text``: the words that claim it. ``kind``: create, cancel, change, send, note, done (of what is not said), or detail (the effect
+    """``text``: the words that claim it. ``kind``: create, cancel, change, send, note, done (what it is goes unsaid), or detail (the effect
     is real, but not with this time, day or price)."""
 
     text: str
     kind: Kind | Literal["detail"]
 
 
+@dataclass(frozen=True, slots=True)
+class _Success:
+    """What a tool brought about. ``asked_for``: the caller has asked for nothing else since."""
+
+    kinds: frozenset[Kind]
+    details: Details
+    fresh: bool = True
+
+
 class ClaimWatch:
-    """Told what the model says and which tools succeeded, gives each claim that no success covers. Pure, one for a call.
+    """Told what the model says and which tools succeeded, gives each claim that no success covers. Pure; one for a call.
 
     Args:
         tools: the call's tools. Without write tools every claim is false.
@@ -36,37 +68,67 @@ class ClaimWatch:
 
     def __init__(self, tools: tuple[ToolSpec, ...]) -> None:
         self._kinds = {tool.name: kinds_of_tool(tool) for tool in tools if tool.effect == "write"}
-        self._covered: set[Kind] = set()
+        self._successes: list[_Success] = []
         self._item = ""
+        self._judged = 0  # what lies before holds no claim that is open
         self._given = False
+        self._asked_since = False
 
     def heard(self, text_so_far: str, *, final: bool = False) -> Claim | None:
         """The words of the model's present item so far; a text that does not begin with the last one is a new item.
 
-        Gives one claim an item, as soon as the words after it leave no doubt (one word, or the end of the sentence). ``final``: the item
-        is complete, so its last words count as they stand.
+        Gives at most one claim an item, as soon as the words after it leave no doubt (one word, or a mark). ``final``: the item is
+        complete, so its last words count as they stand.
         """
         if not text_so_far.startswith(self._item):
-            self._given = False
+            self._new_item()
         self._item = text_so_far
         if self._given:
             return None
-        for phrase in find_phrases(text_so_far, final=final):
-            if not self._covers(phrase):
+        for phrase in find_phrases(text_so_far, begin=self._judged, final=final):
+            if (kind := self._fault(phrase, text_so_far)) is not None:
                 self._given = True
-                return Claim(text_so_far[phrase.start : phrase.sentence_end].strip(), phrase.kinds[0])
+                return Claim(text_so_far[phrase.start : phrase.sentence_end].strip(), kind)
+        self._judged = settled_until(text_so_far, self._judged)
         return None
 
-    def done(self, tool_name: str, output: str) -> None:
-        """A write tool has succeeded, and said ``output``. Tools that only look up are ignored."""
-        self._covered |= self._kinds.get(tool_name, frozenset())
+    def done(self, tool_name: str, output: str, arguments: Mapping[str, Any] | None = None) -> None:
+        """A tool has succeeded and said ``output``; those that only look up are ignored. ``arguments`` make the details surer."""
+        if tool_name not in self._kinds:
+            return
+        sent: frozenset[Kind] = frozenset({"send"}) if _SENDING.search(output) else frozenset()
+        self._successes.append(
+            _Success(self._kinds[tool_name] | sent, details_of(output) | details_of(json.dumps(dict(arguments or {}), default=str)))
+        )
+        self._asked_since = False
 
     def refresh(self, caller_text: str = "") -> None:
-        """The caller has said something new: the next words are another item."""
-        self._item, self._given = "", False
+        """The caller has begun a new turn. With their words, a bare "done" after a new request needs a new success."""
+        self._new_item()
+        self._successes = [_Success(success.kinds, success.details, fresh=False) for success in self._successes]
+        self._asked_since = self._asked_since or _REQUEST.search(caller_text) is not None
 
-    def _covers(self, phrase: Phrase) -> bool:
-        return "done" in phrase.kinds and bool(self._covered) or bool(self._covered & set(phrase.kinds))
+    def _new_item(self) -> None:
+        self._item, self._judged, self._given = "", 0, False
+
+    def _fault(self, phrase: Phrase, text: str) -> Kind | Literal["detail"] | None:
+        """The kind of a claim that is not true; None for one that is."""
+        covering = [success for success in self._successes if self._covers(success, phrase)]
+        if not covering:
+            return phrase.kinds[0]
+        truth = Details()
+        for success in covering:
+            truth |= success.details
+        words = text[phrase.start : phrase.sentence_end]
+        named = details_of(words if phrase.ended else f"{words.rpartition(' ')[0]} …or")  # the last word may still grow
+        return "detail" if named.contradicts(truth) else None
+
+    def _covers(self, success: _Success, phrase: Phrase) -> bool:
+        names = _BESIDES if success.fresh else _LATER
+        allowed = {name for kind in success.kinds for name in names[kind]}
+        if "done" in phrase.kinds and phrase.kinds[0] == "done" and self._asked_since:
+            return success.fresh
+        return bool(allowed & set(phrase.kinds))
 
 
 def kinds_of_tool(tool: ToolSpec) -> frozenset[Kind]:
