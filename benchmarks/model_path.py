@@ -21,7 +21,7 @@ from media_plane.codecs.decoders import decoder_for
 from media_plane.codecs.encoders import encoder_for
 from media_plane.codecs.ogg import OggReader
 from media_plane.codecs.opus import OpusDecoder, OpusEncoder
-from media_plane.speech.vad import SileroDetector
+from media_plane.speech.vad import SileroDetector, VoiceDetector
 from media_plane.speech_models.silero import load_silero
 from tests.fakes.webm_bytes import cluster, header, simple_block
 
@@ -30,7 +30,8 @@ _CALLS = 4
 _SECONDS = 22.0
 _SETTLE_S = 3.0
 _AUDIO = 1
-_STEPS = ((START, SILENT_MS // FRAME_MS), (RISE, (SILENT_MS + SOFT_MS) // FRAME_MS))
+STEPS = ((START, SILENT_MS // FRAME_MS), (RISE, (SILENT_MS + SOFT_MS) // FRAME_MS))
+"""The level of each step, and which message of a cycle it is in."""
 _FLOOR_CYCLES = 9
 
 
@@ -38,8 +39,8 @@ _FLOOR_CYCLES = 9
 class Run:
     """One codec's calls."""
 
-    to_model_ms: list[float]
-    to_caller_ms: list[float]
+    there_ms: list[float]
+    back_ms: list[float]
     cpu_s: float
     """Per call-second."""
 
@@ -58,7 +59,7 @@ async def measure() -> list[Figure]:
             floor_s = await asyncio.to_thread(floor, sound, SileroDetector(session))
             run = await _calls(server, taps, sound)
             transcoded_s = transcoded_s or run.cpu_s
-            rows += [_row(codec, way, "caller to model", run.to_model_ms), _row(codec, way, "model to caller", run.to_caller_ms)]
+            rows += [_row(codec, way, "caller to model", run.there_ms), _row(codec, way, "model to caller", run.back_ms)]
             cells = (f"{run.cpu_s * 1000:.1f}", f"{floor_s * 1000:.1f}", f"{run.cpu_s / floor_s:.1f}", f"{run.cpu_s / transcoded_s:.2f}")
             costs.append((codec, way, *cells))
     notes = (f"{_CALLS} calls at once, {_SECONDS:g} s each, one echoing double a call; {load()}.",)
@@ -97,8 +98,8 @@ async def _calls(server: Product, taps: Sequence[Tap], sound: Sound) -> Run:
             await asyncio.sleep(_SECONDS - _SETTLE_S)
             cpu_s = (cost_of(server.pid).cpu_s - before.cpu_s) / ((time.monotonic() - began) * _CALLS)
         sent = [each.result()[len(sound.head) :] for each in streams]
-    there = [delay for (_, link), times in zip(pairs, sent, strict=True) for delay in _to_model(link, times, len(sound.pieces))]
-    back = [delay for caller, link in pairs for delay in _to_caller(link, caller)]
+    there = [delay for (_, link), times in zip(pairs, sent, strict=True) for delay in to_model(link, times, len(sound.pieces))]
+    back = [delay for caller, link in pairs for delay in to_caller(link, caller)]
     return Run(there, back, cpu_s)
 
 
@@ -112,18 +113,18 @@ async def _newest(taps: Sequence[Tap], seen: list[int]) -> Link:
         await asyncio.sleep(0.01)
 
 
-def _to_model(link: Link, sent_ms: Sequence[float], per_cycle: int) -> Iterator[float]:
+def to_model(link: Link, sent_ms: Sequence[float], per_cycle: int) -> Iterator[float]:
     """From the message with a step to the message that carries it to the model's server."""
     came = list(_decoded(link, to_model=True))
-    for level, at in _STEPS:
+    for level, at in STEPS:
         starts = [sent_ms[number] for number in range(at, len(sent_ms), per_cycle)]
         yield from delays(starts, [each.at_ms for each in crossings(came, level)])
 
 
-def _to_caller(link: Link, caller: Caller) -> Iterator[float]:
+def to_caller(link: Link, caller: Caller) -> Iterator[float]:
     """From the model's page with a step to the caller's message with it, less the time by which the step stands later in the page."""
     came = [Heard(at_ms, AudioFrame(data, EAR_RATE_HZ)) for at_ms, data in caller.sound]
-    for level, _ in _STEPS:
+    for level, _ in STEPS:
         starts = [each.at_ms + each.into_ms // FRAME_MS * FRAME_MS for each in crossings(_decoded(link, to_model=False), level)]
         yield from delays(starts, [each.at_ms for each in crossings(came, level)])
 
@@ -152,11 +153,11 @@ def sound_of(codec: Codec) -> Sound:
     return Sound(codec, (header(),), tuple(cluster([simple_block(each)]) for each in packets), float(FRAME_MS))
 
 
-def floor(sound: Sound, detector: SileroDetector) -> float:
+def floor(sound: Sound, detector: VoiceDetector) -> float:
     """CPU-seconds per second for what no bridge can leave out: decode the caller, find the voice, encode for the model where that is
     needed, decode the model, encode for the caller."""
     decoder, out = decoder_for(AudioFormat(sound.codec, EAR_RATE_HZ)), encoder_for(AudioFormat("pcm_s16le", EAR_RATE_HZ))
-    to_model, from_model = OpusEncoder(EAR_RATE_HZ), OpusDecoder(24_000)
+    for_model, from_model = OpusEncoder(EAR_RATE_HZ), OpusDecoder(24_000)
     model = _model_packets()
     for first in sound.head:
         decoder.feed(first)
@@ -165,7 +166,7 @@ def floor(sound: Sound, detector: SileroDetector) -> float:
         for frame in decoder.feed(piece):
             detector.probability(frame)
             if sound.codec == "pcm_s16le":
-                to_model.encode(frame)
+                for_model.encode(frame)
         out.encode(from_model.decode(model[number % len(model)]))
     return (time.thread_time() - began) / (_FLOOR_CYCLES * CYCLE_MS / 1000)
 
