@@ -14,6 +14,7 @@ from media_plane.codecs.opus_packet import packet_samples_48k
 
 CAPTURE = b"OggS"
 CONTINUED, FIRST, LAST = 1, 2, 4
+_ALL_FLAGS = 7
 PRE_SKIP_SAMPLES = 312
 """Samples at 48 kHz that a player leaves out at the start: how far libopus looks ahead."""
 PACKET_LIMIT_BYTES = 61_440
@@ -145,7 +146,7 @@ class OggReader:
                 self._discard(len(self._buffer) - kept)
                 return False
             self._discard(at)
-            if len(self._buffer) < 5 or self._buffer[4] == 0:
+            if len(self._buffer) < 6 or (self._buffer[4] == 0 and self._buffer[5] <= _ALL_FLAGS):
                 return True
             self._discard(1)
         return False
