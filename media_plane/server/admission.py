@@ -5,11 +5,13 @@ from __future__ import annotations
 import ipaddress
 import re
 import secrets
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Literal
 from urllib.parse import urlsplit
 
+from media_plane.server.priming import OpenHouse, Seats
 from media_plane.transports.handshake import offered_ticket
 from media_plane.transports.simple_door import parse_customer_phone, parse_output
 from nexus import tickets
@@ -70,19 +72,20 @@ class AdmissionStores:
 class Doorkeeper:
     """Admits calls. Every refusal is a ``NexusError`` whose code has an HTTP status."""
 
-    def __init__(self, stores: AdmissionStores, policy: DoorPolicy, clock: Clock) -> None:
+    def __init__(self, stores: AdmissionStores, policy: DoorPolicy, clock: Clock, seats: Seats | None = None) -> None:
         self._stores = stores
         self._policy = policy
         self._clock = clock
+        self._seats = seats or OpenHouse()
         self.draining = False
 
     async def admit(self, handshake: Handshake) -> Admission:
-        """Check origin, ticket and capacity, burn the ticket.
+        """Check origin, ticket and capacity, burn the ticket. A full house leaves the ticket good.
 
         Raises:
             NotFound: ``route_not_found``, ``call_not_found``, ``tenant_not_found``.
             NotAuthorised: a ``ticket_*`` code, ``origin_not_allowed``, ``door_closed``.
-            QuotaExceeded: ``draining``, and for the simple door the ledger's refusals.
+            QuotaExceeded: ``draining``, ``no_engine_slot``, and for the simple door the ledger's refusals.
         """
         if self.draining:
             raise QuotaExceeded("draining", "This process takes no new calls; ask POST /calls again.", retry_after_s=1)
@@ -98,7 +101,8 @@ class Doorkeeper:
         now = self._clock.now()
         ticket = tickets.check(token, self._policy.public_keys, call_id=call_id, now=now)
         config = await self._stores.tenants.get(ticket.tenant_id)
-        entry = await self._stores.ledger.redeem(call_id, nonce=ticket.nonce, process_id=self._policy.process_id, now=now)
+        with self._held(call_id, config):
+            entry = await self._stores.ledger.redeem(call_id, nonce=ticket.nonce, process_id=self._policy.process_id, now=now)
         return Admission(entry, config, "nexus.v1")
 
     async def _by_simple_door(self, tenant_id: str, handshake: Handshake) -> Admission:
@@ -117,16 +121,28 @@ class Doorkeeper:
             caller=Caller(phone=parse_customer_phone(handshake.customer_phone)),
             metadata={"door": "simple"},
         )
-        reserved = await self._stores.ledger.reserve(
-            order,
-            call_id=self._stores.ids.new("call"),
-            nonce=nonce,
-            tenant_limit=config.limits.concurrent_calls,
-            lease_s=tickets.TICKET_LIFETIME_S,
-            now=now,
-        )
-        entry = await self._stores.ledger.redeem(reserved.call_id, nonce=nonce, process_id=self._policy.process_id, now=now)
+        call_id = self._stores.ids.new("call")
+        with self._held(call_id, config):
+            reserved = await self._stores.ledger.reserve(
+                order,
+                call_id=call_id,
+                nonce=nonce,
+                tenant_limit=config.limits.concurrent_calls,
+                lease_s=tickets.TICKET_LIFETIME_S,
+                now=now,
+            )
+            entry = await self._stores.ledger.redeem(reserved.call_id, nonce=nonce, process_id=self._policy.process_id, now=now)
         return Admission(entry, config, "simple", handshake.output)
+
+    @contextmanager
+    def _held(self, call_id: str, config: TenantConfig) -> Iterator[None]:
+        """Room in the engine for the call; given up when the block fails, kept for the call when it does not."""
+        self._seats.hold(call_id, config)
+        try:
+            yield
+        except BaseException:  # also cancellation: whoever does not come in holds nothing
+            self._seats.let_go(call_id)
+            raise
 
     def _check_rebinding(self, handshake: Handshake) -> None:
         """Without a ticket, a stranger's host name that DNS points at this machine must not pass for the page's own host."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
@@ -16,7 +16,7 @@ from media_plane.server.admission import Admission
 from media_plane.transports.session import WireTransport
 from nexus import context
 from nexus.clock import Clock
-from nexus.domain.call import CallerTrace, EndReason, MediaProcess
+from nexus.domain.call import CallEntry, CallerTrace, EndReason, MediaProcess
 from nexus.domain.session import CallFault, Ended, FaultNoted, JournalEntry, Opened
 from nexus.errors import CLOSE_CODE, NexusError, NotFound, ProtocolViolation, StoreError
 from nexus.ports import CallJournal, CallLedger, SessionArchive
@@ -37,6 +37,18 @@ class CallFactory(Protocol):
         ...
 
 
+class Waiting(Protocol):
+    """What is kept for calls before and while they live (``media_plane.server.priming.Primer``)."""
+
+    def tend(self, ready: Iterable[CallEntry]) -> None:
+        """These calls wait for their caller in this process."""
+        ...
+
+    def forget(self, call_id: str) -> None:
+        """The call is over, or never began."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class CallStores:
     """Where calls leave their traces."""
@@ -48,19 +60,20 @@ class CallStores:
 
 @dataclass(frozen=True, slots=True)
 class ProcessFacts:
-    """This process as the ledger knows it. ``pepper`` keys the hash of callers' numbers."""
+    """This process as the ledger knows it. ``slots``: how many calls it can carry now; ``pepper`` keys the hash of callers' numbers."""
 
     process_id: str
     url: str
     engine: str
-    slots: int
+    slots: Callable[[], int]
     pepper: bytes
 
 
 class CallServer:
     """All calls of one media process."""
 
-    def __init__(self, stores: CallStores, factory: CallFactory, facts: ProcessFacts, clock: Clock) -> None:
+    def __init__(self, stores: CallStores, factory: CallFactory, facts: ProcessFacts, clock: Clock, waiting: Waiting | None = None) -> None:
+        self._waiting = waiting
         self._stores = stores
         self._factory = factory
         self._facts = facts
@@ -90,13 +103,19 @@ class CallServer:
         finally:
             self._running.pop(call_id, None)
             self._bridges.pop(call_id, None)
+            self._forget(call_id)
             if not self._running:
                 self._idle.set()
 
     async def never_connected(self, admission: Admission) -> None:
         """The ticket was burnt and then the handshake failed: record it and give the seat back."""
         opened = self._opened(admission)
+        self._forget(opened.call_id)
         await self._settle(opened.call_id, _never_began(opened, SocketClosed(clean=False), self._clock.now()), EndReason.CALLER_LOST)
+
+    def _forget(self, call_id: str) -> None:
+        if self._waiting is not None:
+            self._waiting.forget(call_id)
 
     async def _run(self, socket: Socket, admission: Admission) -> None:
         opened = self._opened(admission)
@@ -194,11 +213,13 @@ class CallServer:
                 process_id=self._facts.process_id,
                 url=self._facts.url,
                 engine=self._facts.engine,
-                slots=self._facts.slots,
+                slots=self._facts.slots(),
                 draining=self.draining,
                 seen_at=self._clock.now(),
             )
         )
+        if self._waiting is not None:
+            self._waiting.tend(() if self.draining else orders.ready)
         for call_id in orders.to_end:
             bridge = self._bridges.get(call_id)
             if bridge is not None:

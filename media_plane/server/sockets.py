@@ -74,9 +74,9 @@ class SocketDoor:
         await self._calls.run_call(WebSocket(connection), self._admitted.pop(connection))
 
     async def forget_refused(self) -> None:
-        """Every few seconds, end the calls whose handshake was admitted and then failed; runs until cancelled."""
+        """Every second, end the calls whose handshake was admitted and then failed; runs until cancelled."""
         while True:
-            await asyncio.sleep(5)
+            await asyncio.sleep(1)
             for connection, admission in [*self._admitted.items()]:
                 if connection.state.name == "CLOSED":
                     del self._admitted[connection]
