@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from typing import Self
@@ -12,23 +12,17 @@ from typing import Self
 from aiohttp import web
 
 from local.sidecar.dump import Ended, SessionDump, write
-from local.sidecar.mind import EchoMind, Mind, SilentMind
 from local.sidecar.model import SharedModel
 from local.sidecar.options import Faults, SidecarOptions
 from local.sidecar.session import Parts, Session, Wire
+from local.sidecar.speaking import Speech
+from local.sidecar.wiring import mind_for
 from nexus.clock import Clock
 from nexus.errors import ConfigurationError
 
 PATH = "/api/chat"
 _SHUTDOWN_S = 0.5
 _log = logging.getLogger(__name__)
-
-MindMaker = Callable[[SidecarOptions, SessionDump], Mind]
-
-
-def plain_mind(options: SidecarOptions, dump: SessionDump) -> Mind:
-    """The minds that need no speech models."""
-    return EchoMind(options.echo_pieces) if options.mode == "echo" else SilentMind()
 
 
 class Sidecar:
@@ -38,10 +32,10 @@ class Sidecar:
     in ``sessions`` (one for each connection, in order), what it does wrong in ``faults`` (change it at any time).
     """
 
-    def __init__(self, options: SidecarOptions | None = None, *, clock: Clock | None = None, mind: MindMaker = plain_mind) -> None:
+    def __init__(self, options: SidecarOptions | None = None, *, clock: Clock | None = None, speech: Speech | None = None) -> None:
         self._options = options or SidecarOptions()
         self._clock = clock or Clock()
-        self._mind = mind
+        self._speech = speech
         self._lock = asyncio.Lock()
         self._model = SharedModel()
         self._runner: web.AppRunner | None = None
@@ -142,7 +136,8 @@ class Sidecar:
             return "refused"
         async with self._lock:
             dump.queued_ms = self._clock.monotonic_ms() - dump.connected_at_ms
-            return await Session(wire, Parts(self._options, self._model, self._mind(self._options, dump), dump, self._clock)).run()
+            mind = mind_for(self._options, self._speech, dump)
+            return await Session(wire, Parts(self._options, self._model, mind, dump, self._clock)).run()
 
     def _leave(self, dump: SessionDump) -> None:
         if self._options.dump_dir is None:
@@ -155,13 +150,13 @@ class Sidecar:
 
 @asynccontextmanager
 async def sidecars(
-    options: SidecarOptions, count: int, *, clock: Clock | None = None, mind: MindMaker = plain_mind
+    options: SidecarOptions, count: int, *, clock: Clock | None = None, speech: Speech | None = None
 ) -> AsyncIterator[list[Sidecar]]:
     """Several doubles in this process, each with a lock, a model and faults of its own; a port of the options is the first one's."""
     chosen = clock or Clock()
     made = [
         Sidecar(
-            replace(options, port=options.port + number if options.port else 0, faults=replace(options.faults)), clock=chosen, mind=mind
+            replace(options, port=options.port + number if options.port else 0, faults=replace(options.faults)), clock=chosen, speech=speech
         )
         for number in range(count)
     ]
