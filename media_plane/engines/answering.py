@@ -93,6 +93,11 @@ class Answering:
             self._cancel_answer()
         self._wake.set()
 
+    def overheard(self, item_id: str, text: str) -> None:
+        """Another voice of this engine said this as the agent, and the caller heard it."""
+        self._spoken[item_id] = text
+        self._agent.said(text)
+
     # --- the loop ------------------------------------------------------------------------------------------------------------
 
     async def run(self, group: asyncio.TaskGroup) -> None:

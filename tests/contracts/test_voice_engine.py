@@ -1,4 +1,4 @@
-"""One suite over every VoiceEngine: cascade, text and scripted keep the same promises."""
+"""One suite over every VoiceEngine: cascade, duplex, text and scripted keep the same promises."""
 
 from __future__ import annotations
 
@@ -24,12 +24,14 @@ from media_plane.conversation.events import (
 )
 from media_plane.dialogue.steps import AgentStep, HangUp, SentenceReady, ToolWanted
 from media_plane.engines.cascade import CascadeEngine
+from media_plane.engines.duplex.engine import DuplexEngine, DuplexParts
 from media_plane.engines.scripted import Emit, Reaction, Script, ScriptedEngine, Speak
 from media_plane.engines.text import TextEngine
 from media_plane.ports import CallBrief, ToolCall, Transcription, VoiceEngine
 from nexus.clock import Clock
 from nexus.domain.tenant import TenantConfig
 from nexus.errors import ConfigurationError, UpstreamError
+from tests.fakes.model_lines import WrittenLine
 
 BRIEF = CallBrief("call_1", TenantConfig(tenant_id="shop", system_prompt="Help."), (), "e1_")
 
@@ -106,6 +108,7 @@ SCRIPT = Script(
 )
 ENGINES: dict[str, Callable[[], VoiceEngine]] = {
     "cascade": lambda: CascadeEngine(FakeEar(), FakeVoice(), lambda _: FakeAgent(), Clock()),
+    "duplex": lambda: DuplexEngine("duplex", WrittenLine(), DuplexParts(FakeEar(), FakeVoice(), lambda _: FakeAgent()), Clock()),
     "text": lambda: TextEngine(lambda _: FakeAgent()),
     "scripted": lambda: ScriptedEngine(SCRIPT, Clock()),
 }
@@ -215,6 +218,10 @@ async def test_a_refused_start_closes_clean() -> None:
     for engine in (
         ScriptedEngine(Script(fail_start=True), Clock()),
         CascadeEngine(FakeEar(missing=True), FakeVoice(), lambda _: FakeAgent(), Clock()),
+        DuplexEngine("duplex", WrittenLine(), DuplexParts(FakeEar(missing=True), FakeVoice()), Clock()),
+        DuplexEngine(
+            "duplex", WrittenLine(fails=UpstreamError("engine_unreachable", "no server")), DuplexParts(FakeEar(), FakeVoice()), Clock()
+        ),
     ):
         with pytest.raises(UpstreamError) as caught:
             await engine.start(BRIEF)

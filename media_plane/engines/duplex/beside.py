@@ -1,0 +1,90 @@
+"""The text agent beside the model, watched: what it wants decides who is heard."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, AsyncIterator
+from typing import Protocol
+
+from media_plane.dialogue.steps import AgentStep
+from media_plane.engines.answering import Agent
+
+CORRECTION = "Let me correct that: that is not done yet."
+"""What our voice says at once when the model has claimed what no tool has done."""
+
+
+def retracting_note(claim: str) -> str:
+    """Asks the agent for the truth after a false claim of the model."""
+    return f'[Platform note: the caller was told "{claim}", but nothing of it has been done. Say what is true and go on with the task.]'
+
+
+def typed_note(text: str) -> str:
+    """Asks the agent again for an answer to typed words that it left to the model, which cannot read."""
+    return f"[Platform note: the caller typed this, and only you can answer it.] {text}"
+
+
+class AgentWatcher(Protocol):
+    """Told what the agent does, before it takes effect."""
+
+    def answer_begins(self) -> None: ...
+
+    async def step(self, step: AgentStep) -> None: ...
+
+    async def answer_given(self) -> None: ...
+
+    def answer_called_off(self) -> None: ...
+
+
+class WatchedAgent:
+    """Implements ``Agent`` over another one and tells the watcher of each step."""
+
+    def __init__(self, agent: Agent, watcher: AgentWatcher) -> None:
+        self._agent = agent
+        self._watcher = watcher
+
+    async def answer(self, caller_text: str) -> AsyncIterator[AgentStep]:
+        """The steps of the agent's answer."""
+        self._watcher.answer_begins()
+        steps = self._agent.answer(caller_text)
+        given = False
+        try:
+            async for step in steps:
+                await self._watcher.step(step)
+                yield step
+            given = True
+            await self._watcher.answer_given()
+        finally:
+            if not given:
+                self._watcher.answer_called_off()
+            if isinstance(steps, AsyncGenerator):
+                await steps.aclose()
+
+    def tool_result(self, call_id: str, output: str, failed: bool) -> None:
+        """Hand over the outcome of a tool."""
+        self._agent.tool_result(call_id, output, failed)
+
+    def said(self, text: str) -> None:
+        """Somebody else spoke this line as the agent."""
+        self._agent.said(text)
+
+    def interrupted(self, heard_text: str) -> None:
+        """Only this was heard."""
+        self._agent.interrupted(heard_text)
+
+
+class NoAgent:
+    """Implements ``Agent`` where there is none: it passes every time."""
+
+    async def answer(self, caller_text: str) -> AsyncIterator[AgentStep]:
+        """Nothing."""
+        nothing: tuple[AgentStep, ...] = ()
+        for step in nothing:
+            yield step
+
+    def tool_result(self, call_id: str, output: str, failed: bool) -> None:
+        """Nobody waits."""
+
+    def said(self, text: str) -> None:
+        """Nobody remembers."""
+
+    def interrupted(self, heard_text: str) -> None:
+        """Nobody remembers."""

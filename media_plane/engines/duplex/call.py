@@ -1,0 +1,332 @@
+"""One call of the duplex engine: the model's line, our ear, our voice and the agent beside, round the pure parts that decide."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Iterable
+from dataclasses import dataclass, field
+
+from media_plane.conversation.commands import CallerAudio, CallerTurn, EngineInput, Interrupted, Say, ToolAnswer
+from media_plane.conversation.events import (
+    AgentAudio,
+    AgentItemEnded,
+    AgentText,
+    CallerSpeech,
+    CallerTranscript,
+    EngineEvent,
+    EngineNotice,
+    EngineRotated,
+)
+from media_plane.dialogue.steps import AgentStep, HangUp, SentenceReady, ToolWanted
+from media_plane.engines.answering import Agent, Answering
+from media_plane.engines.duplex import beside
+from media_plane.engines.duplex.claims import ClaimWatch
+from media_plane.engines.duplex.floor import Floor
+from media_plane.engines.duplex.line import ModelLine
+from media_plane.engines.duplex.memory import Memory, refuted_fact, tool_fact
+from media_plane.engines.duplex.model_voice import Claimed, ModelVoice, ModelVoiceLimits, Out
+from media_plane.engines.duplex.own_voice import OwnVoice
+from media_plane.engines.listening import Listener, ListeningLimits
+from media_plane.engines.outbox import Outbox
+from media_plane.engines.speaking import Speaker, SpeakingLimits
+from media_plane.engines.supervision import Job
+from media_plane.ports import (
+    CallBrief,
+    LineEvent,
+    LineLost,
+    LineNotice,
+    LineRotated,
+    ModelAudio,
+    ModelBrief,
+    ModelFlush,
+    ModelHeard,
+    ModelText,
+    SpeechToText,
+    TextToSpeech,
+)
+from nexus.clock import Clock
+from nexus.errors import UpstreamError
+
+AgentFactory = Callable[[CallBrief], Agent]
+_TOLD_AFTER_MS = 300.0
+_MOST_ERRANDS = 16
+
+
+@dataclass(frozen=True, slots=True)
+class DuplexParts:
+    """What stands beside the model.
+
+    ``ear`` None: the line itself tells what the caller said (``ModelHeard``). ``agent_factory`` None: nobody answers what is typed.
+    ``beside``: the agent is asked at every turn of the caller; False: only at typed ones, which no speech model can hear.
+    """
+
+    ear: SpeechToText | None
+    voice: TextToSpeech
+    agent_factory: AgentFactory | None = None
+    beside: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class DuplexLimits:
+    """``warm_up_s``: how long loading ear and voice may take. ``tick_ms``: how often time is looked at. ``close_s``: for the line."""
+
+    listening: ListeningLimits = field(default_factory=ListeningLimits)
+    speaking: SpeakingLimits = field(default_factory=SpeakingLimits)
+    model: ModelVoiceLimits = field(default_factory=ModelVoiceLimits)
+    warm_up_s: float = 60.0
+    tick_ms: float = 100.0
+    close_s: float = 4.0
+
+
+class DuplexCall:
+    """Made when the engine starts. ``jobs`` run under its supervision; ``take`` and ``events`` are its two doors."""
+
+    def __init__(self, brief: CallBrief, line: ModelLine, parts: DuplexParts, clock: Clock, limits: DuplexLimits, outbox: Outbox) -> None:
+        self._line = line
+        self._clock = clock
+        self._tick_ms = limits.tick_ms
+        self._beside = parts.beside and parts.agent_factory is not None
+        self._outbox = outbox
+        self._memory = Memory(brief)
+        self._watch = ClaimWatch(brief.tools)
+        self._floor = Floor(beside=self._beside)
+        self._model = ModelVoice(f"{brief.item_prefix}m", self._floor, self._watch, limits.model)
+        settings = brief.config.voice_settings
+        self._listener = Listener(parts.ear, outbox, settings.language, limits.listening) if parts.ear is not None else None
+        self._speaker = Speaker(parts.voice, outbox, clock, settings, limits.speaking)
+        self._own = OwnVoice(self._speaker, self._floor, self._model, clock)
+        agent = parts.agent_factory(brief) if parts.agent_factory is not None else beside.NoAgent()
+        self._answering = Answering(beside.WatchedAgent(agent, self), self._own, outbox, f"{brief.item_prefix}a")
+        self._corrections = f"{brief.item_prefix}c"
+        self._errands: asyncio.Queue[Claimed | str] = asyncio.Queue(_MOST_ERRANDS)
+        self._claims = 0
+        self._owed = ""
+        self._typed = ""
+        self._gave = False
+        self._tools: dict[str, str] = {}
+        self._untold: dict[str, float] = {}
+        self._caller_speaks = False
+        self._was_busy = False
+
+    @property
+    def jobs(self) -> tuple[Job, ...]:
+        """What runs from start to close."""
+        listening = (self._listener.run,) if self._listener is not None else ()
+        return (*listening, self._speaker.run, self._answering.run, self._pump, self._tick, self._run_errands)
+
+    def model_brief(self, generation: int) -> ModelBrief:
+        """What the model's session is told."""
+        return self._memory.model_brief(generation)
+
+    # --- inputs --------------------------------------------------------------------------------------------------------------
+
+    async def take(self, value: EngineInput) -> None:
+        """Take one input."""
+        match value:
+            case CallerAudio():
+                self._line.send(value)
+                if self._listener is not None:
+                    self._listener.audio(value.frame)
+                return
+            case CallerSpeech():
+                self._caller_speech(value)
+            case CallerTurn():
+                self._caller_turn(value)
+            case Say():
+                self._answering.say(value)
+            case ToolAnswer():
+                self._tool_answer(value)
+            case Interrupted():
+                self._interrupted(value)
+        await self._act(self._model.tick(self._now()))
+
+    def _caller_speech(self, fact: CallerSpeech) -> None:
+        if self._listener is not None:
+            self._listener.speech(fact)
+        self._caller_speaks = fact.kind != "ended"
+        if fact.kind == "started":
+            self._model.forget_held(self._now())
+        elif fact.kind == "paused":
+            self._model.forget_ended()
+
+    def _caller_turn(self, turn: CallerTurn) -> None:
+        self._watch.refresh(turn.text)
+        self._tell_agent(self._untold)
+        self._memory.caller(turn.text)
+        if not self._beside and not turn.typed:
+            return
+        if turn.typed:
+            self._model.forget_held(self._now())
+        self._typed, self._owed = turn.text if turn.typed else "", ""
+        self._ask(turn.text)
+
+    def _ask(self, text: str) -> None:
+        self._floor.turn()
+        self._answering.turn(text)
+
+    def _tool_answer(self, answer: ToolAnswer) -> None:
+        name = self._tools.pop(answer.request_id, "")
+        self._floor.tool_done(answer.request_id)
+        if name and not answer.failed:
+            self._watch.done(name, answer.output)
+        if name:
+            self._memory.fact(tool_fact(name, answer.output, failed=answer.failed))
+            self._line.refresh()
+        self._answering.tool_answer(answer)
+
+    def _interrupted(self, order: Interrupted) -> None:
+        self._memory.heard(order.item_id, order.heard_text)
+        if not self._model.is_mine(order.item_id):
+            self._floor.own_stopped(self._now(), order.item_id)
+            self._answering.interrupted(order.item_id, order.heard_text)
+            return
+        self._outbox.silence(order.item_id)
+        self._model.interrupted(self._now(), order.item_id)
+        self._untold.setdefault(order.item_id, self._now())
+        self._tell_agent([order.item_id])
+
+    # --- the model -----------------------------------------------------------------------------------------------------------
+
+    async def _pump(self, _group: asyncio.TaskGroup) -> None:
+        async for event in self._line.events():
+            await self._line_event(event)
+        raise UpstreamError("engine_lost", "The line to the speech model ended without being asked")
+
+    async def _line_event(self, event: LineEvent) -> None:
+        match event:
+            case ModelAudio(frame):
+                await self._act(self._model.audio(self._now(), frame))
+            case ModelText(text):
+                await self._act(self._model.text(self._now(), text))
+            case ModelHeard(text):
+                if self._listener is None:
+                    await self._outbox.put(CallerTranscript(text, final=True))
+            case ModelFlush():
+                await self._act(self._model.void(self._now()))
+            case LineRotated():
+                await self._act(self._model.void(self._now()))
+                await self._outbox.put(EngineRotated(event.generation, event.gap_ms, event.reason))
+            case LineNotice():
+                await self._outbox.put(EngineNotice(event.code, "engine", event.message))
+            case LineLost():
+                raise UpstreamError(event.code, event.message)
+
+    async def _tick(self, _group: asyncio.TaskGroup) -> None:
+        while True:
+            await self._clock.sleep_ms(self._tick_ms)
+            await self._act(self._model.tick(self._now()))
+            due = [item_id for item_id, due_ms in self._untold.items() if due_ms <= self._now()]
+            self._tell_agent(due)
+
+    async def _act(self, outs: list[Out]) -> None:
+        for out in outs:
+            if isinstance(out, Claimed):
+                await self._claimed(out)
+            else:
+                await self._outbox.put(out)
+        self._own.look()
+        self._tell_line()
+
+    def _tell_line(self) -> None:
+        now_ms = self._now()
+        busy = self._caller_speaks or self._floor.agent_works or self._floor.own_speaks(now_ms) or self._model.talks(now_ms)
+        if busy is not self._was_busy:
+            self._was_busy = busy
+            self._line.busy(busy)
+
+    # --- the agent beside (AgentWatcher) -------------------------------------------------------------------------------------
+
+    def answer_begins(self) -> None:
+        """The agent takes up a turn."""
+        self._gave = False
+        self._floor.answer_begins()
+
+    async def step(self, step: AgentStep) -> None:
+        """It takes the floor with words or a tool."""
+        self._gave = self._gave or isinstance(step, SentenceReady | ToolWanted | HangUp)
+        match step:
+            case SentenceReady():
+                self._floor.agent_speaks()
+                self._model.forget_held(self._now())
+            case ToolWanted(call):
+                self._floor.tool_wanted(call.id)
+                self._tools[call.id] = call.name
+                await self._act(self._model.cut(self._now()))
+
+    async def answer_given(self) -> None:
+        """The answer is complete; without words the model is heard."""
+        passed = not self._gave
+        owed, typed, self._owed, self._typed = self._owed, self._typed, "", ""
+        if passed and owed:
+            await self._errands.put(beside.retracting_note(owed))
+        elif passed and typed:
+            await self._errands.put(beside.typed_note(typed))
+        self._floor.answer_ends(called_off=passed and bool(owed or typed))
+        await self._act(self._model.tick(self._now()))
+
+    def answer_called_off(self) -> None:
+        """A newer turn, or an interruption, ended it."""
+        self._floor.answer_ends(called_off=True)
+
+    # --- false confirmations -------------------------------------------------------------------------------------------------
+
+    async def _claimed(self, claimed: Claimed) -> None:
+        self._floor.claim_met()
+        text = claimed.claim.text
+        await self._outbox.put(EngineNotice("false_confirmation", "engine", text))
+        self._memory.fact(refuted_fact(text))
+        self._line.refresh()
+        await self._errands.put(claimed)
+
+    async def _run_errands(self, _group: asyncio.TaskGroup) -> None:
+        while True:
+            errand = await self._errands.get()
+            if isinstance(errand, Claimed):
+                await self._correct(errand.claim.text)
+            else:
+                self._ask(errand)
+
+    async def _correct(self, claim: str) -> None:
+        self._claims += 1
+        item_id = f"{self._corrections}{self._claims}"
+        await self._own.words(item_id, beside.CORRECTION)
+        self._floor.claim_met_with()
+        await self._own.end(item_id)
+        self._answering.overheard(item_id, beside.CORRECTION)
+        if not self._beside:
+            return
+        if self._floor.undecided:
+            self._owed = claim
+        else:
+            self._ask(beside.retracting_note(claim))
+
+    # --- outputs -------------------------------------------------------------------------------------------------------------
+
+    async def events(self) -> AsyncIterator[EngineEvent]:
+        """What goes out, noted as it does."""
+        self._floor.attend()
+        async for event in self._outbox.events():
+            self._note(event)
+            yield event
+
+    def _note(self, event: EngineEvent) -> None:
+        match event:
+            case AgentText():
+                self._memory.agent(event.item_id, event.text)
+            case AgentAudio() if not self._model.is_mine(event.item_id):
+                self._floor.own_sounds(self._now(), event.frame.duration_ms)
+            case AgentItemEnded():
+                if self._model.is_mine(event.item_id):
+                    self._untold[event.item_id] = self._model.sounds_until_ms(self._now()) + _TOLD_AFTER_MS
+                else:
+                    self._floor.own_ended(event.item_id)
+
+    def _tell_agent(self, item_ids: Iterable[str]) -> None:
+        for item_id in [*item_ids]:
+            del self._untold[item_id]
+            text = self._memory.text_of(item_id)
+            if text:
+                self._answering.overheard(item_id, text)
+
+    def _now(self) -> float:
+        return self._clock.monotonic_ms()
