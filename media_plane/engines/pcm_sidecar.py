@@ -6,7 +6,7 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus, InvalidURI, WebSocketException
@@ -47,8 +47,8 @@ class PcmSidecarLimits:
 class PcmSidecarLine:
     """One session of a sidecar. ``address`` is its WebSocket (``ws://localhost:9000/v1/audio-stream``).
 
-    Its output is brought into step with the caller's audio (``Pacing``): beyond a minute ahead the sidecar is read no further, nothing is
-    lost. Caller audio that the sidecar does not take waits for ``waiting_ms``, then the oldest is dropped.
+    Its output is brought into step with the caller's audio (``Pacing``); it may be a minute ahead, what comes beyond that is left out.
+    Caller audio that the sidecar does not take waits for ``waiting_ms``, then the oldest is dropped.
     """
 
     def __init__(self, address: str, limits: PcmSidecarLimits, clock: Clock) -> None:
@@ -111,12 +111,12 @@ class PcmSidecarLine:
         while True:
             message = await connection.recv()
             if isinstance(message, bytes):
-                self._wire.take_in(message)
+                self._wire.take_in(message, self._clock.monotonic_ms())
                 continue
             try:
                 event = read_event(message)
             except Unreadable as broken:
-                self._wire.broken(broken)
+                self._wire.broken(broken.code, broken.fault)
                 continue
             if isinstance(event, SidecarError):
                 raise UpstreamError("engine_unreachable", f"The sidecar refused the session ({event.words}); its own log says more")
@@ -160,7 +160,6 @@ class PcmSidecarLine:
             if lost is not None:
                 yield lost
                 return
-            self._wire.room.set()
             await self._stirred.wait()
 
     async def _read(self, connection: ClientConnection) -> None:
@@ -170,7 +169,6 @@ class PcmSidecarLine:
                 self._wire.take_in(await connection.recv(), self._clock.monotonic_ms())
                 self._lost = self._lost or self._wire.lost
                 self._stirred.set()
-                await self._wire.wait_for_room()
         except ConnectionClosed as closed:
             self._lose("engine_lost", _departure(closed))
         finally:
@@ -220,34 +218,25 @@ class _Session:
     pacing: Pacing
     mute: MuteWatch
     lost: LineLost | None = None
-    room: asyncio.Event = field(default_factory=asyncio.Event)
 
     def fed(self, frame: AudioFrame, at_ms: float) -> bool:
-        """Caller audio went in; True when the sidecar has been mute for too long. What is not read for want of room is not mute."""
+        """Caller audio went in; True when the sidecar has been mute for too long."""
         self.pacing.fed(frame)
-        if self.pacing.is_full:
-            self.mute.gave(at_ms)
         return self.mute.fed(at_ms)
 
-    def take_in(self, message: bytes | str, at_ms: float = 0.0) -> None:
+    def take_in(self, message: bytes | str, at_ms: float) -> None:
         """A message came."""
         self.mute.gave(at_ms)
         for event in self.reader.read(message):
             if isinstance(event, LineLost):
                 self.lost = event
-            else:
-                self.pacing.put(event)
+            elif not self.pacing.put(event):
+                self.broken("message_too_large", "its speech ran more than a minute ahead, and the rest was left out")
 
-    def broken(self, fault: Unreadable) -> None:
-        """A message came that cannot be read."""
-        for event in self.reader.broken(fault.code, fault.fault):
+    def broken(self, code: str, fault: str) -> None:
+        """The sidecar did what it should not."""
+        for event in self.reader.broken(code, fault):
             self.pacing.put(event)
-
-    async def wait_for_room(self) -> None:
-        """Return when more can be held."""
-        while self.pacing.is_full:
-            self.room.clear()
-            await self.room.wait()
 
 
 async def _read_rest(connection: ClientConnection) -> None:

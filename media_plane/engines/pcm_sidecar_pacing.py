@@ -17,7 +17,8 @@ class Pacing:
 
     A model that answers frame by frame passes untouched. One that makes its speech faster than it is spoken is at most ``ahead_ms``
     before the input; one that sends nothing while it has nothing to say gives silence, ``behind_ms`` after the input. Words stay at
-    their place between the audio. When ``is_full`` (more than ``room_ms`` held) read on only after ``take``.
+    their place between the audio. At most ``room_ms`` are held; what comes beyond that is left out. Of 256 other events that nobody
+    took the oldest goes.
     """
 
     def __init__(self, *, room_ms: float = 60_000.0, ahead_ms: float = 100.0, behind_ms: float = 200.0) -> None:
@@ -27,45 +28,47 @@ class Pacing:
         self._most_fill_bytes = bytes_for_ms(1_000, EAR_RATE_HZ)
         self._held: deque[bytes | ModelText] = deque()
         self._held_bytes = 0
-        self._urgent: list[LineEvent] = []
+        self._urgent: deque[LineEvent] = deque(maxlen=_MOST_URGENT)
         self._in_bytes = 0
         self._out_bytes = 0
-
-    @property
-    def is_full(self) -> bool:
-        """Whether no more should be read before ``take``."""
-        return self._held_bytes > self._room_bytes or len(self._urgent) >= _MOST_URGENT
 
     def fed(self, frame: AudioFrame) -> None:
         """The model was given this much caller audio, 16 kHz."""
         self._in_bytes += len(frame.pcm)
 
-    def put(self, event: LineEvent) -> None:
-        """Take what the model gave. Audio (16 kHz) and words wait for their time; the rest goes first, and a flush forgets what waits."""
+    def put(self, event: LineEvent) -> bool:
+        """Take what the model gave. Audio (16 kHz) and words wait for their time; the rest goes first, and a flush forgets what waits.
+
+        False when something was left out, for want of room.
+        """
         match event:
             case ModelAudio(frame):
-                for at in range(0, len(frame.pcm), _FRAME_BYTES):
-                    self._hold(frame.pcm[at : at + _FRAME_BYTES])
+                return all([self._hold(frame.pcm[at : at + _FRAME_BYTES]) for at in range(0, len(frame.pcm), _FRAME_BYTES)])
             case ModelText():
-                self._hold(event)
-            case _:
-                if isinstance(event, ModelFlush):
-                    self._held.clear()
-                    self._held_bytes = 0
-                self._urgent.append(event)
+                return self._hold(event)
+            case ModelFlush():
+                self._held.clear()
+                self._held_bytes = 0
+                self._out_bytes = min(self._out_bytes, self._in_bytes)
+        self._urgent.append(event)
+        return True
 
     def take(self) -> list[LineEvent]:
         """Everything whose time has come."""
-        events, self._urgent = self._urgent, []
+        events = list(self._urgent)
+        self._urgent.clear()
         while self._held and self._out_bytes < self._in_bytes + self._ahead_bytes:
             events.append(self._next())
         if not self._held:
             events += self._filling()
         return events
 
-    def _hold(self, piece: bytes | ModelText) -> None:
+    def _hold(self, piece: bytes | ModelText) -> bool:
+        if self._held_bytes + _weight(piece) > self._room_bytes:
+            return False
         self._held.append(piece)
         self._held_bytes += _weight(piece)
+        return True
 
     def _next(self) -> LineEvent:
         head = self._held.popleft()

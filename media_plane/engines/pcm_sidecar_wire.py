@@ -23,6 +23,7 @@ MAX_MESSAGE_BYTES = 1024 * 1024
 """Longest message of a sidecar: 32 s of audio."""
 _MAX_TEXT_CHARS = 8_000
 _MAX_CODE_CHARS = 64
+_MAX_REASON_CHARS = 200
 _UNPRINTABLE = frozenset({"Cc", "Cs"})
 
 
@@ -172,7 +173,7 @@ class SidecarError(_Message):
     @property
     def words(self) -> str:
         """Code and message as one short line for a person."""
-        code, message = _printable(self.code)[:_MAX_CODE_CHARS].strip(), _printable(self.message)[:200].strip()
+        code, message = (" ".join(_printable(text).split()) for text in (self.code[:_MAX_CODE_CHARS], self.message[:_MAX_REASON_CHARS]))
         return ": ".join(part for part in (code, message) if part) or "no reason given"
 
 
