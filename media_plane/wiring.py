@@ -7,21 +7,22 @@ import logging
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 from media_plane.bridge.call import Bridge, CallFacts, CallParts
-from media_plane.bridge.engine_line import EngineLine, EngineMaker, EngineMakers, LinePolicy
+from media_plane.bridge.engine_line import EngineLine
 from media_plane.conversation.machine import CallLimits, Conversation
-from media_plane.dialogue.agent import TextAgent
-from media_plane.engines.cascade import CascadeEngine
-from media_plane.engines.scripted import Script, ScriptedEngine
-from media_plane.engines.text import TextEngine
+from media_plane.engine_wiring import EngineRoom, Models, engine_slots, needs_speech
+from media_plane.engine_wiring import SpeechModels as SpeechModels
 from media_plane.models.gemini import GeminiAccess, GeminiChat
 from media_plane.models.scripted import ScriptedChat
 from media_plane.playout import Playout
-from media_plane.ports import CallBrief, CallerTransport, ChatModel, Socket, SpeechToText, TextToSpeech, VoiceEngine
+from media_plane.ports import CallBrief, CallerTransport, ChatModel, Socket, VoiceEngine
 from media_plane.server.admission import Admission, AdmissionStores, Doorkeeper, DoorPolicy
 from media_plane.server.calls import CallServer, CallStores, ProcessFacts
+from media_plane.server.priming import Begun, EngineStarts, Primer
+from media_plane.slots import SlotPool
 from media_plane.speech.ear import Ear, EarSettings
 from media_plane.speech.vad import InferenceSession, ScriptedDetector, SileroDetector
 from media_plane.speech_models.piper import PiperVoice, VoiceSettings
@@ -38,22 +39,15 @@ from media_plane.transports.simple_door import SimpleDoor, parse_output
 from media_plane.transports.wire import PRODUCT_CODECS
 from nexus.adapters.embedded import EmbeddedStores, call_pepper, ticket_public_keys
 from nexus.clock import Clock
+from nexus.domain.call import CallEntry
 from nexus.domain.session import Opened
 from nexus.domain.tenant import TenantConfig
 from nexus.errors import ConfigurationError
-from nexus.settings import EngineName, Settings
+from nexus.ports import TenantStore
+from nexus.settings import Settings
 
 _log = logging.getLogger("nexus.wiring")
 _CODECS = replace(PRODUCT_CODECS, decoder_for=with_containers(PRODUCT_CODECS.decoder_for))
-
-
-@dataclass(frozen=True, slots=True)
-class SpeechModels:
-    """The models that all calls share. ``voice_detector`` None: a plain level detector stands in (no model installed)."""
-
-    ear: SpeechToText
-    voice: TextToSpeech
-    voice_detector: InferenceSession | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,16 +58,10 @@ class MediaPlane:
     calls: CallServer
     chat: ChatModel
     tools: ToolParts
+    slots: SlotPool | None
+    """The server processes of a sidecar engine; None for an engine without any."""
     faults: tuple[str, ...]
     """What did not load; calls that need it go on as text."""
-
-
-@dataclass(frozen=True, slots=True)
-class Models:
-    """The models behind every call's ear, voice and dialogue."""
-
-    speech: SpeechModels
-    chat: ChatModel
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,17 +73,25 @@ class Instead:
     chat: ChatModel | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class CallRooms:
+    """What the parts of every call are made of."""
+
+    speech: SpeechModels
+    engines: EngineRoom
+    slots: SlotPool | None
+    primer: Primer | None
+    tools: ToolParts
+
+
 class CallWiring:
     """Makes the parts of one call (``media_plane.server.calls.CallFactory``)."""
 
-    def __init__(self, settings: Settings, models: Models, tools: ToolParts, stores: EmbeddedStores, instead: Instead) -> None:
+    def __init__(self, settings: Settings, rooms: CallRooms, stores: EmbeddedStores) -> None:
         self._settings = settings
-        self._speech = models.speech
-        self._chat = models.chat
-        self._instead = instead
-        self._tools = tools
+        self._rooms = rooms
         self._stores = stores
-        self._clock = tools.clock
+        self._clock = rooms.tools.clock
 
     async def transport(self, socket: Socket, admission: Admission) -> tuple[WireTransport, tuple[str, ...]]:
         """The caller's transport, and what it is greeted with."""
@@ -109,42 +105,31 @@ class CallWiring:
 
     async def bridge(self, transport: CallerTransport, admission: Admission, opened: Opened) -> Bridge:
         """Everything else of the call."""
-        config = admission.config
-        tools = TenantTools(config, opened.call_id, self._tools)
+        config, rooms, call_id = admission.config, self._rooms, opened.call_id
+        tools = TenantTools(config, call_id, rooms.tools)
         specs = await tools.tools()
-        policy = LinePolicy(
-            connect_timeout_ms=self._settings.engine_connect_timeout_s * 1000,
-            attempts=self._settings.engine_connect_attempts,
-            retry_delay_ms=self._settings.engine_retry_delay_s * 1000,
-            return_interval_ms=self._settings.engine_return_interval_s * 1000,
-        )
+        primed = rooms.primer.engine(call_id, config) if rooms.primer is not None else None
+        makers = rooms.engines.makers(config, call_id, primed)
         parts = CallParts(
             transport=transport,
-            line=EngineLine(EngineMakers((EngineMaker(self._voice_engine),), self._text_engine), policy, self._clock),
+            line=EngineLine(makers, rooms.engines.policy(config), self._clock),
             playout=Playout(),
             tools=tools,
             ear=Ear(self._detector(), EarSettings(sensitivity=config.barge_in.sensitivity)),
             journal=self._stores.journal,
+            slot_ms=partial(_slot_ms, rooms.slots, call_id),
         )
         limits = CallLimits(max_duration_ms=_max_duration_s(admission) * 1000, engine_mute_ms=self._settings.engine_mute_s * 1000)
         facts = CallFacts(opened, config, admission.entry.order.caller.phone, specs)
         return Bridge(facts, parts, Conversation(config, limits), self._clock)
 
-    def _voice_engine(self) -> VoiceEngine:
-        if self._instead.voice_engine is not None:
-            return self._instead.voice_engine()
-        if self._settings.engine is EngineName.SCRIPTED:
-            return ScriptedEngine(Script(echo=True), self._clock)
-        return CascadeEngine(self._speech.ear, self._speech.voice, self._agent, self._clock)
-
-    def _text_engine(self) -> VoiceEngine:
-        return TextEngine(self._agent)
-
-    def _agent(self, brief: CallBrief) -> TextAgent:
-        return TextAgent(self._chat, brief, self._clock)
-
     def _detector(self) -> SileroDetector | ScriptedDetector:
-        return ScriptedDetector() if self._speech.voice_detector is None else SileroDetector(self._speech.voice_detector)
+        detector = self._rooms.speech.voice_detector
+        return ScriptedDetector() if detector is None else SileroDetector(detector)
+
+
+def _slot_ms(slots: SlotPool | None, call_id: str) -> float:
+    return 0.0 if slots is None else slots.held_ms(call_id)
 
 
 def _max_duration_s(admission: Admission) -> float:
@@ -167,27 +152,77 @@ async def media_plane(
         StoreError: keys or stores cannot be read.
     """
     given = instead or Instead()
+    slots = engine_slots(settings, clock)
     speech, faults = (given.speech, ()) if given.speech is not None else await _speech_models(settings, warm=warm)
+    chat = given.chat or chat_model(settings)
     process_id = stores.ids.new("proc")
-    async with ToolProcesses(stores.tool_values) as processes:
+    async with ToolProcesses(stores.tool_values) as processes, _checked(slots):
         tools = ToolParts(processes, folder_sources(settings.tenants_dir), stores.effects, clock)
-        chat = given.chat or chat_model(settings)
+        engines = EngineRoom(settings, Models(speech, chat), slots, clock, given.voice_engine)
+        primer = None if slots is None else Primer(slots, EngineStarts(engines.needs_slot, Starter(stores.tenants, engines, tools)))
         calls = CallServer(
             CallStores(stores.ledger, stores.journal, stores.archive),
-            CallWiring(settings, Models(speech, chat), tools, stores, given),
-            ProcessFacts(process_id, url, settings.engine.value, settings.engine_slots, call_pepper(settings)),
+            CallWiring(settings, CallRooms(speech, engines, slots, primer, tools), stores),
+            ProcessFacts(process_id, url, settings.engine.value, partial(_room, settings, slots), call_pepper(settings)),
             clock,
+            primer,
         )
         policy = DoorPolicy(process_id, ticket_public_keys(settings), settings.origins, settings.simple_door_open)
-        doorkeeper = Doorkeeper(AdmissionStores(stores.tenants, stores.ledger, stores.ids), policy, clock)
+        doorkeeper = Doorkeeper(AdmissionStores(stores.tenants, stores.ledger, stores.ids), policy, clock, primer)
         await calls.recover_journals()
         await calls.beat_once()
         beat = asyncio.create_task(calls.beat())
         try:
-            yield MediaPlane(doorkeeper, calls, chat, tools, faults)
+            yield MediaPlane(doorkeeper, calls, chat, tools, slots, faults)
         finally:
             beat.cancel()
             await asyncio.gather(beat, return_exceptions=True)
+            if primer is not None:
+                await primer.close()
+
+
+class Starter:
+    """Starts the first engine of a call that waits for its caller (``media_plane.server.priming.EngineStarts.begin``)."""
+
+    def __init__(self, tenants: TenantStore, engines: EngineRoom, tools: ToolParts) -> None:
+        self._tenants = tenants
+        self._engines = engines
+        self._tools = tools
+
+    async def __call__(self, entry: CallEntry) -> Begun | None:
+        """The started engine; None for a tenant whose first engine needs no process. Raises NexusError, also for a broken tenant."""
+        config = await self._tenants.get(entry.order.tenant_id)
+        if not self._engines.needs_slot(config):
+            return None
+        specs = await TenantTools(config, entry.call_id, self._tools).tools()
+        engine = self._engines.makers(config, entry.call_id).voices[0].make()
+        try:
+            # e0: the engines of the call itself count from 1
+            await engine.start(CallBrief(entry.call_id, config, specs, "e0", caller_phone=entry.order.caller.phone))
+        except BaseException:  # also cancellation: whatever stops the start, the engine is let go
+            await engine.close()
+            raise
+        return Begun(engine, config)
+
+
+def _room(settings: Settings, slots: SlotPool | None) -> int:
+    """How many calls this process can carry now."""
+    return settings.engine_slots if slots is None else slots.usable
+
+
+@asynccontextmanager
+async def _checked(slots: SlotPool | None) -> AsyncIterator[None]:
+    """The server processes' health is known, and watched until the block is left."""
+    if slots is None:
+        yield
+        return
+    await slots.check_all()
+    watch = asyncio.create_task(slots.run())
+    try:
+        yield
+    finally:
+        watch.cancel()
+        await asyncio.gather(watch, return_exceptions=True)
 
 
 def chat_model(settings: Settings) -> ChatModel:
@@ -219,7 +254,7 @@ async def _speech_models(settings: Settings, *, warm: bool) -> tuple[SpeechModel
         detector = await asyncio.to_thread(load_silero)
     except ConfigurationError as error:
         faults.append(error.public_message)
-    if warm and settings.engine is EngineName.CASCADE:
+    if warm and needs_speech(settings):
         for result in await asyncio.gather(ear.warm_up(), voice.warm_up(), return_exceptions=True):
             if isinstance(result, ConfigurationError):
                 faults.append(result.public_message)

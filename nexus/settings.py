@@ -10,6 +10,7 @@ import sys
 from enum import StrEnum
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -110,8 +111,8 @@ class Settings(BaseSettings):
 
     personaplex_ws_url: str = Field(
         "",
-        description="ENGINE=personaplex: address of each PersonaPlex server process (ws://127.0.0.1:8998/api/chat), comma list; "
-        "empty: two doubles without a GPU are started on this machine",
+        description="with ENGINE=personaplex: address of each PersonaPlex server process (ws://127.0.0.1:8998/api/chat), comma list; "
+        "empty: `nexus run` starts two doubles without a GPU on this machine",
     )
     personaplex_spares: int = Field(
         1, ge=0, le=16, description="how many of those processes are kept free, so that a long call can move to a fresh one"
@@ -136,7 +137,7 @@ class Settings(BaseSettings):
     )
     personaplex_reconnect_delay: float = Field(0.5, ge=0, le=60, description="seconds between two of those attempts")
     pcm_sidecar_ws_url: str = Field(
-        "ws://localhost:9000/v1/audio-stream", description="ENGINE=pcm_sidecar: address of a sidecar of your own (docs/pcm-sidecar.md)"
+        "ws://localhost:9000/v1/audio-stream", description="with ENGINE=pcm_sidecar: address of a sidecar of your own (docs/pcm-sidecar.md)"
     )
     audio_sample_rate: int = Field(16000, description="kept from the original; the media plane works at 16000 Hz")
     audio_bit_depth: int = Field(16, description="kept from the original; always 16")
@@ -181,6 +182,19 @@ class Settings(BaseSettings):
             raise ValueError("CHAT_MODEL=gemini needs GEMINI_API_KEY; set it, or write CHAT_MODEL=auto")
         return self
 
+    @model_validator(mode="after")
+    def _personaplex_processes(self) -> Settings:
+        if self.personaplex_rotate_after_s >= self.personaplex_window_s:
+            raise ValueError("PERSONAPLEX_ROTATE_AFTER_S must be below PERSONAPLEX_WINDOW_S; a call moves before its window ends")
+        if self.engine is EngineName.PERSONAPLEX and self.personaplex_urls:
+            _check_processes(self.personaplex_urls, self.personaplex_spares)
+        return self
+
+    @property
+    def personaplex_urls(self) -> tuple[str, ...]:
+        """``PERSONAPLEX_WS_URL`` as a list."""
+        return tuple(part.strip() for part in self.personaplex_ws_url.split(",") if part.strip())
+
     @property
     def uses_gemini(self) -> bool:
         """Whether the dialogue and the lead extraction ask Gemini."""
@@ -202,6 +216,22 @@ class Settings(BaseSettings):
     def keys_dir(self) -> Path:
         """Where keys are made when no file is named."""
         return self.data_dir / "keys"
+
+
+def _check_processes(urls: tuple[str, ...], spares: int) -> None:
+    """Each process once, by a URL of its own contract. Raises ValueError."""
+    for url in urls:
+        parts = urlsplit(url)
+        if parts.path == "/v1/audio-stream":
+            raise ValueError(f"PERSONAPLEX_WS_URL: {url}: that is the original's contract: ENGINE=pcm_sidecar and PCM_SIDECAR_WS_URL")
+        if parts.scheme not in ("ws", "wss") or not parts.hostname or parts.path != "/api/chat" or parts.query:
+            raise ValueError(
+                f"PERSONAPLEX_WS_URL: {url!r} is no address of a PersonaPlex server; write for example ws://127.0.0.1:8998/api/chat"
+            )
+    if len(set(urls)) < len(urls):
+        raise ValueError("PERSONAPLEX_WS_URL: an address stands there twice; a process carries one session, name each once")
+    if len(urls) > 1 and spares >= len(urls):
+        raise ValueError(f"PERSONAPLEX_SPARES: {spares} of {len(urls)} processes kept free leave none for calls; lower it or name more")
 
 
 def load_settings(env_file: Path | None = Path(".env"), **overrides: Any) -> Settings:

@@ -1,0 +1,201 @@
+"""Which engines carry a call, in which order, and how each is made: the one place that names them."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from math import inf
+
+from media_plane.bridge.engine_line import EngineMaker, EngineMakers, LinePolicy
+from media_plane.dialogue.agent import TextAgent
+from media_plane.engines.cascade import CascadeEngine
+from media_plane.engines.duplex.engine import DuplexEngine, DuplexParts
+from media_plane.engines.duplex.rotation import RotatingLine
+from media_plane.engines.duplex.rotation_rules import RotationPolicy
+from media_plane.engines.pcm_sidecar import PcmSidecarLimits, PcmSidecarLine
+from media_plane.engines.personaplex.line import LineSettings, PersonaPlexLine
+from media_plane.engines.scripted import Script, ScriptedEngine
+from media_plane.engines.text import TextEngine
+from media_plane.ports import CallBrief, ChatModel, SpeechLine, SpeechToText, TextToSpeech, VoiceEngine
+from media_plane.slots import SlotPool
+from media_plane.speech.vad import InferenceSession
+from nexus.clock import Clock
+from nexus.domain.tenant import TenantConfig
+from nexus.errors import ConfigurationError, QuotaExceeded
+from nexus.settings import EngineName, Settings
+
+_log = logging.getLogger("nexus.wiring")
+_SIDECARS = (EngineName.PERSONAPLEX, EngineName.PCM_SIDECAR)
+_MARGIN_MS = 1_000.0
+
+
+@dataclass(frozen=True, slots=True)
+class SpeechModels:
+    """The models that all calls share. ``voice_detector`` None: a plain level detector stands in (no model installed)."""
+
+    ear: SpeechToText
+    voice: TextToSpeech
+    voice_detector: InferenceSession | None
+
+
+@dataclass(frozen=True, slots=True)
+class Models:
+    """The models behind every call's ear, voice and dialogue."""
+
+    speech: SpeechModels
+    chat: ChatModel
+
+
+def needs_speech(settings: Settings) -> bool:
+    """Whether calls use the ear and the voice of this machine: also beside a sidecar, and when it fails."""
+    return settings.engine is not EngineName.SCRIPTED
+
+
+def engine_slots(settings: Settings, clock: Clock) -> SlotPool | None:
+    """The server processes of the platform's speech model; None when its engine has none.
+
+    Raises:
+        ConfigurationError: ``setting_invalid`` when no process is named.
+    """
+    if settings.engine is EngineName.PERSONAPLEX:
+        if not settings.personaplex_urls:
+            raise ConfigurationError(
+                "setting_invalid", "ENGINE=personaplex needs PERSONAPLEX_WS_URL: the address of each PersonaPlex server process."
+            )
+        return SlotPool(settings.personaplex_urls, settings.personaplex_spares, clock)
+    if settings.engine is EngineName.PCM_SIDECAR:
+        return SlotPool([settings.pcm_sidecar_ws_url] * settings.engine_slots, 0, clock)
+    return None
+
+
+class EngineRoom:
+    """Makes the engines of calls.
+
+    Args:
+        settings: which engine is the platform's, and its limits.
+        models: shared by all calls.
+        slots: the server processes of a sidecar engine; None without one.
+        clock: every wait goes by it.
+        instead: makes the only voice engine, whatever the settings and tenants say (tests, benchmarks).
+    """
+
+    def __init__(
+        self, settings: Settings, models: Models, slots: SlotPool | None, clock: Clock, instead: Callable[[], VoiceEngine] | None = None
+    ) -> None:
+        self._settings = settings
+        self._models = models
+        self._slots = slots
+        self._clock = clock
+        self._instead = instead
+
+    # --- which ---
+
+    def needs_slot(self, config: TenantConfig) -> bool:
+        """Whether a tenant's first engine needs a server process of its own."""
+        return self._slots is not None and self._voices(config)[:1] == (self._settings.engine.value,)
+
+    def policy(self, config: TenantConfig) -> LinePolicy:
+        """How a call's engines are tried. A sidecar's line tries its processes itself, so that one attempt is enough for its engine."""
+        return LinePolicy(
+            connect_timeout_ms=self._settings.engine_connect_timeout_s * 1000,
+            attempts=1 if self.needs_slot(config) else self._settings.engine_connect_attempts,
+            retry_delay_ms=self._settings.engine_retry_delay_s * 1000,
+            return_interval_ms=self._settings.engine_return_interval_s * 1000,
+        )
+
+    def makers(self, config: TenantConfig, call_id: str, primed: VoiceEngine | None = None) -> EngineMakers:
+        """The engines of a call in the order of its tenant, or else of the platform.
+
+        Args:
+            primed: a first engine whose start has begun; it is used once.
+        """
+        voices = tuple(self._maker(kind, config, call_id) for kind in self._voices(config))
+        if primed is not None and voices:
+            voices = (EngineMaker(_first(primed, voices[0].make), voices[0].connect_timeout_ms), *voices[1:])
+        return EngineMakers(voices, lambda: TextEngine(self.agent))
+
+    def _maker(self, kind: str, config: TenantConfig, call_id: str) -> EngineMaker:
+        """How an engine of this kind is made for a call."""
+        makers: Mapping[str, Callable[[], VoiceEngine]] = {
+            "instead": self._instead or self._echo,
+            "scripted": self._echo,
+            "cascade": self._cascade,
+        }
+        if kind in makers:
+            return EngineMaker(makers[kind])
+        return EngineMaker(lambda: self._duplex(config, call_id), _longest_open_ms(self._rotation()))
+
+    def _voices(self, config: TenantConfig) -> tuple[str, ...]:
+        if self._instead is not None:
+            return ("instead",)
+        own = self._settings.engine.value
+        if own == "scripted":
+            return (own,)
+        here = (own, "cascade") if self._slots is not None else ("cascade",)
+        wanted = tuple(dict.fromkeys(kind for kind in config.engines if kind in here))
+        if config.engines and not wanted and config.engines != ("text",):
+            _log.warning("no engine of %s is served here (%s); the platform's order is used", config.tenant_id, ", ".join(config.engines))
+        return wanted if wanted or config.engines == ("text",) else here
+
+    # --- how ---
+
+    def agent(self, brief: CallBrief) -> TextAgent:
+        """The text agent of a call."""
+        return TextAgent(self._models.chat, brief, self._clock)
+
+    def _beside(self, brief: CallBrief) -> TextAgent:
+        return TextAgent(self._models.chat, brief, self._clock)
+
+    def _echo(self) -> VoiceEngine:
+        return ScriptedEngine(Script(echo=True), self._clock)
+
+    def _cascade(self) -> VoiceEngine:
+        return CascadeEngine(self._models.speech.ear, self._models.speech.voice, self.agent, self._clock)
+
+    def _duplex(self, config: TenantConfig, call_id: str) -> VoiceEngine:
+        if self._slots is None:
+            raise QuotaExceeded("no_engine_slot", "This platform has no process of that engine.")
+        name = self._settings.engine.value
+        line = RotatingLine(self._slots, self._line, self._rotation(), self._clock, call_id)
+        speech = self._models.speech
+        # a tenant without tools has nothing to do for an agent beside the model, but what is typed must be answered by somebody
+        parts = DuplexParts(speech.ear, speech.voice, self._beside, beside=bool(config.enabled_tools))
+        return DuplexEngine(name, line, parts, self._clock)
+
+    def _line(self, address: str) -> SpeechLine:
+        settings = self._settings
+        if settings.engine is EngineName.PCM_SIDECAR:
+            return PcmSidecarLine(address, PcmSidecarLimits(mute_ms=settings.engine_mute_s * 1000), self._clock)
+        limits = LineSettings(
+            prompt_bytes=settings.personaplex_prompt_bytes, lag_limit_s=settings.personaplex_lag_limit_s, mute_s=settings.engine_mute_s
+        )
+        return PersonaPlexLine(address, limits, self._clock)
+
+    def _rotation(self) -> RotationPolicy:
+        settings = self._settings
+        if settings.engine is EngineName.PCM_SIDECAR:
+            return RotationPolicy(
+                attempts=settings.engine_connect_attempts,
+                retry_delay_ms=settings.engine_retry_delay_s * 1000,
+                connect_timeout_ms=settings.engine_connect_timeout_s * 1000,
+                rotate_after_ms=inf,
+                window_ms=inf,
+            )
+        return RotationPolicy(
+            attempts=settings.personaplex_max_reconnect_attempts,
+            retry_delay_ms=settings.personaplex_reconnect_delay * 1000,
+            connect_timeout_ms=settings.personaplex_connect_timeout * 1000,
+            rotate_after_ms=settings.personaplex_rotate_after_s * 1000,
+            window_ms=settings.personaplex_window_s * 1000,
+        )
+
+
+def _first(primed: VoiceEngine, make: Callable[[], VoiceEngine]) -> Callable[[], VoiceEngine]:
+    """Gives the primed engine, then freshly made ones."""
+    waiting = [primed]
+    return lambda: waiting.pop() if waiting else make()
+
+
+def _longest_open_ms(policy: RotationPolicy) -> float:
+    return policy.attempts * (policy.connect_timeout_ms + policy.retry_delay_ms) + _MARGIN_MS
