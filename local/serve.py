@@ -18,6 +18,7 @@ from local.app import LocalApp, local_app
 from local.command import command
 from local.doctor import examine
 from local.show import findings_table
+from local.sidecar.stand_in import with_stand_in
 from local.signals import first_signal
 from media_plane.transports.messages import MAX_MESSAGE_BYTES
 from media_plane.transports.websocket import SEND_BUFFER_BYTES, WRITE_LIMIT_BYTES
@@ -48,7 +49,7 @@ async def serve(settings: Settings, console: Console) -> int:
     listener = listen(settings.host, settings.port)
     if settings.engine is EngineName.CASCADE:
         console.print("[dim]loading the speech models …[/dim]")
-    async with local_app(settings) as app:
+    async with with_stand_in(settings, console) as chosen, local_app(chosen) as app:
         server = _server(app)
         port = listener.getsockname()[1]
         base = settings.public_url or f"http://{_shown(settings.host)}:{port}"
