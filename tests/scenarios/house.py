@@ -23,6 +23,7 @@ from media_plane.engines.scripted import Script, ScriptedEngine, tone
 from media_plane.ports import SpeechToText, TextToSpeech, VoiceEngine
 from media_plane.server.calls import CallServer
 from media_plane.server.sockets import SocketDoor
+from media_plane.slots import SlotPool
 from media_plane.speech.vad import InferenceSession
 from media_plane.wiring import Instead, SpeechModels, media_plane
 from nexus.adapters.embedded import EmbeddedStores, embedded_stores, ticket_private_key
@@ -77,6 +78,7 @@ class House:
     stores: EmbeddedStores
     clock: Clock
     calls: CallServer | None = None
+    slots: SlotPool | None = None
 
     async def order(self, tenant_id: str = TENANT, **request: Any) -> OrderedCall:
         policy = CallPolicy(ticket_private_key(self.settings))
@@ -236,7 +238,7 @@ async def house(
         server = await door.listen("127.0.0.1", 0)
         port = next(iter(server.sockets)).getsockname()[1]
         try:
-            yield House(f"ws://127.0.0.1:{port}", settings, stores, clock, plane.calls)
+            yield House(f"ws://127.0.0.1:{port}", settings, stores, clock, plane.calls, plane.slots)
         finally:
             await plane.calls.drain(0.2)
             server.close()
