@@ -9,9 +9,10 @@ from dataclasses import dataclass, replace
 from zoneinfo import ZoneInfo
 
 from media_plane.dialogue.messages import cut_to_heard, from_history, without_calls
+from media_plane.dialogue.passing import may_pass
 from media_plane.dialogue.prompts import system_prompt
 from media_plane.dialogue.sentences import SentenceSplitter
-from media_plane.dialogue.steps import AgentStep, HangUp, Notice, SentenceReady, ToolWanted
+from media_plane.dialogue.steps import AgentStep, HangUp, Notice, Passed, SentenceReady, ToolWanted
 from media_plane.ports import (
     AgentSaid,
     AnswerDone,
@@ -46,13 +47,18 @@ class TextAgent:
         model: asked anew for each answer; it keeps nothing.
         brief: the call; ``brief.history`` is what was said before this agent took over.
         clock: for the date and time in the prompt.
+        beside: it stands beside a voice that talks by itself: an answer without words and tools is a ``Passed`` and no fault, unless a
+            tool has just answered or the platform's note asks for words.
     """
 
-    def __init__(self, model: ChatModel, brief: CallBrief, clock: Clock, limits: AgentLimits | None = None) -> None:
+    def __init__(
+        self, model: ChatModel, brief: CallBrief, clock: Clock, limits: AgentLimits | None = None, *, beside: bool = False
+    ) -> None:
         self._model = model
         self._brief = brief
         self._clock = clock
         self._limits = limits or AgentLimits()
+        self._beside = beside
         self._messages: list[ChatMessage] = from_history(brief.history)
         self._live: AgentSaid | None = None  # the answer being made
         self._open: dict[str, tuple[ToolCall, asyncio.Future[ToolReturned]]] = {}
@@ -102,7 +108,7 @@ class TextAgent:
             waiting[1].set_result(ToolReturned(waiting[0], output, failed))
 
     def said(self, text: str) -> None:
-        """The platform itself spoke this line as the agent (a greeting, a reminder)."""
+        """The platform itself, or the voice beside, spoke this line as the agent (a greeting, a reminder, small talk)."""
         if text.strip():
             (self._late if self._open else self._messages).append(AgentSaid(text.strip()))
 
@@ -126,7 +132,9 @@ class TextAgent:
                         yield SentenceReady(piece)
                     if isinstance(item, AnswerDone):
                         if not live.text and not item.calls and not item.hang_up:
-                            raise UpstreamError("model_failed", "The model gave an empty answer.")
+                            if not may_pass(request):
+                                raise UpstreamError("model_failed", "The model gave an empty answer.")
+                            yield Passed()
                         if self._still_live(replace(live, calls=item.calls, verbatim=item.verbatim)):
                             for step in self._closing_steps(item):
                                 yield step
@@ -177,12 +185,13 @@ class TextAgent:
         config = self._brief.config
         now = self._clock.now().astimezone(ZoneInfo(config.timezone))
         return ChatRequest(
-            system=system_prompt(config, self._brief.tools, now=now, caller_phone=self._brief.caller_phone),
+            system=system_prompt(config, self._brief.tools, now=now, caller_phone=self._brief.caller_phone, beside=self._beside),
             messages=tuple(self._messages),
             tools=self._brief.tools,
             now=now,
             config=config,
             caller_phone=self._brief.caller_phone,
+            beside=self._beside,
         )
 
     def _apology(self, text: str) -> SentenceReady:

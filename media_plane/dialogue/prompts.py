@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from datetime import datetime
 
+from media_plane.dialogue.notes import correction_note
+from media_plane.dialogue.passing import PASSING
 from media_plane.ports import ToolSpec
 from nexus.domain.config_file import prompt_text
 from nexus.domain.tenant import TenantConfig
@@ -23,12 +25,31 @@ _TOOL_RULES = """## Tools
 - When a tool fails, say so plainly and offer another way."""
 
 
-def system_prompt(config: TenantConfig, tools: tuple[ToolSpec, ...], *, now: datetime, caller_phone: str) -> str:
-    """The whole system prompt. ``now`` is the tenant's wall time; the phone number itself is given only because tools may need it."""
+_BESIDE = f"""## Your place in this call
+A voice already talks with the caller by itself: it greets, chats, and answers what stands in this text. It cannot use tools. You can.
+Its words stand in this conversation as your own. Each time the caller has spoken you decide whether you are needed.
+- Not needed: answer with the one word {PASSING}, nothing else. So for greetings, thanks, small talk, and what this text answers.
+- Needed: a tool must be used now; or a task is under way (collecting details, a yes to your read-back, a change of mind); or the caller
+  wants something done that no tool can do. Then write what is to be said, or call the tool. A task once begun is yours until it is done
+  or given up: do not answer {PASSING} within it.
+- As soon as you write anything else the voice falls silent and your words are spoken instead: be short, and do not greet.
+- What the caller told the voice counts, whoever asked for it: do not ask again. Take it from the conversation.
+- The voice may be wrong. Put right what it promised or said falsely, in one plain sentence.
+- When the caller says goodbye, say a short goodbye and end the call.
+- A note in square brackets in the caller's place comes from the platform. After one you always speak, and only the truth."""
+
+__all__ = ["correction_note", "system_prompt"]
+
+
+def system_prompt(config: TenantConfig, tools: tuple[ToolSpec, ...], *, now: datetime, caller_phone: str, beside: bool = False) -> str:
+    """The whole system prompt. ``now`` is the tenant's wall time; the phone number itself is given only because tools may need it.
+    ``beside``: the agent stands beside a voice that talks by itself."""
     parts = [prompt_text(config), _call_facts(config, now, caller_phone), _MANNER.format(language=config.voice_settings.language)]
     if tools:
         writes = ", ".join(tool.name for tool in tools if tool.effect == "write") or "none here"
         parts.append(_TOOL_RULES.format(writes=writes))
+    if beside:
+        parts.append(_BESIDE)
     return "\n\n".join(part.strip() for part in parts if part.strip())
 
 

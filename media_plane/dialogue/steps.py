@@ -27,6 +27,11 @@ class HangUp:
 
 
 @dataclass(frozen=True, slots=True)
+class Passed:
+    """The agent beside a voice leaves this turn to it: nothing to say and nothing to do. It is then the only step of the answer."""
+
+
+@dataclass(frozen=True, slots=True)
 class Notice:
     """A fault that was survived; it belongs on record. ``code`` stands in ``nexus.errors``."""
 
@@ -34,4 +39,4 @@ class Notice:
     message: str
 
 
-AgentStep = SentenceReady | ToolWanted | HangUp | Notice
+AgentStep = SentenceReady | ToolWanted | HangUp | Passed | Notice
