@@ -112,7 +112,7 @@ class Segmenter:
         self._level = _Level(self._limits)
         self._framer: Framer | None = None
         self._words.forget()
-        self._kept: deque[AudioFrame] = deque(maxlen=self._limits.preroll_ms // _STEP_MS)
+        self._kept: deque[AudioFrame] = deque(maxlen=(self._limits.preroll_ms + self._limits.onset_ms) // _STEP_MS - 1)
         self._sound_ms = 0
         self._quiet_ms = 0
         self._last_ms = 0.0

@@ -1,0 +1,83 @@
+"""Pieces of text become words, each with its sound."""
+
+from __future__ import annotations
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from media_plane.engines.duplex.words import Words
+
+
+def heard(words: Words, *pieces: str) -> list[str]:
+    for piece in pieces:
+        words.piece(0, piece)
+    words.sound()
+    return words.fall_silent(0)
+
+
+def test_pieces_join_without_anything_between_and_punctuation_stays_with_its_word() -> None:
+    assert heard(Words(), " Hel", "lo", ",", " how", " are", " you", "?") == ["Hello,", "how", "are", "you?"]
+
+
+def test_a_word_is_given_as_soon_as_the_next_begins() -> None:
+    words = Words()
+    words.piece(0, " Hello")
+    words.sound()
+    assert words.take(100) == []
+    words.piece(100, " there")
+    assert words.take(100) == ["Hello"]
+
+
+def test_a_word_is_complete_when_no_piece_follows() -> None:
+    words = Words()
+    words.piece(0, " Yes")
+    words.sound()
+    assert words.take(239) == []
+    assert words.take(240) == ["Yes"]
+
+
+def test_a_word_ahead_of_its_sound_waits_for_it() -> None:
+    words = Words()
+    words.piece(0, " Well")
+    assert words.take(1_400) == []
+    words.sound()
+    assert words.take(1_400) == ["Well"]
+
+
+def test_a_word_that_never_sounds_was_not_spoken() -> None:
+    words = Words()
+    words.piece(0, " Hidden")
+    assert words.take(1_501) == []
+    words.sound()
+    assert words.take(1_501) == []
+
+
+def test_the_end_of_speech_completes_what_sounded_and_keeps_what_is_ahead() -> None:
+    words = Words()
+    words.piece(0, " Bye")
+    words.sound()
+    words.piece(10, " So")
+    assert words.fall_silent(20) == ["Bye"]
+    words.sound()
+    assert words.fall_silent(30) == ["So"]
+
+
+def test_forgotten_words_do_not_come_back() -> None:
+    words = Words()
+    words.piece(0, " One two")
+    words.forget()
+    words.sound()
+    assert words.fall_silent(0) == []
+
+
+def test_a_run_without_blanks_is_bounded() -> None:
+    words = Words()
+    for _ in range(1_000):
+        words.piece(0, "aaaaaaaaaa")
+    words.sound()
+    assert all(len(word) <= 90 for word in words.fall_silent(0))
+
+
+@given(st.lists(st.text("ab ,.é", max_size=6), max_size=40))
+def test_however_text_is_cut_into_pieces_the_words_are_those_of_the_text(pieces: list[str]) -> None:
+    assert heard(Words(), *pieces) == "".join(pieces).split()[-64:] or len("".join(pieces)) > 80
