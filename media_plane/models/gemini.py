@@ -13,6 +13,7 @@ import httpx2
 from google import genai
 from google.genai import errors, types
 
+from media_plane.dialogue.passing import PassFilter, may_pass
 from media_plane.models.gemini_wire import Answer, config_of, contents_of
 from media_plane.ports import AnswerDone, ChatRequest, TextDelta
 from nexus.errors import UpstreamError
@@ -42,7 +43,10 @@ class GeminiChat:
         self._access = access
         logging.getLogger("google_genai").setLevel(logging.WARNING)  # at INFO it logs the service's error bodies
         self._temperature = temperature
-        self._client = genai.Client(api_key=access.api_key, vertexai=False, http_options=_http_options(access))
+        trust = ssl.create_default_context(cafile=access.ca_file) if access.ca_file else True
+        # Our own client: left alone, the SDK takes aiohttp wherever that is installed, with other errors than those translated here.
+        self._http = httpx2.AsyncClient(verify=trust, timeout=access.timeout_s, follow_redirects=True)
+        self._client = genai.Client(api_key=access.api_key, vertexai=False, http_options=_http_options(access, self._http))
 
     @property
     def name(self) -> str:
@@ -52,7 +56,8 @@ class GeminiChat:
     async def stream(self, request: ChatRequest) -> AsyncIterator[TextDelta | AnswerDone]:
         """Text as it comes, then ``AnswerDone``.
 
-        A malformed or empty answer is asked for once more, unless some of it was spoken already (then what was said stands).
+        A malformed or empty answer is asked for once more, unless some of it was spoken already (then what was said stands). Beside a
+        voice an empty answer is a pass, and so is the word for it, which is never given.
 
         Raises:
             UpstreamError: ``model_failed`` (the service refused, broke off or timed out) or ``model_malformed_call``.
@@ -63,7 +68,7 @@ class GeminiChat:
             async with aclosing(self._texts(request, answer)) as texts:
                 async for text in texts:
                     yield TextDelta(text)
-            fault = answer.fault(request.tools)
+            fault = answer.fault(request.tools, may_pass=may_pass(request))
             if not fault:
                 yield AnswerDone(answer.calls(len(request.messages)), answer.verbatim(), answer.hang_up, attempt, answer.usage)
                 return
@@ -75,6 +80,7 @@ class GeminiChat:
     async def close(self) -> None:
         """Let go of the connections."""
         await self._client.aio.aclose()
+        await self._http.aclose()
 
     async def _texts(self, request: ChatRequest, answer: Answer) -> AsyncGenerator[str]:
         try:
@@ -83,9 +89,15 @@ class GeminiChat:
                 contents=list(contents_of(request.messages)),
                 config=config_of(request, temperature=self._temperature),
             )
+            passing = PassFilter() if request.beside else None
             async for chunk in stream:
-                if text := answer.add(chunk):
-                    yield text
+                text = answer.add(chunk)
+                if given := passing.feed(text) if passing else text:
+                    answer.spoken = answer.spoken or bool(given.strip())
+                    yield given
+            if passing and (rest := passing.flush()):
+                answer.spoken = True
+                yield rest
         except errors.APIError as error:
             raise _translated(error) from error
         except (httpx2.HTTPError, OSError, ValueError, errors.UnknownApiResponseError) as error:
@@ -94,15 +106,14 @@ class GeminiChat:
             raise UpstreamError("model_failed", "Gemini's answer broke off; try again.")
 
 
-def _http_options(access: GeminiAccess) -> types.HttpOptions:
+def _http_options(access: GeminiAccess, client: httpx2.AsyncClient) -> types.HttpOptions:
     options: dict[str, Any] = {
         "timeout": int(access.timeout_s * 1000),
+        "httpx_async_client": client,
         "retry_options": types.HttpRetryOptions(attempts=3, initial_delay=access.retry_delay_s, max_delay=4.0),
     }
     if access.base_url:
         options["base_url"] = access.base_url
-    if access.ca_file:
-        options["async_client_args"] = {"verify": ssl.create_default_context(cafile=access.ca_file)}
     return types.HttpOptions(**options)
 
 

@@ -83,7 +83,7 @@ def _agent_parts(message: AgentSaid) -> list[types.Part]:
 
 @dataclass(slots=True)
 class Answer:
-    """One streamed answer while it is gathered."""
+    """One streamed answer while it is gathered. ``spoken``: some words of it went out (set by who gives them)."""
 
     parts: list[types.Part] = field(default_factory=list)
     spoken: bool = False
@@ -101,9 +101,7 @@ class Answer:
         self.finish = candidate.finish_reason or self.finish
         parts = list((candidate.content.parts if candidate.content else None) or ())
         self.parts += parts
-        text = "".join(part.text for part in parts if part.text and not part.thought)
-        self.spoken = self.spoken or bool(text.strip())
-        return text
+        return "".join(part.text for part in parts if part.text and not part.thought)
 
     def calls(self, turn: int) -> tuple[ToolCall, ...]:
         """The tool calls, without our own ``end_call``. A call that came without an id gets one from its place."""
@@ -122,8 +120,8 @@ class Answer:
         """Whether the model wants to end the call."""
         return any(part.function_call is not None and part.function_call.name == END_CALL for part in self.parts)
 
-    def fault(self, tools: Sequence[ToolSpec]) -> str:
-        """Why this answer cannot be used; empty when it can."""
+    def fault(self, tools: Sequence[ToolSpec], *, may_pass: bool = False) -> str:
+        """Why this answer cannot be used; empty when it can. ``may_pass``: one without words and calls can."""
         if self.finish in _MALFORMED_FINISH:
             return f"finish reason {self.finish.value}"
         names = {tool.name: tool for tool in tools}
@@ -133,4 +131,4 @@ class Answer:
             missing = set(names[call.name].parameters.get("required") or ()) - set(call.arguments)
             if missing and not call.arguments:
                 return "a call without arguments"
-        return "" if self.spoken or self.calls(0) or self.hang_up else "an empty answer"
+        return "" if may_pass or self.spoken or self.calls(0) or self.hang_up else "an empty answer"
