@@ -17,6 +17,7 @@ from nexus.domain.tenant import TenantConfig
 
 _TAG = re.compile(r"<\s*/?\s*system\s*/?\s*>", re.IGNORECASE)
 """The server itself wraps the prompt in this tag, and takes a prompt that has it already as it is."""
+_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 _SENTENCE_END = re.compile(r"[.!?][\"')\]]*(?=\s|$)")
 _MEMORY_SHARE = 0.2
 """Of the whole prompt, kept free of the persona: a session that takes over in the middle must know what was said."""
@@ -176,7 +177,8 @@ def _knowledge(lines: Sequence[str], room_bytes: int) -> list[str]:
 
 
 def _clean(text: str) -> str:
-    """One line without the server's tags, however they are nested."""
+    """One line without control characters and without the server's tags, however they are nested."""
+    text = _CONTROL.sub(" ", text)
     while (bare := _TAG.sub("", text)) != text:
         text = bare
     return " ".join(text.split())

@@ -51,8 +51,8 @@ def audio_message(ogg: bytes) -> bytes:
 
 
 def encoded(text: str) -> str:
-    """Text as it stands in the query of the address."""
-    return quote_plus(text, safe=_UNESCAPED)
+    """Text as it stands in the query of the address; what is no character (half of a surrogate pair) becomes a question mark."""
+    return quote_plus(text, safe=_UNESCAPED, errors="replace")
 
 
 def encoded_bytes(text: str) -> int:

@@ -1,0 +1,70 @@
+"""The server's messages as events: the recorded session whole, damage concealed and told once."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from media_plane.codecs.ogg import OggWriter
+from media_plane.engines.personaplex.model_stream import CONCEALED_LIMIT, ModelStream
+from media_plane.ports import LineEvent, LineNotice, ModelAudio, ModelText
+from tests.fakes.personaplex_tape import tape
+
+SERVER = tape("echo-10s").server
+AUDIO = [message for message in SERVER if message[:1] == b"\x01"]
+
+
+def fed(messages: list[bytes]) -> list[LineEvent]:
+    stream = ModelStream()
+    return [event for message in messages for event in stream.feed(message)]
+
+
+def audio_ms(events: list[LineEvent]) -> float:
+    return sum(event.frame.duration_ms for event in events if isinstance(event, ModelAudio))
+
+
+def test_the_recorded_session_gives_all_its_audio_and_words_in_their_order() -> None:
+    events = fed(list(SERVER))
+    frames = [event.frame for event in events if isinstance(event, ModelAudio)]
+    assert [frame.duration_ms for frame in frames] == [80.0] * 123, "nothing is cut off at the start, no position is believed"
+    assert {frame.sample_rate_hz for frame in frames} == {24_000}
+    kinds = [b"\x01" if isinstance(event, ModelAudio) else b"\x02" for event in events]
+    assert kinds == [message[:1] for message in SERVER if message[:1] in b"\x01\x02" and b"Opus" not in message[:44]]
+    assert not any(isinstance(event, LineNotice) for event in events)
+
+
+@pytest.mark.parametrize("message", [b"", "text", b"\x00", b"\x03\x00", b"\x04{}", b"\x05out of memory", b"\x06", b"\xff1234"])
+def test_messages_of_other_kinds_are_passed_over(message: bytes | str) -> None:
+    assert ModelStream().feed(message) == []
+
+
+def test_a_corrupt_packet_is_concealed_and_told_once() -> None:
+    writer = OggWriter(42)
+    pages = [*writer.headers(), *(writer.page((bytes([0xFF, 0xFF, 0xFF]),)) for _ in range(2))]
+    events = fed([b"\x01" + page for page in pages] + AUDIO[2:4])
+    assert audio_ms(events) == 4 * 80
+    assert [event.code for event in events if isinstance(event, LineNotice)] == ["audio_corrupt"]
+
+
+def test_a_page_that_is_broken_on_the_way_is_concealed_when_the_next_one_comes() -> None:
+    broken = bytearray(AUDIO[20])
+    broken[-1] ^= 0xFF
+    stream = ModelStream()
+    events = [event for message in [*AUDIO[:20], bytes(broken), *AUDIO[21:]] for event in stream.feed(message)]
+    assert audio_ms(events) == 123 * 80
+    assert [event.code for event in events if isinstance(event, LineNotice)] == ["audio_corrupt"]
+    assert stream.corrupt == 1
+
+
+def test_a_long_gap_is_not_concealed_for_ever() -> None:
+    events = fed([*AUDIO[:10], *AUDIO[100:]])
+    assert audio_ms(events) == (8 + 25 + CONCEALED_LIMIT) * 80
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(st.one_of(st.binary(max_size=200), st.sampled_from(SERVER), st.text(max_size=5)), max_size=20))
+def test_any_messages_give_events_of_the_three_kinds_only(messages: list[bytes | str]) -> None:
+    stream = ModelStream()
+    for message in messages:
+        assert all(isinstance(event, ModelAudio | ModelText | LineNotice) for event in stream.feed(message))
