@@ -136,12 +136,12 @@ def _speech(settings: Settings) -> Iterator[Finding]:
 
 
 def _personaplex(settings: Settings) -> Iterator[Finding]:
-    if settings.engine is not EngineName.PERSONAPLEX or settings.personaplex_ws_url.strip():
+    if settings.engine is not EngineName.PERSONAPLEX or settings.personaplex_urls:
         return
     if needs_stand_in(settings):
-        yield Finding("PersonaPlex", "warning", "no server named: stand-ins without a GPU hold the calls", f"set {_ONE_ADDRESS}")
+        yield Finding("PersonaPlex", "ok", f"no server named: stand-ins without a GPU are started; for the model set {_ONE_ADDRESS}")
     else:
-        yield Finding("PersonaPlex", "fault", "no server named, and in production nothing stands in for one", f"set {_ONE_ADDRESS}")
+        yield Finding("PersonaPlex", "fault", "no server named; in production nothing stands in for one", f"set {_ONE_ADDRESS}")
 
 
 def _dialogue(settings: Settings) -> Finding:

@@ -128,11 +128,13 @@ class Session:
 
     async def _set_up(self) -> bool:
         """Whether the client is still there when the model is primed. Everything it sent until then is thrown away."""
-        began_ms = self._clock.monotonic_ms()
-        await self._parts.mind.prepare()
-        while self._faults.never_handshake or self._clock.monotonic_ms() - began_ms < self._parts.options.setup_s * 1000:
-            if not await self._wire.alive():
-                return False
+        end_ms = self._clock.monotonic_ms() + self._parts.options.setup_s * 1000
+        async with asyncio.TaskGroup() as group:
+            preparing = group.create_task(self._parts.mind.prepare())
+            while self._faults.never_handshake or not preparing.done() or self._clock.monotonic_ms() < end_ms:
+                if not await self._wire.alive():
+                    preparing.cancel()
+                    return False
         return await self._wire.alive()
 
     async def _read(self) -> Ended:

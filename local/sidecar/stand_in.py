@@ -18,11 +18,7 @@ _START_S, _END_S = 60.0, 3.0
 
 def needs_stand_in(settings: Settings) -> bool:
     """Whether doubles are to be started: never in production."""
-    return (
-        settings.engine is EngineName.PERSONAPLEX
-        and not settings.personaplex_ws_url.strip()
-        and settings.environment is Environment.DEVELOPMENT
-    )
+    return settings.engine is EngineName.PERSONAPLEX and not settings.personaplex_urls and settings.environment is Environment.DEVELOPMENT
 
 
 @contextlib.asynccontextmanager

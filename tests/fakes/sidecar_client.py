@@ -27,13 +27,23 @@ class Client:
 
     async def message(self) -> bytes | None:
         """The next binary message; None once the connection has ended."""
-        reading, self._reading = self._next(), None
-        async with asyncio.timeout(_PATIENCE_S):
-            message = await reading
+        message = await self._any()
+        while message.type is WSMsgType.PONG:
+            message = await self._any()
         if message.type is not WSMsgType.BINARY:
             return None
         self.received.append(message.data)
         return bytes(message.data)
+
+    async def _any(self) -> WSMessage:
+        reading, self._reading = self._next(), None
+        async with asyncio.timeout(_PATIENCE_S):
+            return await reading
+
+    async def ping(self) -> bool:
+        """Ping; whether the next thing that comes, within 150 ms, is the pong."""
+        await self.socket.ping(b"?")
+        return not await self.hears_nothing() and (await self._any()).type is WSMsgType.PONG
 
     async def shake(self) -> None:
         """Wait for the handshake and both headers."""
@@ -95,7 +105,10 @@ class Client:
 @asynccontextmanager
 async def connected(url: str, query: Mapping[str, str] = GOOD) -> AsyncIterator[Client]:
     """A connection without anything sent on it yet."""
-    async with ClientSession() as session, session.ws_connect(url, params=query, timeout=ClientWSTimeout(ws_close=0.5)) as socket:
+    async with (
+        ClientSession() as session,
+        session.ws_connect(url, params=query, autoping=False, timeout=ClientWSTimeout(ws_close=0.5)) as socket,
+    ):
         yield Client(socket)
 
 

@@ -19,8 +19,8 @@ def _query(prompt: str, voice: str) -> dict[str, str]:
 async def test_who_comes_second_is_upgraded_and_waits_without_a_word_or_a_pong() -> None:
     async with Sidecar(SILENT) as sidecar, talking(sidecar.url) as first:
         async with connected(sidecar.url) as second:
-            await second.socket.ping()
-            assert await second.hears_nothing()
+            assert not await second.ping()
+            assert await first.ping(), "who has the lock is answered"
             await first.speak()
             await first.pages(1)
             await first.close()

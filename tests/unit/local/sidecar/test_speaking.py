@@ -14,7 +14,7 @@ from local.sidecar.speaking import Speech
 from media_plane.audio import AudioFrame
 from media_plane.ports import Transcription
 from nexus.errors import UpstreamError
-from tests.fakes.sidecar_client import Client, sound_of, talking, tone
+from tests.fakes.sidecar_client import Client, connected, sound_of, talking, tone
 
 _MS_A_CHARACTER = 50
 
@@ -128,6 +128,22 @@ async def test_a_sentence_that_cannot_be_said_is_left_out() -> None:
     async with sidecar, talking(sidecar.url) as client:
         await _frames(client, "......")
         assert client.text == " fine"
+
+
+async def test_what_comes_while_the_voice_prepares_is_thrown_away_too() -> None:
+    class _Slow(_Voice):
+        async def speak(self, text: str, *, voice_id: str, speed: float) -> AsyncIterator[AudioFrame]:
+            await asyncio.sleep(0.1)
+            yield AudioFrame(bytes(3200), 16_000)
+
+    sidecar = Sidecar(SidecarOptions(mode="say", setup_s=0.0, script=(Line("Hello."),)), speech=Speech(_Ear(), _Slow()))
+    async with sidecar, connected(sidecar.url) as client:
+        await client.headers()
+        await client.speak()
+        await client.shake()
+        await client.speak()
+        assert await client.until_closed() == 1000
+        assert sidecar.sessions[0].frames_in == 0
 
 
 @pytest.mark.speech

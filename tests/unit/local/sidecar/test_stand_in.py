@@ -34,7 +34,7 @@ async def _standing_in(settings: Settings) -> AsyncIterator[tuple[Settings, str]
     ("given", "needed"),
     [
         ({}, True),
-        ({"personaplex_ws_url": "  "}, True),
+        ({"personaplex_ws_url": " , "}, True),
         ({"personaplex_ws_url": GIVEN}, False),
         ({"engine": "cascade"}, False),
         ({"environment": "production"}, False),
@@ -78,9 +78,9 @@ async def test_a_server_that_is_named_is_left_alone() -> None:
 
 @pytest.mark.parametrize(
     ("given", "level"),
-    [({}, "warning"), ({"environment": "production"}, "fault"), ({"personaplex_ws_url": GIVEN, "environment": "production"}, None)],
+    [({}, "ok"), ({"environment": "production"}, "fault"), ({"personaplex_ws_url": GIVEN, "environment": "production"}, None)],
 )
 def test_the_doctor_says_so(given: dict[str, str], level: str | None) -> None:
     findings = [finding for finding in examine(_settings(**given)) if finding.name == "PersonaPlex" and "no server" in finding.detail]
     assert [finding.level for finding in findings] == ([level] if level else [])
-    assert all("PERSONAPLEX_WS_URL=" in finding.fix for finding in findings)
+    assert all("PERSONAPLEX_WS_URL=" in finding.detail + finding.fix for finding in findings)
