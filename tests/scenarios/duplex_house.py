@@ -1,4 +1,4 @@
-"""A running house whose engine is PersonaPlex: doubles without a GPU in the place of its server processes, ear and voice made of nothing."""
+"""A running house whose engine is PersonaPlex: doubles stand for its server processes, ear and voice are made of nothing."""
 
 from __future__ import annotations
 
