@@ -59,8 +59,10 @@ class GeminiLeads:
         }
         if access.base_url:
             options["base_url"] = access.base_url
-        if access.ca_file:
-            options["async_client_args"] = {"verify": ssl.create_default_context(cafile=access.ca_file)}
+        trust = ssl.create_default_context(cafile=access.ca_file) if access.ca_file else True
+        # Our own client: left alone, the SDK takes aiohttp wherever that is installed, with other errors than those translated here.
+        self._http = httpx2.AsyncClient(verify=trust, timeout=access.timeout_s, follow_redirects=True)
+        options["httpx_async_client"] = self._http
         self._client = genai.Client(api_key=access.api_key, vertexai=False, http_options=types.HttpOptions(**options))
 
     @property
@@ -94,3 +96,4 @@ class GeminiLeads:
     async def close(self) -> None:
         """Let go of the connections."""
         await self._client.aio.aclose()
+        await self._http.aclose()
