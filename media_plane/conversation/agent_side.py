@@ -160,7 +160,7 @@ class AgentSide:
         item.live = item.live or event.live
         item.first_text_ms = at_ms if item.first_text_ms is None else item.first_text_ms
         commands: list[Command] = []
-        if self.text_only:
+        if self.text_only and item.began_at_ms is None:
             self._begin(at_ms, item)
             commands = self._time_answer(at_ms, item, take_timer)
         return [*commands, self._tell(at_ms, item, item.text, final=False)]

@@ -153,6 +153,7 @@ class CallerSide:
     def ask_again(self, at_ms: float) -> list[Command]:
         """Another engine took over: it gets what was not answered."""
         if not self._unanswered:
+            self._waiting_since_ms = None
             return []
         self._waiting_since_ms = at_ms
         return [SendToEngine(CallerTurn(self._unanswered, typed=True)), TellState("thinking")]

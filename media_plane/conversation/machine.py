@@ -176,8 +176,8 @@ class Conversation:
         cut_off = self._agent.cut_off
         commands = self._agent.close_unheard(at_ms) + self._tools.cancel_all(at_ms)
         asked = self._caller.ask_again(at_ms)
-        if not asked:
-            self._caller.take_timer()  # nothing is owed any more, so what is said next is no answer
+        if not asked or self._caller.speaking:
+            self._caller.take_timer()  # nothing is owed to what was said before, so what is said next is no answer to it
         if both_voice and self._hang_up is None and not self._agent.was_heard:
             commands += self._greet()
         elif both_voice and self._hang_up is None and (cut_off or not asked) and self._config.phrases.engine_changed:

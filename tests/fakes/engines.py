@@ -15,16 +15,19 @@ from media_plane.ports import CallBrief, EngineTraits
 class WrittenEngine:
     """``events_out`` is what it says (None ends the stream); ``at_start``, ``at_send`` and ``at_close`` may raise.
 
-    ``hangs`` makes ``start`` wait for ever; ``busy`` makes ``send`` wait until ``go``.
+    ``hangs`` makes ``start`` wait until ``proceed``; ``busy`` makes ``send``, ``closes_slowly`` makes ``close`` wait until ``go``.
     """
 
     name: str = "written"
     voice: bool = True
     at_start: Callable[[], None] = lambda: None
     at_send: Callable[[EngineInput], None] = lambda _value: None
+    at_event: Callable[[EngineEvent], None] = lambda _event: None
     at_close: Callable[[], None] = lambda: None
     hangs: bool = False
     busy: bool = False
+    closes_slowly: bool = False
+    proceed: asyncio.Event = field(default_factory=asyncio.Event)
     go: asyncio.Event = field(default_factory=asyncio.Event)
     events_out: asyncio.Queue[EngineEvent | None] = field(default_factory=asyncio.Queue)
     taken: asyncio.Queue[EngineInput] = field(default_factory=asyncio.Queue)
@@ -41,7 +44,7 @@ class WrittenEngine:
         self.briefs.append(brief)
         self.starting.set()
         if self.hangs:
-            await asyncio.Event().wait()
+            await self.proceed.wait()
         self.at_start()
 
     async def send(self, value: EngineInput) -> None:
@@ -52,9 +55,12 @@ class WrittenEngine:
 
     async def events(self) -> AsyncIterator[EngineEvent]:
         while (event := await self.events_out.get()) is not None:
+            self.at_event(event)
             yield event
 
     async def close(self) -> None:
+        if self.closes_slowly:
+            await self.go.wait()
         self.closed += 1
         self.let_go.set()
         self.at_close()

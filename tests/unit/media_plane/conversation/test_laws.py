@@ -38,6 +38,11 @@ ACTIONS = [
     "speech",
     "transcript",
     "partial",
+    "speech",
+    "says",
+    "utters",
+    "utters",
+    "rotated",
     "typed",
     "tool",
     "tool_done",
@@ -67,8 +72,25 @@ class World:
         self.ended: set[str] = set()
         self.running: list[str] = []
         self.barred: set[str] = set()
+        self.engine = VOICE
+        self.silent = True
+        self.voice_ends: set[float] = set()
+        self.live: set[str] = set()
+        self.given_since_asked = True
+        self.given_ms = -1.0
+        self.asked_about_ms = 0.0
+        self.asked_at: dict[str, tuple[float, str] | None] = {}
 
     def feed(self, event: ev.Event) -> None:
+        match event:
+            case ev.EngineReady():
+                self.engine = event
+            case ev.CallerSpeech():
+                self.silent = event.kind in ("paused", "ended")
+                self.voice_ends.add(round(event.voice_end_ms, 1))
+            case ev.CallerTyped():
+                self.silent = True
+                self.voice_ends.add(round(self.now, 1))
         for command in self.machine.handle(self.now, event):
             self.take(command)
 
@@ -84,6 +106,14 @@ class World:
                 self.running.append(request_id)
             case do.StopPlayout():
                 self.stop()
+            case do.SendToEngine(do.CallerTurn(typed=typed)):
+                self.given_since_asked = not typed and (self.given_ms >= self.asked_about_ms or bool(self.playing))
+            case do.TellTranscript(role="agent", final=False) | do.Play():
+                self.given_since_asked, self.given_ms = True, self.now
+            case do.TellLatency() if self.engine.own_turns:
+                assert self.silent, "a latency was told while the caller speaks"
+            case do.AbandonEngine() if self.engine.own_turns:
+                assert not self.given_since_asked, "an engine was called mute that has given something since it was asked"
 
     def stop(self) -> None:
         if not self.playing:
@@ -100,7 +130,7 @@ class World:
             self.feed(event)
 
     def end(self) -> list[do.Command]:
-        self.feed(ev.AudioCounted(session.AudioFacts(in_ms=self.now)))
+        self.feed(ev.AudioCounted(session.AudioFacts(in_ms=self.now), slot_ms=self.now * 2))
         last = self.machine.finish(self.now)
         for command in last:
             self.take(command)
@@ -118,10 +148,20 @@ class World:
         return self.open_item
 
     def _text(self, choice: int) -> ev.Event:
-        return ev.AgentText(self._item(choice), f"Well, {WORDS[choice]} That is it.")
+        item_id = self._item(choice)
+        if choice == 0 and self.engine.own_turns:
+            self.live.add(item_id)
+        live = item_id in self.live
+        return ev.AgentText(item_id, f"{'By itself' if live else 'Well'}, {WORDS[choice]} That is it.", live=live)
 
     def _audio(self, choice: int) -> ev.Event:
         return ev.AgentAudio(self._item(choice), tone(100 + 400 * choice))
+
+    def _says(self, choice: int) -> ev.Event | None:
+        """An answer that begins at once."""
+        self.feed(self._text(choice))
+        self.feed(self._audio(choice))
+        return self._begin(choice)
 
     def _item_ended(self, _: int) -> ev.Event | None:
         item, self.open_item = self.open_item, ""
@@ -130,6 +170,9 @@ class World:
     def _engine(self, choice: int) -> ev.Event:
         self.open_item = ""
         return (VOICE, TEXT, VOICE, OWN_TURNS, TEXT)[choice]
+
+    def _rotated(self, choice: int) -> ev.Event:
+        return ev.EngineRotated(choice + 2, 40.0 * choice, "window")
 
     def _flush(self, _: int) -> ev.Event:
         return ev.EngineFlush()
@@ -171,7 +214,18 @@ class World:
     def _barge_in(self, _: int) -> ev.Event:
         return ev.BargeInDetected(max(0.0, self.now - 120))
 
+    def _utters(self, choice: int) -> ev.Event:
+        """A voice for a second, or for half of it and on."""
+        self.feed(ev.CallerSpeech("started", self.now))
+        self.now += 1_200
+        pause = ev.CallerSpeech("paused", self.now - 1_200, self.now - 200)
+        if choice < 3:
+            return pause
+        self.feed(pause)
+        return ev.CallerSpeech("resumed", self.now - 1_200)
+
     def _transcript(self, choice: int) -> ev.Event:
+        self.asked_about_ms = max(0.0, self.now - 300)
         return ev.CallerTranscript(WORDS[choice], True, max(0.0, self.now - 900), max(0.0, self.now - 300), 0.8)
 
     def _partial(self, choice: int) -> ev.Event:
@@ -190,6 +244,9 @@ class World:
 
     def _tool(self, choice: int) -> ev.Event:
         self.requests += 1
+        asked = [note.turn for note in self.all_notes() if isinstance(note, session.TurnNoted)]
+        asked = [turn for turn in asked if turn.role == "caller" and not turn.backchannel]
+        self.asked_at[f"tool_{self.requests}"] = (asked[-1].start_ms, asked[-1].text) if asked else None
         return ev.ToolRequested(f"r{self.requests}", "book_slot", {"phone": PHONE, "n": choice})
 
     def _tool_done(self, choice: int) -> ev.Event | None:
@@ -210,9 +267,9 @@ class World:
 STEPS = st.lists(st.tuples(st.sampled_from(ACTIONS), st.integers(0, 4), st.integers(0, 900)), min_size=10, max_size=90)
 
 
-def lived(which: int, steps: list[tuple[str, int, int]]) -> tuple[World, list[do.Command]]:
+def lived(which: int, steps: list[tuple[str, int, int]], first: ev.EngineReady = VOICE) -> tuple[World, list[do.Command]]:
     world = World(which)
-    world.feed(VOICE)
+    world.feed(first)
     for action, choice, dt_ms in steps:
         world.act(action, choice, dt_ms)
     return world, world.end()
@@ -243,6 +300,27 @@ def keeps_the_turns(world: World) -> None:
         assert turn.interrupted or turn.role == "agent" or heard == said
     for i in {turn.i for turn in turns}:
         assert len({turn.role for turn in turns if turn.i == i}) == 1
+
+
+def keeps_the_answers(world: World) -> None:
+    """Every engine is asked everything that takes the floor, once; a latency begins where a voice fell silent, and each is told once."""
+    asked = [command.value for command in world.log if isinstance(command, do.SendToEngine)]
+    turns = [note.turn for note in world.all_notes() if isinstance(note, session.TurnNoted) and note.turn.role == "caller"]
+    spoken = [turn.text for turn in turns if not turn.backchannel and not turn.typed]
+    assert [value.text for value in asked if isinstance(value, do.CallerTurn) and not value.typed] == spoken
+    assert not any("By itself" in value.text for value in asked if isinstance(value, do.Say)), "a model's own words were said again"
+    timed = [turn for turn in world.machine.turns if turn.stages is not None]
+    for turn in timed:
+        stages = turn.stages
+        assert stages is not None
+        parts = stages.model_dump(exclude={"e2e"})
+        assert abs(sum(parts.values()) - stages.e2e) < 0.5
+        if turn.text.startswith("By itself"):
+            assert {name for name, length_ms in parts.items() if length_ms} <= {"first_sentence", "transport"}
+            assert stages.e2e <= 5_000
+        assert any(abs(turn.start_ms - stages.e2e - end) < 0.5 for end in world.voice_ends)
+    told = [command for command in world.log if isinstance(command, do.TellLatency)]
+    assert len(timed) <= len(told) <= len(world.voice_ends)
 
 
 def keeps_the_tools(world: World) -> None:
@@ -282,16 +360,28 @@ def keeps_the_record(world: World) -> None:
     assert PHONE not in public.model_dump_json()
     assert len(public.turns) == len(private.turns) == len(world.machine.turns)
     assert all(use.status != "running" for use in public.tools)
+    assert [turn.i for turn in public.turns] == list(range(len(public.turns)))
+    assert [turn.start_ms for turn in public.turns] == sorted(turn.start_ms for turn in public.turns)
+    assert [event.timestamp for event in public.transcript] == sorted(event.timestamp for event in public.transcript)
+    for use in private.tools:
+        asked = world.asked_at[use.request_id]
+        if asked is not None:
+            assert (private.turns[use.turn].start_ms, private.turns[use.turn].text) == asked
+    assert [one.generation for one in public.engine_rotations] == [
+        note.rotation.generation for note in world.all_notes() if isinstance(note, session.RotationNoted)
+    ]
+    assert public.slot_ms == round(world.now * 2, 1)
     assert public.transcript[0].type == "connection_established"
     assert public.transcript[-1].type == "session_ended"
 
 
 @settings(max_examples=400, deadline=None)
-@given(which=st.integers(0, 2), steps=STEPS)
-def test_every_call_keeps_the_laws(which: int, steps: list[tuple[str, int, int]]) -> None:
-    world, last = lived(which, steps)
+@given(which=st.integers(0, 2), steps=STEPS, first=st.sampled_from([VOICE, OWN_TURNS]))
+def test_every_call_keeps_the_laws(which: int, steps: list[tuple[str, int, int]], first: ev.EngineReady) -> None:
+    world, last = lived(which, steps, first)
     keeps_the_end(world, last)
     keeps_the_turns(world)
+    keeps_the_answers(world)
     keeps_the_tools(world)
     keeps_the_audio_marks(world)
     keeps_the_record(world)

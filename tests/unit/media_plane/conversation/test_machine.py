@@ -258,6 +258,15 @@ class TestEngines:
         assert (answer.heard_text, answer.heard_ms, answer.interrupted) == ("Yes.", 0, False)
         assert answer.stages is not None and answer.stages.e2e == 200
 
+    def test_only_the_beginning_of_a_written_answer_is_timed(self) -> None:
+        call = Timeline(tenant(first_speaker="caller"))
+        call.at(0, TEXT)
+        call.at(1_000, ev.CallerTyped("Open?"))
+        call.at(1_200, ev.AgentText("e1-1", "Yes."))
+        call.at(1_300, ev.CallerTyped("Really?"))
+        call.at(1_400, ev.AgentText("e1-1", "Until six."))
+        assert [one.stages["e2e"] for one in call.all(do.TellLatency)] == [200]
+
 
 class TestLimits:
     def test_maximum_duration(self) -> None:
