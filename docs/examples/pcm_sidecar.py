@@ -90,20 +90,22 @@ async def session(connection: ServerConnection, answer: str) -> None:
             await connection.send(audio)
 
 
-async def run(port: int, answer: str) -> None:
-    async def call(connection: ServerConnection) -> None:
-        if connection.request is None or connection.request.path.partition("?")[0] != "/v1/audio-stream":
-            await connection.close(1008, "the path is /v1/audio-stream")
-            return
-        try:
-            await session(connection, answer)
-        except ConnectionClosed:
-            pass  # the caller's side may vanish at any moment
-        except (ValueError, KeyError, TypeError, AttributeError) as error:
-            log.warning("a client broke the contract: %r", error)
-            await connection.close(1007, "not the contract of docs/pcm-sidecar.md")
+async def serve_call(connection: ServerConnection, answer: str) -> None:
+    """One connection, whatever the other side does."""
+    if connection.request is None or connection.request.path.partition("?")[0] != "/v1/audio-stream":
+        await connection.close(1008, "the path is /v1/audio-stream")
+        return
+    try:
+        await session(connection, answer)
+    except ConnectionClosed:
+        pass  # the platform may vanish at any moment
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        log.warning("a client broke the contract: %r", error)
+        await connection.close(1007, "not the contract of docs/pcm-sidecar.md")
 
-    async with serve(call, "127.0.0.1", port, compression=None) as server:
+
+async def run(port: int, answer: str) -> None:
+    async with serve(lambda connection: serve_call(connection, answer), "127.0.0.1", port, compression=None) as server:
         log.info("listening at ws://127.0.0.1:%d/v1/audio-stream", next(iter(server.sockets)).getsockname()[1])
         await server.serve_forever()
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus, InvalidURI, WebSocketException
 
-from media_plane.audio import EAR_RATE_HZ, AudioFrame, bytes_for_ms
+from media_plane.audio import EAR_RATE_HZ, FRAME_MS, AudioFrame, bytes_for_ms, silence
 from media_plane.conversation.commands import CallerAudio
 from media_plane.engines.pcm_sidecar_pacing import Pacing
 from media_plane.engines.pcm_sidecar_wire import (
@@ -25,6 +25,7 @@ from media_plane.engines.pcm_sidecar_wire import (
     read_event,
     start_message,
 )
+from media_plane.engines.personaplex.pacing import InputClock, PacingSettings
 from media_plane.engines.socket_writer import WRITE_LIMIT_BYTES, SocketWriter
 from media_plane.ports import LineEvent, LineLost, LineNotice, ModelBrief
 from nexus.clock import Clock
@@ -55,13 +56,14 @@ class PcmSidecarLine:
         self._address = address
         self._limits = limits
         self._clock = clock
-        self._wire = _Session(SidecarReader(), Pacing(), MuteWatch(limits.mute_ms))
+        self._wire = _Session(SidecarReader(), InputClock(PacingSettings()), Pacing(), MuteWatch(limits.mute_ms))
         self._connection: ClientConnection | None = None
         self._writer: SocketWriter | None = None
-        self._reading: asyncio.Task[None] | None = None
+        self._tasks: tuple[asyncio.Task[None], ...] = ()
         self._lost: LineLost | None = None
         self._stirred = asyncio.Event()
-        self._dropped_ms = 0.0
+        self._dropped_ms = self._unread_ms = 0.0
+        self._told: set[str] = set()
         self._closed = False
         self._confirmed = False
 
@@ -72,7 +74,7 @@ class PcmSidecarLine:
 
     @property
     def dropped_ms(self) -> float:
-        """Caller audio that the sidecar did not take in time, milliseconds."""
+        """Caller audio that came too fast, or that the sidecar did not read in time, milliseconds."""
         return self._dropped_ms
 
     # --- open ----------------------------------------------------------------------------------------------------------------
@@ -93,7 +95,8 @@ class PcmSidecarLine:
         self._wire.reader.begin(ready)
         self._writer = SocketWriter(connection, bytes_for_ms(self._limits.waiting_ms, EAR_RATE_HZ))
         self._writer.begin()
-        self._reading = asyncio.get_running_loop().create_task(self._read(connection), name="sidecar reader")
+        loop = asyncio.get_running_loop()
+        self._tasks = (loop.create_task(self._read(connection), name="sidecar"), loop.create_task(self._keep_time(), name="sidecar clock"))
 
     async def _connect(self) -> ClientConnection:
         return await connect(
@@ -126,22 +129,45 @@ class PcmSidecarLine:
     # --- in ------------------------------------------------------------------------------------------------------------------
 
     def send(self, audio: CallerAudio) -> None:
-        """Take caller audio, 16 kHz. Never waits; beyond ``waiting_ms`` the oldest is dropped. Ignored while the line is not open."""
-        if self._writer is None or self._lost is not None or self._closed or not audio.frame.pcm:
+        """Take caller audio, 16 kHz. Never waits. What comes faster than real time is left out; of what the sidecar does not read in
+        ``waiting_ms`` the oldest is dropped. Ignored while the line is not open."""
+        at_ms = self._clock.monotonic_ms()
+        if not self._tasks or self._lost is not None or self._closed or not audio.frame.pcm:
             return
-        dropped_bytes = self._writer.put(audio.frame.pcm)
+        if self._wire.clock.admits(at_ms, quiet=False):
+            self._feed(audio.frame, at_ms)
+        else:
+            self._note_dropped("audio_dropped", "Caller audio came faster than real time; what was too much was left out", audio.frame)
+
+    async def _keep_time(self) -> None:
+        """Where the caller's audio fails to come, silence stands in: the sidecar is clocked by it."""
+        while self._lost is None:
+            await self._clock.sleep_ms(FRAME_MS)
+            at_ms = self._clock.monotonic_ms()
+            missing_ms = self._wire.clock.missing_ms(at_ms)
+            if missing_ms >= FRAME_MS:
+                self._feed(silence(missing_ms, EAR_RATE_HZ), at_ms)
+
+    def _feed(self, frame: AudioFrame, at_ms: float) -> None:
+        if self._writer is None:
+            return
+        dropped_bytes = self._writer.put(frame.pcm)
         if dropped_bytes:
-            self._note_dropped(dropped_bytes)
-        if self._wire.fed(audio.frame, self._clock.monotonic_ms()):
+            dropped = AudioFrame(bytes(dropped_bytes), EAR_RATE_HZ)
+            self._note_dropped("engine_lagging", "The sidecar does not read; caller audio is dropped until it does", dropped)
+            self._unread_ms += dropped.duration_ms
+        if self._unread_ms >= self._limits.dropped_ms:
+            self._lose("engine_lagging", "The sidecar reads too slowly; it must take a second of audio in a second")
+        if self._wire.fed(frame, at_ms):
             self._lose("engine_mute", f"The sidecar was fed for {self._limits.mute_ms / 1000:g} s and sent nothing; look into its own log")
         self._stirred.set()
 
-    def _note_dropped(self, dropped_bytes: int) -> None:
-        if not self._dropped_ms:
-            self._wire.pacing.put(LineNotice("engine_lagging", "The sidecar does not read; caller audio is dropped until it does"))
-        self._dropped_ms += dropped_bytes / bytes_for_ms(1, EAR_RATE_HZ)
-        if self._dropped_ms >= self._limits.dropped_ms:
-            self._lose("engine_lagging", "The sidecar reads too slowly; it must take a second of audio in a second")
+    def _note_dropped(self, code: str, message: str, frame: AudioFrame) -> None:
+        """Count it, and tell each reason once."""
+        self._dropped_ms += frame.duration_ms
+        if code not in self._told:
+            self._told.add(code)
+            self._wire.pacing.put(LineNotice(code, message))
 
     def _lose(self, code: str, message: str) -> None:
         """Give the session up; the first reason counts."""
@@ -152,7 +178,7 @@ class PcmSidecarLine:
 
     async def events(self) -> AsyncIterator[LineEvent]:
         """What the sidecar gives, until ``close`` or a ``LineLost``. For one reader."""
-        while not self._closed and self._writer is not None:
+        while not self._closed and self._tasks:
             self._stirred.clear()
             lost = self._lost
             for event in self._wire.pacing.take():
@@ -193,14 +219,15 @@ class PcmSidecarLine:
         return self._confirmed
 
     async def _stop(self) -> None:
-        reading, writer = self._reading, self._writer
-        if reading is not None:
-            reading.cancel()
-            await asyncio.wait([reading])
-        if writer is not None:
-            await writer.stop()
-        if reading is not None and not reading.cancelled():
-            reading.result()
+        for task in self._tasks:
+            task.cancel()
+        if self._tasks:
+            await asyncio.wait(self._tasks)
+        if self._writer is not None:
+            await self._writer.stop()
+        for task in self._tasks:
+            if not task.cancelled():
+                task.result()
 
     async def _say_goodbye(self, connection: ClientConnection) -> bool:
         with suppress(TimeoutError):
@@ -215,12 +242,14 @@ class _Session:
     """What is known of one session between its socket and its events."""
 
     reader: SidecarReader
+    clock: InputClock
     pacing: Pacing
     mute: MuteWatch
     lost: LineLost | None = None
 
     def fed(self, frame: AudioFrame, at_ms: float) -> bool:
         """Caller audio went in; True when the sidecar has been mute for too long."""
+        self.clock.give(frame.duration_ms, at_ms)
         self.pacing.fed(frame)
         return self.mute.fed(at_ms)
 

@@ -70,9 +70,10 @@ def start_message(brief: ModelBrief) -> str:
     """The ``session.start`` of a brief. Where all of it is too long, knowledge goes first, then the oldest words, then facts."""
     config = brief.config
     voice = config.voice_settings
-    room = _Room(MAX_START_BYTES - 4 * 1024)  # the names of the fields, ids and the voice
-    greeting = room.cut(_printable(config.greeting))
-    persona = room.cut(_printable(config.system_prompt))
+    room = _Room(MAX_START_BYTES - 4 * 1024)  # the names of the fields, and the call's id
+    voice_id, language, greeting, persona = (
+        room.cut(_printable(text)) for text in (voice.voice_id, voice.language, config.greeting, config.system_prompt)
+    )
     facts = room.newest(_printable(fact) for fact in reversed(brief.facts))
     texts = room.newest(_printable(said.text) for said in reversed(brief.said))
     roles = [said.role for said in brief.said[len(brief.said) - len(texts) :]]
@@ -80,8 +81,8 @@ def start_message(brief: ModelBrief) -> str:
         call_id=brief.call_id,
         generation=brief.generation,
         system_prompt=_with_knowledge(config, persona, room.left_bytes),
-        voice_id=voice.voice_id,
-        language=voice.language,
+        voice_id=voice_id,
+        language=language,
         speed=voice.speed,
         greeting=greeting,
         facts=facts,

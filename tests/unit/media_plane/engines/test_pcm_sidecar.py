@@ -6,7 +6,6 @@ import asyncio
 import logging
 import socket
 import struct
-import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import aclosing, asynccontextmanager
 
@@ -29,7 +28,7 @@ LOUD = b"\x10\x20" * 320
 
 
 def line_to(url: str, limits: PcmSidecarLimits | None = None, clock: Clock | None = None) -> PcmSidecarLine:
-    return PcmSidecarLine(url, limits or PcmSidecarLimits(), clock or Clock())
+    return PcmSidecarLine(url, limits or PcmSidecarLimits(mute_ms=120_000), clock or Clock(speed=20))
 
 
 @asynccontextmanager
@@ -399,8 +398,7 @@ async def test_a_sidecar_with_nothing_to_say_gives_silence_in_the_callers_time()
         await side.listen()
 
     async with opened(script) as (line, _):
-        for _ in range(25):
-            line.send(FRAME)
+        line.send(CallerAudio(silence(500, 16_000)))
         async with aclosing(line.events()) as events:
             event = await anext(events)
     assert event == ModelAudio(silence(300, 16_000)), "up to 200 ms behind the 500 ms of the caller"
@@ -416,6 +414,55 @@ async def test_more_than_a_minute_of_speech_ahead_is_left_out_and_told() -> None
     async with opened(script) as (line, _):
         seen = await until(line, LineNotice)
         assert "a minute ahead" in str(told(seen))
+
+
+# --- what it is fed ----------------------------------------------------------------------------------------------------------
+
+
+async def test_where_the_caller_stops_sending_silence_stands_in() -> None:
+    enough = asyncio.Event()
+
+    async def script(side: Side) -> None:
+        await side.accept()
+        await side.hear(640 + 32_000)
+        enough.set()
+        await side.listen()
+
+    async with opened(script) as (line, server):
+        line.send(CallerAudio(AudioFrame(LOUD, 16_000)))
+        await enough.wait()
+        assert bytes(server.sides[0].fed[:640]) == LOUD
+        assert not any(server.sides[0].fed[640:])
+
+
+async def test_before_the_first_audio_nothing_is_made_up() -> None:
+    async def script(side: Side) -> None:
+        await side.accept()
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(0.1):
+                await side.hear(1)
+        await side.tell("error", message="nothing came")
+
+    async with opened(script) as (line, _):
+        (last,) = [event async for event in line.events()]
+        assert isinstance(last, LineLost)
+        assert "nothing came" in last.message
+
+
+async def test_faster_than_real_time_is_left_out_and_told_once() -> None:
+    async def script(side: Side) -> None:
+        await side.accept()
+        await side.listen()
+
+    async with opened(script, clock=Clock()) as (line, server):
+        for _ in range(250):
+            line.send(FRAME)
+        notices = [event for event in await until(line, LineNotice) if isinstance(event, LineNotice)]
+        assert [notice.code for notice in notices] == ["audio_dropped"]
+        assert 4_000 < line.dropped_ms < 5_000
+        assert await line.close() is True
+        await server.over.wait()
+        assert len(server.sides[0].fed) < 32 * 1_200
 
 
 # --- how it ends -------------------------------------------------------------------------------------------------------------
@@ -464,7 +511,7 @@ async def test_fed_and_mute_is_a_loss_even_if_the_library_answers_pings() -> Non
         await side.accept()
         await side.listen()
 
-    last, _ = await lost_by(script, PcmSidecarLimits(mute_ms=100))
+    last, _ = await lost_by(script, PcmSidecarLimits(mute_ms=2_000))
     assert last.code == "engine_mute"
 
 
@@ -476,10 +523,8 @@ async def test_keepalive_is_enough_to_be_alive() -> None:
             await side.tell("keepalive")
         await side.tell("error", message="end")
 
-    began = time.monotonic()
-    last, _ = await lost_by(script, PcmSidecarLimits(mute_ms=500))
-    assert last.code == "engine_lost"
-    assert time.monotonic() - began > 0.55, "longer than the patience with a mute one"
+    last, _ = await lost_by(script, PcmSidecarLimits(mute_ms=8_000))
+    assert last.code == "engine_lost", "twelve seconds of nothing but keepalive"
 
 
 async def test_a_server_that_stops_reading_loses_old_audio_first_and_then_the_call() -> None:
@@ -536,7 +581,7 @@ async def test_close_does_not_wait_longer_than_its_deadline_for_a_dead_server() 
         side.connection.transport.pause_reading()
         await hanging.wait()
 
-    async with opened(script, PcmSidecarLimits(close_ms=200), buffer_bytes=4_096) as (line, _):
+    async with opened(script, PcmSidecarLimits(close_ms=4_000), buffer_bytes=4_096) as (line, _):
         for _ in range(200):
             line.send(FRAME)
             await asyncio.sleep(0)

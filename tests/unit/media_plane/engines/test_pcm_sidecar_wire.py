@@ -48,7 +48,7 @@ def test_session_start_holds_all_of_the_brief() -> None:
         "version": 1,
         "call_id": "call_1",
         "generation": 2,
-        "system_prompt": "You are Ada.\n\n## Business Information\nhours: 9 to 5",
+        "system_prompt": "You are Ada.\n\n## Business Information\nHours: 9 to 5",
         "voice_id": "joe",
         "language": "de-DE",
         "speed": 1.2,
@@ -164,7 +164,7 @@ def test_a_fault_names_the_document() -> None:
 class TestMuteWatch:
     def test_mute_is_being_fed_for_the_limit_without_any_answer(self) -> None:
         watch = MuteWatch(5_000)
-        assert [at for at in range(0, 6_000, 20) if watch.fed(at)][0] == 5_000
+        assert next(at for at in range(0, 6_000, 20) if watch.fed(at)) == 5_000
 
     def test_any_answer_begins_anew(self) -> None:
         watch = MuteWatch(5_000)
