@@ -112,6 +112,7 @@ async def run(port: int, answer: str) -> None:
 
 def main() -> None:
     logging.basicConfig(level=logging.INFO, format="%(message)s")
+    logging.getLogger("websockets").setLevel(logging.WARNING)
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--port", type=int, default=9000, help="0 takes a free one; the log names it")
     parser.add_argument("--answer", choices=("echo", "tone"), default="echo")

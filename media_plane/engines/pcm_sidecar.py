@@ -31,7 +31,8 @@ from media_plane.ports import LineEvent, LineLost, LineNotice, ModelBrief
 from nexus.clock import Clock
 from nexus.errors import UpstreamError
 
-_log = logging.getLogger(__name__)
+_NO_ADDRESS = "PCM_SIDECAR_WS_URL is no WebSocket address; write for example ws://localhost:9000/v1/audio-stream"
+_log = logging.getLogger("nexus.pcm_sidecar")
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,11 +86,14 @@ class PcmSidecarLine:
         Raises:
             UpstreamError: ``engine_unreachable``; the message names the fix.
         """
+        message = start_message(brief)
         try:
             connection = self._connection = await self._connect()
-            await connection.send(start_message(brief))
+            await connection.send(message)
             ready = await self._ready(connection)
-        except (OSError, WebSocketException, ValueError) as error:
+        except (InvalidURI, ValueError):
+            raise UpstreamError("engine_unreachable", _NO_ADDRESS) from None  # the library's words repeat the address, secrets and all
+        except (OSError, WebSocketException) as error:
             _log.warning("sidecar %s cannot be used: %s", _shown(self._address), error)
             raise UpstreamError("engine_unreachable", _fix(error)) from error
         self._wire.reader.begin(ready)
@@ -284,8 +288,6 @@ def _agreed(ready: SessionReady) -> SessionReady:
 
 def _fix(error: Exception) -> str:
     match error:
-        case InvalidURI() | ValueError():
-            return "PCM_SIDECAR_WS_URL is no WebSocket address; write for example ws://localhost:9000/v1/audio-stream"
         case InvalidStatus():
             status = error.response.status_code
             return f"The sidecar refused the WebSocket with HTTP {status}; check the path in PCM_SIDECAR_WS_URL (/v1/audio-stream)"
@@ -311,5 +313,5 @@ def _ending(closed: ConnectionClosed) -> str:
 
 def _shown(address: str) -> str:
     """An address without user, password and query, which may hold secrets."""
-    scheme, _, rest = address.partition("://")
-    return f"{scheme}://{rest.partition('?')[0].rpartition('@')[2]}"
+    scheme, mark, rest = address.partition("?")[0].rpartition("://")
+    return f"{scheme}{mark}{rest.rpartition('@')[2]}"

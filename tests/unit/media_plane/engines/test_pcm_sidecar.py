@@ -6,6 +6,7 @@ import asyncio
 import logging
 import socket
 import struct
+import traceback
 from collections.abc import AsyncIterator, Callable
 from contextlib import aclosing, asynccontextmanager
 
@@ -210,13 +211,15 @@ async def test_another_version_is_refused() -> None:
     assert "version 2" in (await refusal(script)).public_message
 
 
-async def test_secrets_of_the_address_are_neither_told_nor_logged(caplog: pytest.LogCaptureFixture) -> None:
+@pytest.mark.parametrize("scheme", ["ws", "http"])
+async def test_secrets_of_the_address_are_neither_told_nor_logged(caplog: pytest.LogCaptureFixture, scheme: str) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
     with caplog.at_level(logging.DEBUG):
-        error = await refusal_at(f"ws://ada:hunter2@127.0.0.1:{port}/v1/audio-stream?token=s3cret")
-    assert "127.0.0.1" in caplog.text
-    assert not any(secret in caplog.text + str(error) for secret in ("hunter2", "s3cret"))
+        error = await refusal_at(f"{scheme}://ada:hunter2@127.0.0.1:{port}/v1/audio-stream?token=s3cret")
+    shown = caplog.text + "".join(traceback.format_exception(error))
+    assert not any(secret in shown for secret in ("hunter2", "s3cret"))
+    assert scheme == "http" or f"ws://127.0.0.1:{port}/v1/audio-stream" in caplog.text
 
 
 async def test_what_is_not_understood_before_ready_is_survived_and_told() -> None:
