@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
+from urllib.parse import urlencode
 
 import pytest
 from aiohttp import ClientConnectionError, ClientSession
@@ -133,9 +135,27 @@ async def test_a_half_open_server_reads_nothing_and_answers_no_close() -> None:
         await client.speak()
         await client.speak()
         await client.pages(1)
+        assert await client.hears_nothing(), "the second frame was its last"
         assert not await client.ping()
         began = time.monotonic()
         assert await client.close() == 1006 and time.monotonic() - began > 0.4, "no closing handshake came"
+
+
+async def test_a_cut_is_a_tcp_reset_and_not_an_end_of_the_stream() -> None:
+    sidecar = _double(never_handshake=True)
+    await sidecar.start()
+    host, port = sidecar.url.removeprefix("ws://").split("/")[0].split(":")
+    reader, writer = await asyncio.open_connection(host, int(port))
+    query = urlencode(GOOD)
+    writer.write(
+        f"GET /api/chat?{query} HTTP/1.1\r\nHost: {host}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+        "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n".encode()
+    )
+    assert b" 101 " in await reader.readuntil(b"\r\n\r\n")
+    await sidecar.stop()
+    with pytest.raises(ConnectionResetError):
+        await reader.read(1)
+    writer.close()
 
 
 async def test_stopping_cuts_everybody_and_starting_again_takes_the_same_port() -> None:
