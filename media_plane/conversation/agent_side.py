@@ -160,8 +160,7 @@ class AgentSide:
         item.live = item.live or event.live
         item.first_text_ms = at_ms if item.first_text_ms is None else item.first_text_ms
         commands: list[Command] = []
-        if self.text_only and item.began_at_ms is None:
-            self._begin(at_ms, item)
+        if self.text_only and self._begin(at_ms, item):
             commands = self._time_answer(at_ms, item, take_timer)
         return [*commands, self._tell(at_ms, item, item.text, final=False)]
 
@@ -188,18 +187,20 @@ class AgentSide:
         item = self._items.get(event.item_id)
         if item is None:
             return []
-        self._begin(at_ms, item)
+        begins = self._begin(at_ms, item)
         commands: list[Command] = [TellAudio("begin", item.item_id), TellState("speaking")]
         if not self._first_audio_noted:
             self._first_audio_noted = True
             commands.append(Note(session.FirstAudio(at_ms=round(at_ms, 1))))
-        return commands + self._time_answer(at_ms, item, take_timer)
+        return commands + (self._time_answer(at_ms, item, take_timer) if begins else [])
 
-    def _begin(self, at_ms: float, item: SpokenItem) -> None:
-        """The item has the floor from now on, and takes its number among the turns."""
-        if item.began_at_ms is None:
-            item.began_at_ms = at_ms
-            item.turn = self._ledger.take_index() if item.text else None
+    def _begin(self, at_ms: float, item: SpokenItem) -> bool:
+        """The item has the floor from now on, and takes its number among the turns; False when it has had it before."""
+        if item.began_at_ms is not None:
+            return False
+        item.began_at_ms = at_ms
+        item.turn = self._ledger.take_index() if item.text else None
+        return True
 
     def _time_answer(self, at_ms: float, item: SpokenItem, take_timer: TakeTimer) -> list[Command]:
         timer = take_timer()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 
 from hypothesis import given
@@ -63,7 +64,7 @@ def journal() -> list[session.JournalEntry]:
     ]
 
 
-def fold(entries: list[session.JournalEntry]) -> tuple[session.SessionRecord, session.PrivateTranscript]:
+def fold(entries: Sequence[session.JournalEntry]) -> tuple[session.SessionRecord, session.PrivateTranscript]:
     folded = recorder.fold(entries)
     assert folded is not None
     return recorder.record(folded, ended_at=BEGAN + timedelta(seconds=60))
@@ -143,6 +144,35 @@ def test_a_call_whose_process_died_is_lost_and_keeps_everything_said() -> None:
     assert record.turns[0].text == "Hello."
     assert record.tools[0].status == "unknown"
     assert record.error is not None
+
+
+def test_turns_that_became_certain_out_of_order_are_recorded_in_the_order_of_time() -> None:
+    """A full-duplex model answers before the question is transcribed; the tool stays with the question."""
+    use = session.ToolUse(request_id="t1", name="book", turn=1, status="done", started_ms=3_300, duration_ms=100)
+    record, private = fold(
+        [
+            opened(),
+            turn(0, "agent", "Let me see.", 2_150, 2_750),
+            turn(1, "caller", "Is ten free?", 1_000, 2_200),
+            session.ToolNoted(use=use),
+            turn(2, "agent", "It is.", 3_500, 4_000),
+            session.Ended(at_ms=5_000, reason=EndReason.CALLER_HANGUP),
+        ]
+    )
+    for told in (record, private):
+        assert [(one.i, one.text) for one in told.turns] == [(0, "Is ten free?"), (1, "Let me see."), (2, "It is.")]
+        assert told.tools[0].turn == 0
+    assert [event.content for event in record.transcript if event.type == "text"] == ["Is ten free?", "Let me see.", "It is."]
+    stamps = [event.timestamp for event in record.transcript]
+    assert stamps == sorted(stamps)
+
+
+def test_rotations_and_slot_time_are_on_record() -> None:
+    rotation = session.EngineRotation(generation=2, at_ms=200_000, gap_ms=40, reason="window")
+    ended = session.Ended(at_ms=300_000, reason=EndReason.CALLER_HANGUP, slot_ms=340_000)
+    record, _ = fold([opened(), session.RotationNoted(rotation=rotation), ended])
+    assert record.engine_rotations == (rotation,)
+    assert record.slot_ms == 340_000
 
 
 def test_a_journal_without_a_beginning_gives_nothing() -> None:
