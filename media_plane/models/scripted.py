@@ -27,8 +27,8 @@ class ScriptedChat:
         return "scripted"
 
     async def stream(self, request: ChatRequest) -> AsyncIterator[TextDelta | AnswerDone]:
-        """The policy's next words in groups, then ``AnswerDone``."""
-        reply = next_reply(_policy(request), request.messages)
+        """The policy's next words in groups, then ``AnswerDone``; beside a voice, nothing but that where it passes."""
+        reply = next_reply(_policy(request), request.messages, beside=request.beside)
         words = re.findall(r"\S+\s*", reply.text)
         for start in range(0, len(words), _WORDS_PER_DELTA):
             yield TextDelta("".join(words[start : start + _WORDS_PER_DELTA]))

@@ -30,10 +30,12 @@ class State:
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """What to say, or the tool to run, with the state afterwards."""
+    """What to say, or the tool to run, with the state afterwards. ``duty``: no task, and yet nothing that a voice beside could say as
+    well."""
 
     state: State
     text: str = ""
     tool: str = ""
     arguments: Mapping[str, Any] = field(default_factory=dict)
     hang_up: bool = False
+    duty: bool = False

@@ -15,6 +15,7 @@ from media_plane.ports import ToolSpec
 
 LASTING = frozenset({"name", "phone", "email", "address"})
 """Kinds that stay true for the whole call; what else the caller said is forgotten once a task is done."""
+_REMEMBERED = frozenset({"done", "done_tool", "answers"})
 CARRIED = LASTING | {"date", "time"}
 _INSTEAD = re.compile(r"\b(?:then|instead|rather|make (?:it|that)|i meant?|better)\b")
 _CLOSED_DAY = re.compile(r"\bclosed on\b|\bnothing free on\b|\bfully booked on\b")
@@ -84,10 +85,8 @@ def lasting(slots: Sequence[Slot], values: Mapping[str, Any]) -> dict[str, Any]:
 
 def ended(state: State, asked: Asked) -> State:
     """No task any more; what lasts for the call is kept."""
-    return State(
-        asked=asked,
-        known={**{kind: value for kind, value in state.known.items() if kind in LASTING}, "done": state.known.get("done", True)},
-    )
+    kept = {key: value for key, value in state.known.items() if key in LASTING or key in _REMEMBERED}
+    return State(asked=asked, known={"done": True, **kept})
 
 
 def changes(slots: Sequence[Slot], values: Mapping[str, Any], text: str, setting: Setting) -> dict[str, Any]:
