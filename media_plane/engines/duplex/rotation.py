@@ -141,7 +141,7 @@ class RotatingLine:
         return self._mailbox.events()
 
     async def close(self) -> None:
-        """Close every session and give every slot back, within 5 s; again is silent. Cancelled, the closing goes on by itself."""
+        """Close every session and give every slot back, within ``close_within_s``; again is silent. Cancelled, the closing goes on by itself."""
         owner, self._owner = self._owner, None
         try:
             if owner is not None:
@@ -178,7 +178,7 @@ class RotatingLine:
         if session.retired:
             return
         session.retired = True
-        closing = asyncio.create_task(session.close(), name="closing a model session")
+        closing = asyncio.create_task(session.close(self._policy.close_within_s), name="closing a model session")
         self._retiring.add(closing)
 
         def closed(task: asyncio.Task[None]) -> None:

@@ -31,6 +31,7 @@ class RotationPolicy:
         window_ms: the age at which a session without a spare is given up; infinite: never.
         reconnects: how often a lost session may be replaced; a session that lived a minute gives the right back.
         move_within_ms: how long such a replacement may take.
+        close_within_s: how long a session may take to close, in real time: a server answers no faster because a test's clock does.
     """
 
     attempts: int = 2
@@ -40,6 +41,7 @@ class RotationPolicy:
     window_ms: float = 300_000.0
     reconnects: int = 1
     move_within_ms: float = 5_000.0
+    close_within_s: float = 3.5
 
     @property
     def prime_by_ms(self) -> float:

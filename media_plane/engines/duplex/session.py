@@ -11,7 +11,6 @@ from media_plane.ports import ModelBrief, SlotLease, SpeechLine
 from nexus.clock import Clock
 from nexus.errors import NexusError, UpstreamError
 
-CLOSE_WITHIN_MS = 4_500.0
 _SILENCE = CallerAudio(silence(FRAME_MS, EAR_RATE_HZ))
 _MOST_LATE_MS = 1_000.0
 
@@ -79,11 +78,11 @@ class Session:
         """Give the slot back as unsound, unless it has been given back: for a session whose closing was cut off."""
         self._lease.give_back(sound=False)
 
-    async def close(self) -> None:
-        """Let go of the model, then of the slot, within 5 s; the slot also when this is cancelled."""
+    async def close(self, within_s: float) -> None:
+        """Let go of the model, then of the slot, within so many real seconds; the slot also when this is cancelled."""
         confirmed = False
         try:
-            async with asyncio.timeout(CLOSE_WITHIN_MS / 1000.0 / self._clock.speed):
+            async with asyncio.timeout(within_s):
                 confirmed = await self.line.close()
         except (NexusError, OSError, TimeoutError):
             confirmed = False
