@@ -145,7 +145,7 @@ class EngineRoom:
         return TextAgent(self._models.chat, brief, self._clock)
 
     def _beside(self, brief: CallBrief) -> TextAgent:
-        return TextAgent(self._models.chat, brief, self._clock)
+        return TextAgent(self._models.chat, brief, self._clock, beside=bool(brief.config.enabled_tools))
 
     def _echo(self) -> VoiceEngine:
         return ScriptedEngine(Script(echo=True), self._clock)

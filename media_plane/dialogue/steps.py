@@ -28,7 +28,7 @@ class HangUp:
 
 @dataclass(frozen=True, slots=True)
 class Passed:
-    """The agent beside a voice leaves this turn to it: nothing to say and nothing to do. It is then the only step of the answer."""
+    """The agent beside a voice leaves this turn to it: nothing to say and nothing to do. No words and no tools come with it."""
 
 
 @dataclass(frozen=True, slots=True)
