@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections.abc import AsyncIterator
-from contextlib import suppress
 from dataclasses import dataclass
 
-from websockets.asyncio.client import ClientConnection, connect
-from websockets.exceptions import ConnectionClosed, InvalidStatus, InvalidURI, WebSocketException
+from websockets.asyncio.client import ClientConnection
+from websockets.exceptions import ConnectionClosed
 
 from media_plane.audio import EAR_RATE_HZ, FRAME_MS, AudioFrame, bytes_for_ms, silence
 from media_plane.conversation.commands import CallerAudio
+from media_plane.engines.pcm_sidecar_connection import connected, departure, let_go, unusable
 from media_plane.engines.pcm_sidecar_pacing import Pacing
 from media_plane.engines.pcm_sidecar_wire import (
-    MAX_MESSAGE_BYTES,
     VERSION,
     MuteWatch,
     SessionReady,
@@ -26,19 +24,21 @@ from media_plane.engines.pcm_sidecar_wire import (
     start_message,
 )
 from media_plane.engines.personaplex.pacing import InputClock, PacingSettings
-from media_plane.engines.socket_writer import WRITE_LIMIT_BYTES, SocketWriter
+from media_plane.engines.socket_writer import SocketWriter
 from media_plane.ports import LineEvent, LineLost, LineNotice, ModelBrief
+from media_plane.speech.level import rms_db
 from nexus.clock import Clock
 from nexus.errors import UpstreamError
 
-_NO_ADDRESS = "PCM_SIDECAR_WS_URL is no WebSocket address; write for example ws://localhost:9000/v1/audio-stream"
-_log = logging.getLogger("nexus.pcm_sidecar")
+_QUIET_DB = -45.0
+"""Caller audio below this is silence: after a burst it is left out, for what the sidecar is ahead of the clock delays every answer."""
 
 
 @dataclass(frozen=True, slots=True)
 class PcmSidecarLimits:
     """``mute_ms``: fed for so long without a single message back, the sidecar is given up. ``waiting_ms``: caller audio that may wait
-    to be written. ``dropped_ms``: so much caller audio dropped, the sidecar is given up. ``close_ms``: patience with its goodbye."""
+    to be written. ``dropped_ms``: so much of it dropped, the sidecar is given up. ``close_ms``: patience with its goodbye, in real time (a
+    sidecar does not answer faster because a test's clock does)."""
 
     mute_ms: float = 5_000.0
     waiting_ms: float = 1_000.0
@@ -57,6 +57,7 @@ class PcmSidecarLine:
         self._address = address
         self._limits = limits
         self._clock = clock
+        self._close_s = limits.close_ms / 1000.0
         self._wire = _Session(SidecarReader(), InputClock(PacingSettings()), Pacing(), MuteWatch(limits.mute_ms))
         self._connection: ClientConnection | None = None
         self._writer: SocketWriter | None = None
@@ -87,32 +88,20 @@ class PcmSidecarLine:
             UpstreamError: ``engine_unreachable``; the message names the fix.
         """
         message = start_message(brief)
+        connection = self._connection = await connected(self._address, self._close_s)
+        if self._closed:
+            connection.transport.abort()
+            raise UpstreamError("engine_unreachable", "The line was closed while it was being opened")
         try:
-            connection = self._connection = await self._connect()
             await connection.send(message)
             ready = await self._ready(connection)
-        except (InvalidURI, ValueError):
-            raise UpstreamError("engine_unreachable", _NO_ADDRESS) from None  # the library's words repeat the address, secrets and all
-        except (OSError, WebSocketException) as error:
-            _log.warning("sidecar %s cannot be used: %s", _shown(self._address), error)
-            raise UpstreamError("engine_unreachable", _fix(error)) from error
+        except ConnectionClosed as error:
+            raise unusable(self._address, error) from error
         self._wire.reader.begin(ready)
         self._writer = SocketWriter(connection, bytes_for_ms(self._limits.waiting_ms, EAR_RATE_HZ))
         self._writer.begin()
         loop = asyncio.get_running_loop()
         self._tasks = (loop.create_task(self._read(connection), name="sidecar"), loop.create_task(self._keep_time(), name="sidecar clock"))
-
-    async def _connect(self) -> ClientConnection:
-        return await connect(
-            self._address,
-            compression=None,
-            proxy=None,
-            open_timeout=None,
-            ping_interval=None,
-            close_timeout=self._limits.close_ms / 1000.0 / self._clock.speed,
-            max_size=MAX_MESSAGE_BYTES,
-            write_limit=WRITE_LIMIT_BYTES,
-        )
 
     async def _ready(self, connection: ClientConnection) -> SessionReady:
         while True:
@@ -133,13 +122,17 @@ class PcmSidecarLine:
     # --- in ------------------------------------------------------------------------------------------------------------------
 
     def send(self, audio: CallerAudio) -> None:
-        """Take caller audio, 16 kHz. Never waits. What comes faster than real time is left out; of what the sidecar does not read in
-        ``waiting_ms`` the oldest is dropped. Ignored while the line is not open."""
+        """Take caller audio, 16 kHz. Never waits. What comes faster than real time is left out, silence first; of what the sidecar does
+        not read in ``waiting_ms`` the oldest is dropped. Ignored while the line is not open."""
         at_ms = self._clock.monotonic_ms()
         if not self._tasks or self._lost is not None or self._closed or not audio.frame.pcm:
             return
-        if self._wire.clock.admits(at_ms, quiet=False):
+        clock = self._wire.clock
+        quiet = not clock.admits(at_ms, quiet=True) and rms_db(audio.frame) < _QUIET_DB
+        if clock.admits(at_ms, quiet=quiet):
             self._feed(audio.frame, at_ms)
+        elif quiet:
+            self._dropped_ms += audio.frame.duration_ms
         else:
             self._note_dropped("audio_dropped", "Caller audio came faster than real time; what was too much was left out", audio.frame)
 
@@ -200,7 +193,7 @@ class PcmSidecarLine:
                 self._lost = self._lost or self._wire.lost
                 self._stirred.set()
         except ConnectionClosed as closed:
-            self._lose("engine_lost", _departure(closed))
+            self._lose("engine_lost", departure(closed))
         finally:
             self._lose("engine_lost", "The line to the sidecar broke; the log names the fault")
 
@@ -216,7 +209,7 @@ class PcmSidecarLine:
         try:
             await self._stop()
             if self._connection is not None and not was_lost:
-                self._confirmed = await self._say_goodbye(self._connection)
+                self._confirmed = await let_go(self._connection, self._close_s)
         finally:
             if self._connection is not None:
                 self._connection.transport.abort()
@@ -232,13 +225,6 @@ class PcmSidecarLine:
         for task in self._tasks:
             if not task.cancelled():
                 task.result()
-
-    async def _say_goodbye(self, connection: ClientConnection) -> bool:
-        with suppress(TimeoutError):
-            async with asyncio.timeout(self._limits.close_ms / 1000.0 / self._clock.speed), asyncio.TaskGroup() as group:
-                group.create_task(connection.close())
-                group.create_task(_read_rest(connection))
-        return connection.protocol.close_rcvd_then_sent is False
 
 
 @dataclass(slots=True)
@@ -272,46 +258,8 @@ class _Session:
             self.pacing.put(event)
 
 
-async def _read_rest(connection: ClientConnection) -> None:
-    """Throw away what the sidecar still sends: its goodbye stands behind it."""
-    with suppress(ConnectionClosed):
-        while True:
-            await connection.recv()
-
-
 def _agreed(ready: SessionReady) -> SessionReady:
     if ready.version != VERSION:
         fault = f"The sidecar speaks version {ready.version} of the contract; version {VERSION} is wanted (docs/pcm-sidecar.md)"
         raise UpstreamError("engine_unreachable", fault)
     return ready
-
-
-def _fix(error: Exception) -> str:
-    match error:
-        case InvalidStatus():
-            status = error.response.status_code
-            return f"The sidecar refused the WebSocket with HTTP {status}; check the path in PCM_SIDECAR_WS_URL (/v1/audio-stream)"
-        case ConnectionClosed():
-            return f"The sidecar closed before session.ready ({_ending(error)}); its own log says more"
-        case WebSocketException():
-            return "What answers at PCM_SIDECAR_WS_URL speaks no WebSocket; check host, port and ws:// or wss://"
-        case _:
-            return "The sidecar cannot be reached; start it, or mend PCM_SIDECAR_WS_URL"
-
-
-def _departure(closed: ConnectionClosed) -> str:
-    if closed.sent is not None and not closed.rcvd_then_sent:
-        return f"The sidecar broke the WebSocket protocol ({_ending(closed)}); see the limits in docs/pcm-sidecar.md"
-    return f"The sidecar went away unasked ({_ending(closed)}); its own log says more"
-
-
-def _ending(closed: ConnectionClosed) -> str:
-    """How a connection ended, for a person: our own complaint first, because the peer's close frame only answers it."""
-    frame = closed.sent if closed.sent is not None and not closed.rcvd_then_sent else closed.rcvd
-    return "the connection broke" if frame is None else f"code {frame.code}: {frame.reason[:100]!r}"
-
-
-def _shown(address: str) -> str:
-    """An address without user, password and query, which may hold secrets."""
-    scheme, mark, rest = address.partition("?")[0].rpartition("://")
-    return f"{scheme}{mark}{rest.rpartition('@')[2]}"

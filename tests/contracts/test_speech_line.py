@@ -76,7 +76,7 @@ async def pcm_sidecar() -> AsyncIterator[House]:
 
     async with serve(call, "127.0.0.1", 0, compression=None, close_timeout=0.2) as server:
         port = next(iter(server.sockets)).getsockname()[1]
-        limits = PcmSidecarLimits(mute_ms=4_000, close_ms=2_000)
+        limits = PcmSidecarLimits(mute_ms=4_000, close_ms=500)
         yield House(lambda: PcmSidecarLine(f"ws://127.0.0.1:{port}/v1/audio-stream", limits, Clock(SPEED)), fault, idle)
         for connection in connections:
             connection.transport.abort()

@@ -452,20 +452,23 @@ async def test_before_the_first_audio_nothing_is_made_up() -> None:
         assert "nothing came" in last.message
 
 
-async def test_faster_than_real_time_is_left_out_and_told_once() -> None:
+@pytest.mark.parametrize(("voiced", "told_codes", "most_fed_ms"), [(True, ["audio_dropped"], 1_000), (False, [], 700)])
+async def test_faster_than_real_time_is_left_out_silence_without_a_word(voiced: bool, told_codes: list[str], most_fed_ms: int) -> None:
     async def script(side: Side) -> None:
         await side.accept()
         await side.listen()
 
+    piece = CallerAudio(AudioFrame(LOUD, 16_000)) if voiced else FRAME
     async with opened(script, clock=Clock()) as (line, server):
         for _ in range(250):
-            line.send(FRAME)
-        notices = [event for event in await until(line, LineNotice) if isinstance(event, LineNotice)]
-        assert [notice.code for notice in notices] == ["audio_dropped"]
-        assert 4_000 < line.dropped_ms < 5_000
+            line.send(piece)
+        assert 5_000 - most_fed_ms < line.dropped_ms < 5_000
+        async with aclosing(line.events()) as events:
+            seen = [await anext(events) for _ in range(2)] if voiced else [await anext(events)]
+        assert [event.code for event in told(seen) if isinstance(event, LineNotice)] == told_codes
         assert await line.close() is True
         await server.over.wait()
-        assert len(server.sides[0].fed) < 32 * 1_200
+        assert len(server.sides[0].fed) < 32 * most_fed_ms
 
 
 # --- how it ends -------------------------------------------------------------------------------------------------------------
@@ -584,7 +587,7 @@ async def test_close_does_not_wait_longer_than_its_deadline_for_a_dead_server() 
         side.connection.transport.pause_reading()
         await hanging.wait()
 
-    async with opened(script, PcmSidecarLimits(close_ms=4_000), buffer_bytes=4_096) as (line, _):
+    async with opened(script, PcmSidecarLimits(close_ms=200), buffer_bytes=4_096) as (line, _):
         for _ in range(200):
             line.send(FRAME)
             await asyncio.sleep(0)
@@ -592,6 +595,26 @@ async def test_close_does_not_wait_longer_than_its_deadline_for_a_dead_server() 
         assert await line.close() is False
         assert asyncio.get_running_loop().time() - began < 2.0
         hanging.set()
+
+
+async def test_closed_while_it_opens_it_is_not_open() -> None:
+    async def script(side: Side) -> None:
+        await side.take_start()
+        await side.listen()
+
+    async with asyncio.timeout(DEADLINE_S), sidecar_server(script) as server:
+        for yields in (0, 200):  # before it is connected, and while session.ready is waited for
+            line = line_to(server.url)
+            opening = asyncio.create_task(line.open(BRIEF))
+            while yields and not server.sides:  # noqa: ASYNC110 - the server's side is another task on this loop
+                await asyncio.sleep(0.001)
+            await asyncio.sleep(0)
+            await line.close()
+            with pytest.raises(UpstreamError):
+                await opening
+            await server.over.wait()
+            server.over.clear()
+            server.sides.clear()
 
 
 async def test_close_of_a_line_that_was_never_opened() -> None:
