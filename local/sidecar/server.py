@@ -123,7 +123,8 @@ class Sidecar:
             ended = await self._serve(wire, request, dump)
         finally:
             self._open.discard(wire)
-            dump.ended, dump.ended_at_ms = ended, self._clock.monotonic_ms()
+            dump.ended = ended if self._runner is not None else "stopped"
+            dump.ended_at_ms = self._clock.monotonic_ms()
             self._leave(dump)
             if not self._open:
                 self._idle.set()

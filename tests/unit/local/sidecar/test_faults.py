@@ -164,6 +164,7 @@ async def test_stopping_cuts_everybody_and_starting_again_takes_the_same_port() 
     async with talking(url) as client:
         await sidecar.stop()
         assert await client.until_closed() == 1006
+        assert sidecar.sessions[0].ended == "stopped"
     with pytest.raises(ClientConnectionError):
         async with ClientSession() as session, session.ws_connect(url, params=GOOD):
             pass
