@@ -8,7 +8,8 @@ from collections.abc import AsyncIterator
 import pytest
 
 from media_plane.dialogue.agent import APOLOGY, AgentLimits, TextAgent
-from media_plane.dialogue.steps import AgentStep, HangUp, Notice, SentenceReady, ToolWanted
+from media_plane.dialogue.notes import correction_note, typed_note
+from media_plane.dialogue.steps import AgentStep, HangUp, Notice, Passed, SentenceReady, ToolWanted
 from media_plane.ports import AgentSaid, AnswerDone, CallBrief, CallerSaid, ToolCall, ToolReturned, ToolSpec
 from nexus.clock import Clock
 from nexus.domain.session import Turn
@@ -22,9 +23,9 @@ OTHER = ToolCall("c2", "look", {"x": 1})
 DONE = AnswerDone()
 
 
-def agent_of(model: WrittenChat, *, history: tuple[Turn, ...] = (), limits: AgentLimits | None = None) -> TextAgent:
+def agent_of(model: WrittenChat, *, history: tuple[Turn, ...] = (), limits: AgentLimits | None = None, beside: bool = False) -> TextAgent:
     config = TenantConfig(tenant_id="demo_shop", system_prompt="You are Sam.", timezone="Asia/Tokyo", knowledge_base={"hours": "9-17"})
-    return TextAgent(model, CallBrief("call_x", config, (LOOK,), "a", "+12125550123", history), Clock(), limits)
+    return TextAgent(model, CallBrief("call_x", config, (LOOK,), "a", "+12125550123", history), Clock(), limits, beside=beside)
 
 
 async def steps(agent: TextAgent, text: str, outputs: dict[str, tuple[str, bool]] | None = None) -> list[AgentStep]:
@@ -215,3 +216,51 @@ async def test_a_fresh_agent_takes_over_with_what_was_heard() -> None:
     agent.said("I am back.")
     await steps(agent, "go on")
     assert model.requests[0].messages == (AgentSaid("Hello,"), CallerSaid("Book me in"), AgentSaid("I am back."), CallerSaid("go on"))
+
+
+async def test_beside_a_voice_an_answer_without_words_is_a_pass() -> None:
+    model = WrittenChat([[DONE], ["For which day?", DONE]])
+    agent = agent_of(model, beside=True)
+    assert await steps(agent, "hello") == [Passed()]
+    agent.said("Hello! How are you?")
+    assert await steps(agent, "a haircut, please") == [SentenceReady("For which day?")]
+    assert model.requests[1].beside
+    assert model.requests[1].messages == (CallerSaid("hello"), AgentSaid("Hello! How are you?"), CallerSaid("a haircut, please"))
+
+
+async def test_beside_a_voice_a_goodbye_without_words_hangs_up_and_is_no_pass() -> None:
+    assert await steps(agent_of(WrittenChat([[AnswerDone(hang_up=True)]]), beside=True), "bye") == [HangUp()]
+
+
+@pytest.mark.parametrize("text", [correction_note("You're booked for three."), typed_note("hello")])
+async def test_a_note_cannot_be_passed(text: str) -> None:
+    given = await steps(agent_of(WrittenChat([[DONE]]), beside=True), text)
+    assert [type(step) for step in given] == [Notice, SentenceReady]
+
+
+async def test_what_a_tool_said_cannot_be_passed() -> None:
+    given = await steps(agent_of(WrittenChat([[AnswerDone(calls=(CALL,))], [DONE]]), beside=True), "free?", {"c1": ("ten", False)})
+    assert given[0] == ToolWanted(CALL)
+    assert [type(step) for step in given[1:]] == [Notice, SentenceReady]
+
+
+async def test_a_pass_after_a_retry_goes_on_record() -> None:
+    given = await steps(agent_of(WrittenChat([[AnswerDone(retries=1)]]), beside=True), "hi")
+    assert given[0] == Passed()
+    assert [step.code for step in given[1:] if isinstance(step, Notice)] == ["model_malformed_call"]
+
+
+async def test_a_failing_model_beside_a_voice_is_still_a_fault() -> None:
+    given = await steps(agent_of(WrittenChat([[UpstreamError("model_failed", "no")]]), beside=True), "hi")
+    assert [type(step) for step in given] == [Notice, SentenceReady]
+
+
+async def test_only_the_agent_beside_a_voice_is_told_so() -> None:
+    model = WrittenChat([["Hi.", DONE], ["Hi.", DONE]])
+    await steps(agent_of(model), "hi")
+    await steps(agent_of(model, beside=True), "hi")
+    alone, beside = model.requests
+    assert "PASS" not in alone.system
+    assert beside.system.startswith(alone.system)
+    assert "PASS" in beside.system
+    assert not alone.beside
