@@ -24,9 +24,9 @@ EMPTY = Turn()
 GOOD = text("All good.")
 
 
-def request(*messages: ChatMessage) -> ChatRequest:
+def request(*messages: ChatMessage, beside: bool = False) -> ChatRequest:
     config = TenantConfig(tenant_id="demo_shop", system_prompt="x")
-    return ChatRequest("You are Sam.", messages or (CallerSaid("hi"),), (LOOK,), datetime(2026, 11, 21, tzinfo=UTC), config)
+    return ChatRequest("You are Sam.", messages or (CallerSaid("hi"),), (LOOK,), datetime(2026, 11, 21, tzinfo=UTC), config, beside=beside)
 
 
 @asynccontextmanager
@@ -181,3 +181,42 @@ async def test_cancelling_closes_the_connection() -> None:
         await asyncio.gather(task, return_exceptions=True)
         await asyncio.wait_for(server.left.wait(), 5)
     assert server.disconnects == 1
+
+
+@pytest.mark.parametrize("passed", [text("PASS"), text("p", "a", "ss", "."), text("**PASS**\n"), text("PASS", " (small talk)"), EMPTY])
+async def test_beside_a_voice_a_pass_is_silent_and_asked_for_once(passed: Turn) -> None:
+    async with serving(passed) as (server, model):
+        items = [item async for item in model.stream(request(beside=True))]
+    assert [type(item) for item in items] == [AnswerDone]
+    assert items[0] == AnswerDone(verbatim=items[0].verbatim, usage=items[0].usage)  # type: ignore[union-attr]
+    assert (len(server.requests), server.violations) == (1, [])
+
+
+async def test_the_word_of_a_pass_is_only_filtered_beside_a_voice() -> None:
+    async with serving(text("PASS"), text("Pass", " me your number.")) as (_, model):
+        assert (await collect(model, request()))[0] == "PASS"
+        assert (await collect(model, request(beside=True)))[0] == "Pass me your number."
+
+
+@pytest.mark.parametrize("bad", [text("PASS"), EMPTY])
+async def test_a_tool_outcome_cannot_be_passed(bad: Turn) -> None:
+    """What a tool said must be told: a pass there is a bad answer, asked for once more."""
+    async with serving(call("look", {"day": "monday"}), bad, GOOD) as (server, model):
+        _, done = await collect(model, request(beside=True))
+        messages = (CallerSaid("hi"), AgentSaid("", done.calls, done.verbatim), ToolReturned(done.calls[0], "Free."))
+        said, after = await collect(model, request(*messages, beside=True))
+    assert (said, after.retries) == ("All good.", 1)
+    assert server.violations == []
+
+
+async def test_malformed_answers_are_no_pass() -> None:
+    async with serving(MALFORMED, GOOD) as (_, model):
+        said, done = await collect(model, request(beside=True))
+    assert (said, done.retries) == ("All good.", 1)
+
+
+async def test_words_of_the_voice_are_the_model_own_on_the_wire() -> None:
+    async with serving(GOOD) as (server, model):
+        await collect(model, request(CallerSaid("hi"), AgentSaid("Hello!"), CallerSaid("Book me in."), CallerSaid("Please."), beside=True))
+    assert [content["role"] for content in server.requests[0]["contents"]] == ["user", "model", "user"]
+    assert server.violations == []
