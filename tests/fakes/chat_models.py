@@ -64,6 +64,7 @@ class Conversation:
     config: TenantConfig
     outcomes: Mapping[str, list[tuple[str, bool]]] = field(default_factory=dict)
     caller_phone: str = ""
+    beside: bool = False
     messages: list[ChatMessage] = field(default_factory=list)
     calls: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
     said: list[str] = field(default_factory=list)
@@ -86,12 +87,17 @@ class Conversation:
         self.said.append(" ".join(part for part in spoken if part))
         return self.said[-1]
 
+    def voice(self, text: str) -> None:
+        """The voice beside the model says this."""
+        self.messages.append(AgentSaid(text))
+
     async def _ask(self) -> tuple[str, AnswerDone]:
-        request = ChatRequest("", tuple(self.messages), self.tools, SATURDAY, self.config, self.caller_phone)
+        request = ChatRequest("", tuple(self.messages), self.tools, SATURDAY, self.config, self.caller_phone, self.beside)
         items = [item async for item in self.model.stream(request)]
         words = "".join(item.text for item in items if isinstance(item, TextDelta))
         done = items[-1]
         assert isinstance(done, AnswerDone)
         self.hung_up = self.hung_up or done.hang_up
-        self.messages.append(AgentSaid(words, done.calls))
+        if words or done.calls:
+            self.messages.append(AgentSaid(words, done.calls))
         return words, done

@@ -30,6 +30,7 @@ _QUESTION_WORDS: tuple[tuple[str, re.Pattern[str]], ...] = (
 _OFFER = re.compile(r"\b(?:would you like|do you want|want me|shall (?:i|we)|should i|can i (?:book|make|get|put)|are you looking)\b")
 _ASKING = re.compile(r"(?:(?:and|so|okay|sure|great),? )*(?:what|which|when|how|who|may i|can i|could you|would you)\b")
 _ANYTHING_ELSE = re.compile(r"\b(?:anything|something|what) else\b|\bhelp you with\b|\bthat (?:all|everything|it)\b")
+_PLAIN_VERBS = {"cancelled": "cancel", "canceled": "cancel", "sent": "send", "made": "make", "written": "note", "told": "message"}
 _TRUTHS: tuple[tuple[re.Pattern[str], str], ...] = (
     (re.compile(r"\bcancel|\bremoved\b|\bdeleted\b|\boff\b"), "nothing has been cancelled yet"),
     (re.compile(r"\bresched|\bmoved?\b|\bchanged?\b|\bswitch|\bpushed\b|\bupdated\b"), "nothing has been changed yet"),
@@ -113,7 +114,8 @@ def corrected(tasks: Tasks, state: State, claim: str) -> Reply:
 def _claimed_tool(tasks: Tasks, claim: str) -> ToolSpec | None:
     """The change that a claim speaks of: the one whose words it has, else the only one there is."""
     writes = [tool for tool in tasks.tools if tool.effect == "write"]
-    intent = best_intent(normalise(claim), writes)
+    plain = " ".join(_PLAIN_VERBS.get(word, word) for word in words_of(claim))
+    intent = best_intent(normalise(plain), writes)
     if intent is not None:
         return intent.tool
     return writes[0] if len(writes) == 1 else None
