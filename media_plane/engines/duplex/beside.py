@@ -12,16 +12,6 @@ CORRECTION = "Let me correct that: that is not done yet."
 """What our voice says at once when the model has claimed what no tool has done."""
 
 
-def retracting_note(claim: str) -> str:
-    """Asks the agent for the truth after a false claim of the model."""
-    return f'[Platform note: the caller was told "{claim}", but nothing of it has been done. Say what is true and go on with the task.]'
-
-
-def typed_note(text: str) -> str:
-    """Asks the agent again for an answer to typed words that it left to the model, which cannot read."""
-    return f"[Platform note: the caller typed this, and only you can answer it.] {text}"
-
-
 class AgentWatcher(Protocol):
     """Told what the agent does, before it takes effect."""
 

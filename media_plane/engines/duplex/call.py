@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections import deque
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
 
 from media_plane.conversation.commands import CallerAudio, CallerTurn, EngineInput, Interrupted, Say, ToolAnswer
@@ -17,6 +18,7 @@ from media_plane.conversation.events import (
     EngineNotice,
     EngineRotated,
 )
+from media_plane.dialogue.notes import correction_note, typed_note
 from media_plane.dialogue.steps import AgentStep, HangUp, SentenceReady, ToolWanted
 from media_plane.engines.answering import Agent, Answering
 from media_plane.engines.duplex import beside
@@ -24,6 +26,7 @@ from media_plane.engines.duplex.claims import ClaimWatch
 from media_plane.engines.duplex.floor import Floor
 from media_plane.engines.duplex.line import ModelLine
 from media_plane.engines.duplex.memory import Memory, refuted_fact, tool_fact
+from media_plane.engines.duplex.model_ear import ModelEar
 from media_plane.engines.duplex.model_voice import Claimed, ModelVoice, ModelVoiceLimits, Out
 from media_plane.engines.duplex.own_voice import OwnVoice
 from media_plane.engines.listening import Listener, ListeningLimits
@@ -50,13 +53,14 @@ from nexus.errors import UpstreamError
 AgentFactory = Callable[[CallBrief], Agent]
 _TOLD_AFTER_MS = 300.0
 _MOST_ERRANDS = 16
+_MOST_TOLD = 64
 
 
 @dataclass(frozen=True, slots=True)
 class DuplexParts:
     """What stands beside the model.
 
-    ``ear`` None: the line itself tells what the caller said (``ModelHeard``). ``agent_factory`` None: nobody answers what is typed.
+    ``ear`` None: the line itself tells what the caller said (``ModelHeard``); where it does so all the same, it is believed. ``agent_factory`` None: nobody answers what is typed.
     ``beside``: the agent is asked at every turn of the caller; False: only at typed ones, which no speech model can hear.
     """
 
@@ -93,6 +97,7 @@ class DuplexCall:
         self._model = ModelVoice(f"{brief.item_prefix}m", self._floor, self._watch, limits.model)
         settings = brief.config.voice_settings
         self._listener = Listener(parts.ear, outbox, settings.language, limits.listening) if parts.ear is not None else None
+        self._model_ear = ModelEar()
         self._speaker = Speaker(parts.voice, outbox, clock, settings, limits.speaking)
         self._own = OwnVoice(self._speaker, self._floor, self._model, clock)
         agent = parts.agent_factory(brief) if parts.agent_factory is not None else beside.NoAgent()
@@ -101,10 +106,11 @@ class DuplexCall:
         self._errands: asyncio.Queue[Claimed | str] = asyncio.Queue(_MOST_ERRANDS)
         self._claims = 0
         self._owed = ""
-        self._typed = ""
         self._gave = False
         self._tools: dict[str, str] = {}
         self._untold: dict[str, float] = {}
+        self._told: deque[str] = deque(maxlen=_MOST_TOLD)
+        self._caller_began_ms = 0.0
         self._caller_speaks = False
         self._was_busy = False
 
@@ -130,6 +136,8 @@ class DuplexCall:
                 return
             case CallerSpeech():
                 self._caller_speech(value)
+                if self._listener is None:
+                    await self._write_down(self._model_ear.speech(self._now(), value))
             case CallerTurn():
                 self._caller_turn(value)
             case Say():
@@ -145,20 +153,24 @@ class DuplexCall:
             self._listener.speech(fact)
         self._caller_speaks = fact.kind != "ended"
         if fact.kind == "started":
+            self._caller_began_ms = self._now()
+            if self._listener is not None:
+                self._memory.caller_begins()
             self._model.forget_held(self._now())
         elif fact.kind == "paused":
             self._model.forget_ended()
 
     def _caller_turn(self, turn: CallerTurn) -> None:
         self._watch.refresh(turn.text)
-        self._tell_agent(self._untold)
-        self._memory.caller(turn.text)
+        self._tell_agent(self._caller_began_ms + _TOLD_AFTER_MS)
+        if turn.typed:
+            self._memory.caller_typed(turn.text)
         if not self._beside and not turn.typed:
             return
+        self._owed = ""
         if turn.typed:
             self._model.forget_held(self._now())
-        self._typed, self._owed = turn.text if turn.typed else "", ""
-        self._ask(turn.text)
+        self._ask(typed_note(turn.text) if turn.typed and self._beside else turn.text)
 
     def _ask(self, text: str) -> None:
         self._floor.turn()
@@ -182,8 +194,9 @@ class DuplexCall:
             return
         self._outbox.silence(order.item_id)
         self._model.interrupted(self._now(), order.item_id)
-        self._untold.setdefault(order.item_id, self._now())
-        self._tell_agent([order.item_id])
+        if order.item_id not in self._told:
+            self._untold[order.item_id] = 0.0
+            self._tell_agent(0.0)
 
     # --- the model -----------------------------------------------------------------------------------------------------------
 
@@ -199,8 +212,8 @@ class DuplexCall:
             case ModelText(text):
                 await self._act(self._model.text(self._now(), text))
             case ModelHeard(text):
-                if self._listener is None:
-                    await self._outbox.put(CallerTranscript(text, final=True))
+                self._listener = None  # who talks with the caller understands them better than an ear beside it
+                await self._write_down(self._model_ear.heard(self._now(), text))
             case ModelFlush():
                 await self._act(self._model.void(self._now()))
             case LineRotated():
@@ -211,12 +224,17 @@ class DuplexCall:
             case LineLost():
                 raise UpstreamError(event.code, event.message)
 
+    async def _write_down(self, transcripts: list[CallerTranscript]) -> None:
+        for transcript in transcripts:
+            await self._outbox.put(transcript)
+
     async def _tick(self, _group: asyncio.TaskGroup) -> None:
         while True:
             await self._clock.sleep_ms(self._tick_ms)
             await self._act(self._model.tick(self._now()))
-            due = [item_id for item_id, due_ms in self._untold.items() if due_ms <= self._now()]
-            self._tell_agent(due)
+            await self._write_down(self._model_ear.tick(self._now()))
+            if not self._memory.awaits_words:
+                self._tell_agent(self._now())
 
     async def _act(self, outs: list[Out]) -> None:
         for out in outs:
@@ -255,13 +273,11 @@ class DuplexCall:
 
     async def answer_given(self) -> None:
         """The answer is complete; without words the model is heard."""
-        passed = not self._gave
-        owed, typed, self._owed, self._typed = self._owed, self._typed, "", ""
-        if passed and owed:
-            await self._errands.put(beside.retracting_note(owed))
-        elif passed and typed:
-            await self._errands.put(beside.typed_note(typed))
-        self._floor.answer_ends(called_off=passed and bool(owed or typed))
+        owed, self._owed = self._owed, ""
+        ask_again = bool(owed) and not self._gave
+        if ask_again:
+            await self._errands.put(correction_note(owed))
+        self._floor.answer_ends(called_off=ask_again)
         await self._act(self._model.tick(self._now()))
 
     def answer_called_off(self) -> None:
@@ -287,6 +303,10 @@ class DuplexCall:
                 self._ask(errand)
 
     async def _correct(self, claim: str) -> None:
+        if self._gave and self._floor.undecided:  # the agent took the floor in the same moment: one item after the other
+            self._answering.say(Say(beside.CORRECTION))
+            self._floor.claim_met_with()
+            return
         self._claims += 1
         item_id = f"{self._corrections}{self._claims}"
         await self._own.words(item_id, beside.CORRECTION)
@@ -298,7 +318,7 @@ class DuplexCall:
         if self._floor.undecided:
             self._owed = claim
         else:
-            self._ask(beside.retracting_note(claim))
+            self._ask(correction_note(claim))
 
     # --- outputs -------------------------------------------------------------------------------------------------------------
 
@@ -316,14 +336,18 @@ class DuplexCall:
             case AgentAudio() if not self._model.is_mine(event.item_id):
                 self._floor.own_sounds(self._now(), event.frame.duration_ms)
             case AgentItemEnded():
-                if self._model.is_mine(event.item_id):
-                    self._untold[event.item_id] = self._model.sounds_until_ms(self._now()) + _TOLD_AFTER_MS
-                else:
+                if not self._model.is_mine(event.item_id):
                     self._floor.own_ended(event.item_id)
+                elif event.item_id not in self._told:
+                    self._untold[event.item_id] = self._model.sounds_until_ms(self._now()) + _TOLD_AFTER_MS
+            case CallerTranscript(text, True):
+                self._memory.caller(text)
 
-    def _tell_agent(self, item_ids: Iterable[str]) -> None:
-        for item_id in [*item_ids]:
+    def _tell_agent(self, due_ms: float) -> None:
+        """What the model was heard to say is the agent's memory too: of items that were over by then."""
+        for item_id in [item_id for item_id, over_ms in self._untold.items() if over_ms <= due_ms]:
             del self._untold[item_id]
+            self._told.append(item_id)
             text = self._memory.text_of(item_id)
             if text:
                 self._answering.overheard(item_id, text)

@@ -26,12 +26,30 @@ class Memory:
     def __init__(self, brief: CallBrief) -> None:
         self._brief = brief
         self._said: deque[_Entry] = deque((_Entry(turn.role, _heard(turn)) for turn in brief.history if _heard(turn)), maxlen=_MOST_WORDS)
+        self._unheard: deque[_Entry] = deque(maxlen=_MOST_WORDS)
         self._facts: deque[str] = deque(maxlen=_MOST_FACTS)
 
+    def caller_begins(self) -> None:
+        """The caller begins to speak: whatever their words turn out to be, they belong here."""
+        self._unheard.append(_Entry("caller", ""))
+        self._said.append(self._unheard[-1])
+
     def caller(self, text: str) -> None:
-        """The caller said this."""
-        if text.strip():
+        """The caller said this: the oldest utterance whose words were not known yet."""
+        if self._unheard:
+            self._unheard.popleft().text = text.strip()
+        else:
             self._said.append(_Entry("caller", text.strip()))
+
+    def caller_typed(self, text: str) -> None:
+        """The caller wrote this (or said it to an engine before)."""
+        if not any(entry.role == "caller" and entry.text == text.strip() for entry in [*self._said][-2:]):
+            self._said.append(_Entry("caller", text.strip()))
+
+    @property
+    def awaits_words(self) -> bool:
+        """Whether the caller has said something that is not known yet."""
+        return bool(self._unheard)
 
     def agent(self, item_id: str, text: str) -> None:
         """The agent says this, in this item, after what it said in it before."""
