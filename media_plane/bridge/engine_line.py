@@ -135,7 +135,7 @@ class EngineLine:
             if not isinstance(started, str):
                 return _Taken(started, number, reason)
             reason, attempts = reason or started, 1
-        return _Taken(await self._text(brief), len(self._makers.voices), reason)
+        return _Taken(await self._text(brief), len(self._makers.voices), reason or "as_configured")
 
     async def _start_patiently(self, maker: EngineMaker, brief: Brief, attempts: int) -> VoiceEngine | str:
         code = "engine_unreachable"

@@ -69,8 +69,9 @@ class Reaction:
 class Script:
     """How the engine behaves.
 
-    ``own_turns`` imitates a full-duplex model; ``echo`` answers turns without a reaction with their own words; ``transcripts`` are given
-    one per utterance heard; ``mute`` swallows all output; ``fail_start`` refuses ``start``.
+    ``own_turns`` imitates a full-duplex model: it answers ``speech`` first, the transcript comes after that. ``echo`` answers turns without
+    a reaction with their own words; ``transcripts`` are given one per utterance heard; ``mute`` swallows all output; ``fail_start`` refuses
+    ``start``, which lasts ``start_ms``.
     """
 
     reactions: tuple[Reaction, ...] = ()
@@ -80,6 +81,7 @@ class Script:
     echo: bool = False
     mute: bool = False
     fail_start: bool = False
+    start_ms: float = 0.0
     rate_hz: int = 24_000
 
 
@@ -106,6 +108,7 @@ class ScriptedEngine:
 
     async def start(self, brief: CallBrief) -> None:
         """Begin with the reactions to ``start``. Raises UpstreamError ``engine_unreachable`` when the script says so."""
+        await self._clock.sleep_ms(self._script.start_ms)
         if self._script.fail_start:
             raise UpstreamError("engine_unreachable", "The script refuses this start")
         if not self._started:
@@ -154,10 +157,13 @@ class ScriptedEngine:
                 return
 
     async def _heard(self, fact: CallerSpeech) -> None:
+        text = self._transcripts.pop(0) if self._transcripts else ""
+        heard = CallerTranscript(text, True, fact.voice_start_ms, fact.voice_end_ms, 1.0 if text else None)
         if not self._script.own_turns:
-            text = self._transcripts.pop(0) if self._transcripts else ""
-            await self._give(CallerTranscript(text, True, fact.voice_start_ms, fact.voice_end_ms, 1.0 if text else None))
-        await self._play(self._reaction("speech", ""))
+            await self._give(heard)
+        await self._play(self._reaction("speech", ""), live=self._script.own_turns)
+        if self._script.own_turns and text:
+            await self._give(heard)
 
     def _reaction(self, on: On, text: str) -> tuple[Act, ...]:
         for at, reaction in enumerate(self._reactions):
@@ -165,7 +171,7 @@ class ScriptedEngine:
                 return self._reactions.pop(at).acts
         return ()
 
-    async def _play(self, acts: tuple[Act, ...]) -> None:
+    async def _play(self, acts: tuple[Act, ...], *, live: bool = False) -> None:
         """All that is spoken in one reaction is one item."""
         item_id = ""
         for act in acts:
@@ -174,7 +180,7 @@ class ScriptedEngine:
                     if not item_id:
                         self._items += 1
                         item_id = f"{self._prefix}{self._items}"
-                    await self._speak(item_id, act)
+                    await self._speak(item_id, act, live=live)
                 case Wait(duration_ms):
                     await self._clock.sleep_ms(duration_ms)
                 case Emit(event):
@@ -182,8 +188,8 @@ class ScriptedEngine:
         if item_id:
             await self._give(AgentItemEnded(item_id))
 
-    async def _speak(self, item_id: str, act: Speak) -> None:
-        await self._give(AgentText(item_id, act.text))
+    async def _speak(self, item_id: str, act: Speak, *, live: bool) -> None:
+        await self._give(AgentText(item_id, act.text, live=live))
         if not self._script.voice:
             return
         duration_ms = 60.0 * len(act.text) if act.audio_ms is None else act.audio_ms

@@ -106,6 +106,15 @@ async def test_the_agent_hangs_up_and_text_only_is_told(base: str, watched: Watc
     await expect(page.locator(".end-card")).to_contain_text("The agent hung up")
 
 
+async def test_another_voice_engine_is_told_with_its_reason(base: str, watched: Watched) -> None:
+    page = watched.page
+    await start_call(page, base)
+    await type_text(page, "other engine")
+    await expect(page.locator(".note-line")).to_contain_text("Another voice engine took over: engine lost.")
+    await expect(page.locator(".stage .mode")).to_contain_text("Voice")
+    await expect(page.locator(".stage .state")).to_have_text("Connecting…")
+
+
 async def test_the_call_lives_on_while_another_page_is_open(base: str, backend: ConsoleBackend, watched: Watched) -> None:
     page = watched.page
     await start_call(page, base)

@@ -194,6 +194,8 @@ def _on_text(told: dict[str, Any]) -> list[Any]:
         ]
     if told["text"] == "text only":
         return [{"type": "mode_changed", "to": "text_only", "reason": "engine_lost"}]
+    if told["text"] == "other engine":
+        return [{"type": "mode_changed", "to": "voice", "reason": "engine_lost"}, {"type": "state", "state": "connecting"}]
     tool = {"type": "tool", "name": "check_availability"}
     return [
         said("caller", "c1", "Do you have", final=False, start_ms=5000),

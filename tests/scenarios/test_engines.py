@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
+
+import pytest
 
 from media_plane.conversation.events import EngineFailed
 from media_plane.engines.scripted import Emit, Reaction, Script, Speak
-from tests.scenarios.house import Caller, house, write_tenant
+from tests.scenarios.house import Caller, Shell, house, write_tenant
 
-FAST = {"engine_connect_attempts": 2, "engine_retry_delay_s": 0.1, "engine_return_interval_s": 0.3, "engine_mute_s": 1}
+FAST: dict[str, Any] = {"engine_connect_attempts": 2, "engine_retry_delay_s": 0.1, "engine_return_interval_s": 0.3, "engine_mute_s": 1}
 
 
 def modes(caller: Caller) -> list[tuple[str, str]]:
@@ -62,9 +65,26 @@ async def test_connected_but_mute(tmp_path: Path) -> None:
 
 async def test_what_is_typed_while_the_engine_connects_is_answered(tmp_path: Path) -> None:
     write_tenant(tmp_path / "tenants")
-    slow = {**FAST, "engine_retry_delay_s": 0.5}
+    slow: dict[str, Any] = {**FAST, "engine_retry_delay_s": 0.5}
     async with house(tmp_path, (Script(fail_start=True), Script(echo=True)), **slow) as home, home.call() as caller:
         await caller.type("Anybody?")
         await caller.hears("transcript", role="agent", text="Anybody?", final=True)
         await caller.hang_up()
         assert [turn.text for turn in (await home.record()).turns] == ["Anybody?", "Hi!", "Anybody?"]
+
+
+@pytest.mark.parametrize("shell", ["sockets", "uvicorn"])
+async def test_a_slow_engine_is_connecting_until_it_listens(tmp_path: Path, shell: Shell) -> None:
+    write_tenant(tmp_path / "tenants")
+    async with house(tmp_path, Script(echo=True, start_ms=1_200), shell=shell, **FAST) as home, home.call() as caller:
+        connecting_ms = await caller.hears("state", state="connecting")
+        await caller.speak(400)
+        assert [message["state"] for message in caller.messages("state")] == ["connecting"], "nobody listens yet"
+        listening_ms = await caller.hears("state", state="listening")
+        await caller.hears("audio.end")
+        await caller.hang_up()
+        record = await home.record()
+    assert listening_ms - connecting_ms >= 1_100
+    assert caller.agent_lines() == ["Hi!"]
+    assert [turn.role for turn in record.turns] == ["agent"], "what was said before is neither heard late nor answered"
+    assert record.mode_changes == ()

@@ -311,7 +311,7 @@ class TestOrder:
 
     async def test_without_any_voice_the_call_is_text_from_the_beginning(self) -> None:
         async with running(row_of()) as bench:
-            assert await bench.ready() == EngineReady("text", voice=False, own_turns=False, reason="")
+            assert await bench.ready() == EngineReady("text", voice=False, own_turns=False, reason="as_configured")
 
     async def test_the_first_engine_has_the_first_prefix(self) -> None:
         first, second = WrittenEngine("first"), WrittenEngine("second")
