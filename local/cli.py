@@ -16,7 +16,7 @@ from local.sidecar.arguments import add_arguments, options_of
 from nexus.domain.call import EndReason, RecordStatus
 from nexus.errors import ConfigurationError, NexusError
 from nexus.logs import set_up_logging
-from nexus.settings import Settings, load_settings
+from nexus.settings import EngineName, Settings, load_settings
 
 _PIPED_WIDTH = 180
 _console = Console(width=None if sys.stdout.isatty() else _PIPED_WIDTH)
@@ -71,7 +71,7 @@ def _add_run(commands: Any) -> None:
     command = _add(commands, "run", _run, "serve the console, the API and the calls on this machine")
     command.add_argument("--host", help="address to listen on (HOST)")
     command.add_argument("--port", type=int, help="port to listen on (PORT)")
-    command.add_argument("--engine", choices=["cascade", "scripted"], help="voice engine (ENGINE)")
+    command.add_argument("--engine", choices=[str(name) for name in EngineName], help="voice engine (ENGINE)")
 
 
 def _add_call(commands: Any) -> None:

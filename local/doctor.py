@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import importlib.util
 import os
 import shutil
 import socket
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -17,6 +18,7 @@ import httpx
 
 from local.command import command
 from local.sidecar.stand_in import needs_stand_in
+from media_plane.slots import answers_http
 from nexus.domain.config_file import MAX_CONFIG_BYTES, parse_config
 from nexus.errors import ConfigurationError
 from nexus.settings import ChatModelName, EngineName, Settings
@@ -44,6 +46,7 @@ def examine(settings: Settings, *, starting: bool = True) -> list[Finding]:
         _data_dir(settings),
         *_speech(settings),
         *_personaplex(settings),
+        *_pcm_sidecar(settings),
         _dialogue(settings),
         *_tenants(settings),
         _browser(),
@@ -120,7 +123,7 @@ def _takes_files(folder: Path) -> bool:
 
 
 def _speech(settings: Settings) -> Iterator[Finding]:
-    if settings.engine is not EngineName.CASCADE:
+    if settings.engine is EngineName.SCRIPTED:
         yield Finding("speech models", "ok", "not needed by this engine")
         return
     missing = [name for name in _SPEECH_PACKAGES if importlib.util.find_spec(name) is None]
@@ -136,12 +139,33 @@ def _speech(settings: Settings) -> Iterator[Finding]:
 
 
 def _personaplex(settings: Settings) -> Iterator[Finding]:
-    if settings.engine is not EngineName.PERSONAPLEX or settings.personaplex_urls:
+    if settings.engine is not EngineName.PERSONAPLEX:
         return
-    if needs_stand_in(settings):
+    if settings.personaplex_urls:
+        yield from _processes("PersonaPlex", settings.personaplex_urls, "start it (docs/personaplex.md), or correct PERSONAPLEX_WS_URL")
+        if len(settings.personaplex_urls) == 1:
+            detail = f"one process: calls longer than {settings.personaplex_window_s:g} s go on with the next engine"
+            yield Finding("PersonaPlex spare", "warning", detail, "name a second process in PERSONAPLEX_WS_URL")
+    elif needs_stand_in(settings):
         yield Finding("PersonaPlex", "ok", f"no server named: stand-ins without a GPU are started; for the model set {_ONE_ADDRESS}")
     else:
         yield Finding("PersonaPlex", "fault", "no server named; in production nothing stands in for one", f"set {_ONE_ADDRESS}")
+
+
+def _pcm_sidecar(settings: Settings) -> Iterator[Finding]:
+    if settings.engine is EngineName.PCM_SIDECAR:
+        yield from _processes("sidecar", (settings.pcm_sidecar_ws_url,), "start it (docs/pcm-sidecar.md), or correct PCM_SIDECAR_WS_URL")
+
+
+def _processes(name: str, addresses: Sequence[str], fix: str) -> Iterator[Finding]:
+    """Which of these servers answer, asked without opening a session."""
+
+    async def ask() -> list[bool]:
+        return await asyncio.gather(*map(answers_http, addresses))
+
+    for address, alive in zip(addresses, asyncio.run(ask()), strict=True):
+        detail = f"{address} {'answers' if alive else 'does not answer; it takes calls as soon as it does'}"
+        yield Finding(name, "ok" if alive else "warning", detail, "" if alive else fix)
 
 
 def _dialogue(settings: Settings) -> Finding:

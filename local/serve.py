@@ -47,7 +47,7 @@ async def serve(settings: Settings, console: Console) -> int:
     if any(finding.level == "fault" for finding in findings):
         raise ConfigurationError("setting_invalid", "Nexus cannot start; the fixes are above.")
     listener = listen(settings.host, settings.port)
-    if settings.engine is EngineName.CASCADE:
+    if settings.engine is not EngineName.SCRIPTED:
         console.print("[dim]loading the speech models …[/dim]")
     async with with_stand_in(settings, console) as chosen, local_app(chosen) as app:
         server = _server(app)

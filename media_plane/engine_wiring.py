@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from itertools import takewhile
 from math import inf
 
 from media_plane.bridge.engine_line import EngineMaker, EngineMakers, LinePolicy
@@ -133,10 +134,11 @@ class EngineRoom:
         if own == "scripted":
             return (own,)
         here = (own, "cascade") if self._slots is not None else ("cascade",)
-        wanted = tuple(dict.fromkeys(kind for kind in config.engines if kind in here))
-        if config.engines and not wanted and config.engines != ("text",):
-            _log.warning("no engine of %s is served here (%s); the platform's order is used", config.tenant_id, ", ".join(config.engines))
-        return wanted if wanted or config.engines == ("text",) else here
+        wanted = list(takewhile(lambda kind: kind != "text", config.engines))  # text is always there: nothing comes after it
+        served = tuple(dict.fromkeys(kind for kind in wanted if kind in here))
+        if wanted and not served:
+            _log.warning("no engine of %s is served here (%s); the platform's order is used", config.tenant_id, ", ".join(wanted))
+        return served if served or config.engines[:1] == ("text",) else here
 
     # --- how ---
 
