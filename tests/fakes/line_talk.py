@@ -18,6 +18,8 @@ BRIEF = ModelBrief("call_1", 1, TenantConfig(tenant_id="fine_cuts", system_promp
 LOUD = CallerAudio(AudioFrame(tone(20, 16_000), 16_000))
 QUIET = CallerAudio(silence(20, 16_000))
 _PATIENCE_S = 20.0
+_BREATH_MS = 200.0
+"""So far behind, it hurries to keep time; further behind, the time is lost."""
 
 
 @dataclass
@@ -29,6 +31,7 @@ class Talk:
     events: list[LineEvent] = field(default_factory=list)
     given_ms: float = 0.0
     ended: bool = False
+    _due_ms: float = 0.0
     _news: asyncio.Event = field(default_factory=asyncio.Event)
 
     @property
@@ -48,12 +51,14 @@ class Talk:
         return next((event for event in self.events if isinstance(event, LineLost)), None)
 
     async def speak(self, duration_ms: float, audio: CallerAudio = LOUD) -> None:
-        """Say it in real time of the clock."""
-        begin_ms, said_ms = self.clock.monotonic_ms(), 0.0
+        """Say it in real time of the clock, where the last ``speak`` ended; late after a pause, a pause was made."""
+        now_ms, said_ms = self.clock.monotonic_ms(), 0.0
+        self._due_ms = max(self._due_ms, now_ms - _BREATH_MS)
         while said_ms < duration_ms and self.lost is None:
             self.line.send(audio)
             said_ms += audio.frame.duration_ms
-            await self.clock.sleep_ms(said_ms - (self.clock.monotonic_ms() - begin_ms))
+            self._due_ms += audio.frame.duration_ms
+            await self.clock.sleep_ms(self._due_ms - self.clock.monotonic_ms())
         self.given_ms += said_ms
 
     async def until(self, holds: Callable[[], bool]) -> None:
