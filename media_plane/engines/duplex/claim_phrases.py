@@ -66,7 +66,7 @@ _SHAPES = (
         "note",
         "create",
     ),
-    _acts(r"{\b(?:I|we)(?:'ve got| have got|'ve| have| got) <whom or what><adverbs> [<standing>]}\b(?! (?:right|correctly|up|to)\b)"),
+    _acts(r"{\b(?:I|we)(?:'ve got| have got|'ve| have| got) <whom or what><adverbs> [<standing>|made]}\b(?! (?:right|correctly|up|to)\b)"),
     _acts(
         r"{\b(?:I|we)(?:'ve got| have got|'ve| have| got) (?:you|that|it|him|her|them|everyone)<adverbs>"
         r" (?:down(?! here)|in (?:for|at|on|with)|<book>|for (?:<day>|<hour>))}\b",
@@ -74,36 +74,47 @@ _SHAPES = (
         "change",
         "note",
     ),
+    _acts(r"{\b(?:I|we) (?:was|were|have been|'ve been)<state adverbs> able to<state adverbs> [<base verb>]}\b"),
+    _acts(r"{\b(?:I|we)(?:'ve| have)? managed to<state adverbs> [<base verb>]}\b"),
     # how it now stands with you
-    _state(r"{\byou(?:'re| are|'ve been| have been)<state adverbs> [<brought about>]}\b(?! (?:up|solid|out)\b)"),
+    _state(r"{\byou(?:'ve| have)<adverbs> [<plain verb>] <object>}"),
+    _state(r"{\b(?:it|that|they) (?:was|were)<state adverbs> [booked|confirmed|cancell?ed|scheduled|reserved|sent|purchased]}\b<no habit>"),
+    _state(r"{\bthey(?:'ve| have)<state adverbs> been<state adverbs> [<brought about>]}\b<no habit>"),
+    _state(r"{\byou(?:'ve| have)?<adverbs> successfully [<brought about>]}\b"),
+    _state(r"{\byou(?:'re| are|'ve been| have been)<state adverbs> [<brought about>]}\b<no habit>"),
     _state(
         r"{\byou(?:'re| are)<state adverbs> (?:down (?:for|on|at|with|as)|in (?:for|at) (?:<hour>|<day>|the)|<book>)}\b", "create", "change"
     ),
     _state(
-        r"{\byou(?:'ve got| have|'ve| have got| got) (?:an?|your)<some words> (?:appointment|booking|reservation|<place>)<some words>"
+        r"{\byou(?:'ve got| have|'ve| have got| got) (?:an?|your)(?! (?:empty|free|open|available))<some words>"
+        r" (?:appointment|booking|reservation|<place>)<some words>"
         r" (?:for|at|on|under|<day>)}\b(?! mind\b)",
         "create",
         "change",
     ),
-    _state(r"{\byour<some words> \w+<is now><state adverbs> [<brought about>]}\b(?! (?:up|solid|out|by)\b)"),
+    _state(r"{\byour<some words> \w+<is now><state adverbs> [<brought about>]}\b<no habit>"),
     _state(
         r"{\byour<some words> (?:<matter>|<place>)(?:'s| is| are)<state adverbs> (?:in|through|<book>|on (?:its|the) way)}\b(?! the\b)",
         "create",
         "done",
     ),
     _state(r"{\byour<some words> (?:has |have )?(?:gone|went|been put) through}\b", "create", "change", "send", "done"),
+    _state(r"{\b(?:your|the|this|that)<a word or two> <matter><some words><is now><state adverbs> [<outcome>]}\b(?! (?:the|a)\b)"),
     # how it now stands with the thing
+    _state(r"{<is now> successfully(?: been)? [<brought about>]}\b"),
+    _state(r"<opening>{(?:your )?(?:\w+ )?<matter>(?:<is now>)?<state adverbs> [<brought about>|<outcome>]}\b<no habit>"),
+    _state(r"{\b(?:the|your|this) (?!slot\b|spot\b|time\b|day\b|place\b)\w+<a word or two><has been> [<arranged>]}\b<no habit>"),
     _state(
         r"{\b(?:the|that|this|both|all|an?)<a word or two> <matter><some words><is now>"
-        r"<state adverbs> [<brought about>]}\b(?! (?:up|solid|out|by|in about|online|every)\b)"
+        r"<state adverbs> [<brought about>]}\b<no habit>"
     ),
     _state(
         r"{\b(?:the|that) <place><some words><is now><state adverbs> (?:booked|reserved|confirmed) (?:for you|under|in your)}\b",
         "create",
     ),
     _state(
-        r"{\b(?:it|that|this|everything|all of (?:it|that))(?:'s| is| has)(?: now)?(?: been)?<state adverbs>"
-        r" [<brought about>]}\b(?! (?:up|solid|out|by|in about|within|in|with|here|of|from|online|every)\b)"
+        r"{\b(?:it|that|this|everything|all of (?:it|that))(?:'?s| is| has)(?: now)?(?: been)?<state adverbs>"
+        r" [<brought about>]}\b<no habit>(?! (?:with|here|of|from)\b)"
     ),
     _state(r"{\b(?:it|that|this|everything)(?:'s| is)<adverbs> (?:<book>|in your name|on (?:its|the) way)}\b", "create", "change", "note"),
     _state(r"{\b(?:it|that)(?:'s| is| has) already(?: been)? [cancell?ed|sent|done|taken care of|texted|e-?mailed|moved]}\b"),
@@ -142,7 +153,7 @@ _TAKEN_BACK = spelled(
 _FILLER = re.compile(r",?\s\b(?:um+|uh+|erm?|hmm+|mm+|you know|i mean)\b,?", re.IGNORECASE)
 _SENTENCE_END = re.compile(r"[.!?…]+(?=\s|$)|\n+")
 _SETTLED = re.compile(r"[\s,]+[\w'-]+[^\w'-]|\s*[.!,;:?…]")
-_SOON = re.compile(r"\W*as\W*$", re.IGNORECASE)
+_OPEN_WORD = re.compile(r"\W*(?:as|in)\W*$", re.IGNORECASE)
 
 
 def find_phrases(text: str, *, begin: int = 0, final: bool = False) -> Iterator[Phrase]:
@@ -193,7 +204,7 @@ def _certain(sentence: str, found: re.Match[str], shape: _Shape, *, ended: bool)
     nearby = _CLAUSE.sub("", before, count=1)
     if _CONDITION.search(_last_words(before, _WINDOW_WORDS)) or _NEARBY.search(_last_words(nearby, _NEARBY_WORDS)):
         return False
-    if _INVERTED.search(before) or _TAKEN_BACK.match(after) or (_SOON.match(after) and not ended):
+    if _INVERTED.search(before) or _TAKEN_BACK.match(after) or (_OPEN_WORD.match(after) and not ended):
         return False
     if sentence.rstrip().endswith("?") and not shape.acts:
         return False

@@ -8,8 +8,8 @@ from typing import Literal
 Kind = Literal["create", "cancel", "change", "send", "note", "done"]
 
 VERB_KINDS: tuple[tuple[str, tuple[Kind, ...]], ...] = (
-    ("taken care of|took care of|sorted|handled|dealt with|processed|finali[sz]ed|completed|finished|done|refunded|squared", ("done",)),
-    ("set|good to go", ("done",)),
+    ("taken care of|took care of|sorted|handled|dealt with|processed|finali[sz]ed|completed?|finished|done|refunded|squared", ("done",)),
+    ("set|good to go|successful|success|through|way|coming|initiated|transferred", ("done",)),
     ("cancell?ed|called off|deleted|removed|off", ("cancel", "change")),
     ("rescheduled|moved|changed|switched|shifted|updated|postponed|swapped|pushed|adjusted|corrected|bumped|brought|amended", ("change",)),
     ("extended|added", ("change", "create", "note")),
@@ -34,27 +34,42 @@ _VOCABULARY: dict[str, str] = {
     "whom or what": r"(?:you|it|that|this|him|her|them|everything|both of you|your \w+(?: \w+)?|the \w+(?: \w+)?)",
     "matter": (
         r"(?:appointments?|bookings?|reservations?|orders?|messages?|notes?|requests?|changes?|texts?|e-?mails?|confirmations?|refunds?"
-        r"|payments?|details|pizzas?|delivery|cleaning|class|one|visit|lesson|session|call ?back|registration|link|receipt|invoice)"
+        r"|payments?|details|pizzas?|delivery|cleaning|class|one|visit|lesson|session|call ?back|registration|link|receipt|invoice"
+        r"|rides?|cabs?|taxis?|cars?|drivers?|tickets?|transfers?|rentals?|trips?|subscription|membership|inspection|tour|viewing"
+        r"|purchases?|account|upgrade|renewal|film|movie|event)"
     ),
     "place": r"(?:table|room|seat|spot|slot|place)s?",
     "book": r"(?:in|on|into) (?:the|our|my|your) (?:books?|calendar|schedule|system|list|diary|roster|waiting ?list|agenda)",
-    "plain verb": rf"(?:{_HELD}|deleted|texted|e-?mailed|processed|took care of)",
+    "plain verb": rf"(?:{_HELD}|deleted|texted|e-?mailed|processed|took care of|purchased|rented)",
     "verb": (
         r"(?:locked|arranged|pencill?ed|slotted|squeezed|signed|placed|submitted|entered|called off|removed|moved|changed|switched|shifted"
-        r"|updated|swapped|pushed|adjusted|corrected|bumped|brought|amended|extended|sent|messaged|forwarded|passed(?: on| along)?|logged|recorded"
-        r"|flagged|jotted|wrote|written|marked|added|handled|dealt with|finali[sz]ed|completed|finished|refunded|saved)"
+        r"|updated|swapped|pushed|adjusted|corrected|bumped|brought|amended|extended|sent|messaged|forwarded|passed(?: on| along)?|logged"
+        r"|recorded|flagged|jotted|wrote|written|marked|added|handled|dealt with|finali[sz]ed|completed|finished|refunded|saved"
+        r"|bought|requested|applied|activated|renewed|upgraded|issued|transferred|initiated)"
     ),
+    "base verb": (
+        r"(?:book|schedule|reserve|order|cancel|move|change|reschedule|confirm|place|send|add|secure|update|purchase|buy|arrange|register"
+        r"|(?:get|make) (?:you|it|that|the|your|a))"
+    ),
+    "outcome": r"(?:completed?|successful|a success|through|on (?:its|it's|the|their) way|processed)",
     "standing": rf"(?:{_HELD}|locked in|arranged|all set|set|signed up|all done|finali[sz]ed|squared away|called off|good to go)",
     "brought about": (
         r"(?:<standing>|moved|changed|switched|updated|sent|e-?mailed|texted|forwarded|passed (?:on|along)|placed|made|added|removed"
         r"|deleted|recorded|logged|put (?:in|through|down)|pushed|shifted|processed|completed|submitted|entered|done|refunded|handled"
-        r"|dealt with|set up|written down|swapped|extended|corrected|saved)"
+        r"|dealt with|set up|written down|swapped|extended|corrected|saved|purchased|bought|rented|initiated|transferred"
+        r"|requested|activated|renewed|upgraded|issued)"
     ),
     "alone": (
         r"(?:booked|cancell?ed|confirmed|scheduled|reserved|ordered|rescheduled|sent|moved|all set|done|sorted|taken care of|good to go"
-        r"|texted|e-?mailed)"
+        r"|texted|e-?mailed|purchased)"
     ),
-    "is now": r"(?:'s| is| are|'s been| has been| have been| was just| were just)",
+    "has been": r"(?:'s| has| have)<state adverbs> been<state adverbs>",
+    "arranged": (
+        r"(?:booked|scheduled|reserved|purchased|bought|rented|ordered|cancell?ed|sent|placed|confirmed|registered|submitted|processed|initiated"
+        r"|rescheduled)"
+    ),
+    "no habit": (r"(?! (?:up|solid|out|by|within|online|every|in (?:about|around|less|half|\d+|ten|twenty|thirty|forty|an hour))\b)"),
+    "is now": r"(?:'s| is| are| was| were|(?:'s| has| have)<state adverbs> been)",
     "opening": (
         r"(?:^|[,;:]\s+)(?:(?:okay|ok|alright|all right|right|great|perfect|good|yes|yep|yeah|sure|thing|so|and|well|there (?:we|you) go"
         r"|lovely|excellent|awesome|wonderful|thanks|no problem|now|then|of course|fantastic|cool|fine|brilliant|absolutely)[\s,]+)*"
