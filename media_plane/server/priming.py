@@ -19,7 +19,7 @@ from media_plane.ports import CallBrief, EngineTraits, VoiceEngine
 from nexus import context
 from nexus.domain.call import CallEntry
 from nexus.domain.tenant import TenantConfig
-from nexus.errors import NexusError, UpstreamError
+from nexus.errors import NexusError, QuotaExceeded, UpstreamError
 
 _log = logging.getLogger("nexus.priming")
 _CLOSE_S = 5.0
@@ -154,6 +154,9 @@ class Primer:
         with context.working_for(tenant_id=entry.order.tenant_id, call_id=entry.call_id):
             try:
                 return await self._starts.begin(entry)
+            except QuotaExceeded:
+                self._starting.pop(entry.call_id, None)  # tried again at the next heartbeat: a process may be free then
+                return None
             except NexusError as error:
                 _log.warning("engine not started in advance, it is tried when the caller comes: %s", error)
                 return None
