@@ -43,6 +43,7 @@ class AgentSide:
         self._last_interruption: session.Interrupted | None = None
         self._first_audio_noted = False
         self.text_only = False
+        self.own_turns = False
         self.engine = ""
         self.overlap_ms = 0.0
 
@@ -169,6 +170,8 @@ class AgentSide:
         if item is None:
             return []
         item.add_audio(event.frame.duration_ms)
+        if self.own_turns and item.first_text_ms is None:
+            item.live = True  # our own voice gives its words first; only a model is heard before its words are known
         item.first_audio_ms = at_ms if item.first_audio_ms is None else item.first_audio_ms
         return [Play(event.item_id, event.frame)]
 

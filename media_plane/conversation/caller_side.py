@@ -127,9 +127,13 @@ class CallerSide:
         commands = self._note(at_ms, event, item_id, backchannel=backchannel)
         if self.took_floor:
             commands += self._ask(at_ms, event.text, typed=False)
-            if self.own_turns and (agent_speaking or self._answered_ms >= (event.voice_end_ms or self._voice_end_ms)):
+            if self.own_turns and (agent_speaking or self._answered_ms >= self._end_of_voice(event)):
                 self._unanswered, self._waiting_since_ms = "", None
         return commands
+
+    def _end_of_voice(self, event: ev.CallerTranscript) -> float:
+        """When the voice of these words fell silent; a model that transcribes by itself may not know, then it is as the ear found it."""
+        return event.voice_end_ms if event.voice_end_ms > event.voice_start_ms else self._voice_end_ms
 
     def _mark_transcript(self, at_ms: float, event: ev.CallerTranscript) -> None:
         """Only the timer of this very utterance is marked or dropped: a later one may have ended before this one is transcribed."""

@@ -55,7 +55,8 @@ class AgentText:
     """Words of the agent, spoken from here on in the item's audio: the text begins where the audio sent so far ends.
 
     ``live``: the words come from a speech model that talks by itself. They are never said again after a false alarm (the model talks on),
-    and their latency has no stages. Words that our own voice speaks are not live, whatever the engine.
+    and their latency has no stages. Words that our own voice speaks are not live, whatever the engine; it gives its words before their
+    audio. An item of an engine with turns of its own that begins with audio is taken for live.
     """
 
     item_id: str

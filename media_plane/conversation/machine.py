@@ -159,7 +159,7 @@ class Conversation:
     def _on_engine_ready(self, at_ms: float, event: ev.EngineReady) -> list[Command]:
         before, self._engine = self._engine, event
         self._quiet_since_ms = at_ms
-        self._caller.own_turns = event.own_turns
+        self._caller.own_turns = self._agent.own_turns = event.own_turns
         self._agent.text_only = not event.voice
         self._agent.engine = event.engine
         commands: list[Command] = []

@@ -73,6 +73,17 @@ class TestMute:
         ticks(call, 3_300, 20_000)
         assert call.all(do.AbandonEngine) == []
 
+    def test_a_model_that_transcribes_by_itself_need_not_know_the_times(self) -> None:
+        call = call_of()
+        voice(call, 1_000, 2_000)
+        model_says(call, 2_150, "m1", ("Yes.", 300.0))
+        call.at(2_160, ev.AgentItemEnded("m1"))
+        call.at(2_450, ev.PlayoutFinished("m1", 300.0))
+        call.at(2_550, ev.CallerSpeech("ended", 1_000, 2_000))
+        call.at(2_900, ev.CallerTranscript("Are you open?", True, 2_900, 2_900))
+        ticks(call, 3_300, 20_000)
+        assert call.all(do.AbandonEngine) == []
+
     def test_one_that_is_speaking_when_the_transcript_comes_is_not_waited_for(self) -> None:
         call = call_of(barge_in={"enabled": False})
         model_says(call, 500, "m1", ("It is a long story that I am telling you.", 9_000.0))
@@ -151,6 +162,12 @@ class TestBargeIn:
         call.at(1_080, ev.CallerSpeech("started", 1_000))
         model_says(call, 1_950, "a1", ("You are booked.", 900.0), live=False)
         assert call.at(2_000, ev.BargeInDetected(1_000)) == [do.StopPlayout()]
+
+    def test_nor_one_whose_words_are_not_known_yet(self) -> None:
+        call = call_of()
+        call.at(1_080, ev.CallerSpeech("started", 1_000))
+        call.at(1_950, ev.AgentAudio("m1", tone(80)), ev.PlayoutStarted("m1"))
+        assert call.at(2_000, ev.BargeInDetected(1_000)) == []
 
     def test_a_voice_that_begins_while_the_model_speaks_stops_it(self) -> None:
         call = call_of()
@@ -296,6 +313,16 @@ class TestLatency:
         model_says(call, 4_100, "m1", ("Yes.", 200.0))
         self.finish(call, 4_300, "m1", 200.0)
         assert [one.e2e for one in self.stages(call)] == [300]
+
+    def test_a_model_that_is_heard_before_its_words_are_known_is_measured_alike(self) -> None:
+        call = call_of()
+        voice(call, 1_000, 2_000)
+        call.at(2_550, ev.CallerSpeech("ended", 1_000, 2_000))
+        call.at(2_600, ev.AgentAudio("m1", tone(80)))
+        call.at(2_610, ev.PlayoutStarted("m1"))
+        call.at(2_680, ev.AgentText("m1", "Yes.", live=True), ev.AgentAudio("m1", tone(320)))
+        self.finish(call, 3_010, "m1", 400.0)
+        assert self.stages(call) == [session.StageTimes(first_sentence=600, transport=10, e2e=610)]
 
     def test_our_own_voice_has_all_stages(self) -> None:
         call = call_of()
