@@ -16,10 +16,14 @@ from websockets.exceptions import InvalidStatus
 
 from local.serve import serving
 from local.softphone import Patience, Script, SoftPhone
+from media_plane.wiring import Instead
 from nexus.adapters.embedded import embedded_stores
+from nexus.clock import Clock
 from nexus.domain.call import EndReason
 from nexus.settings import Settings, load_settings
 from tests.fakes.stored import private, record
+from tests.scenarios.duplex_house import doubles
+from tests.scenarios.house import speech
 
 ROOT = Path(__file__).resolve().parents[3]
 BARBER = "barber_shop_demo"
@@ -165,3 +169,26 @@ async def test_sessions_are_filtered_by_status_reason_outcome_time_and_length(tm
         outcome = (await http.get(f"/v1/tenants/{BARBER}/sessions")).json()["data"][0]["outcome"]
         assert two in await rows(outcome=outcome)
         assert (await http.get(f"/v1/tenants/{BARBER}/sessions", params={"statsu": "x"})).status_code == 422
+
+
+async def test_readiness_tells_how_many_processes_of_the_model_live(tmp_path: Path) -> None:
+    clock = Clock(speed=20)
+    async with doubles(2, clock) as (one, two):
+        settings = settings_of(tmp_path, engine="personaplex", personaplex_ws_url=f"{one.url},{two.url}")
+        async with serving(settings, clock, instead=Instead(speech=speech())) as base, client(base) as http:
+            ready = await http.get("/health/ready")
+            assert ready.status_code == 200
+            assert "2 of 2 processes live, 2 free, room for 1 calls" in ready.text
+            await two.stop()
+
+            async def told() -> bool:
+                return "1 of 2 processes live" in (await http.get("/health/ready")).text
+
+            await until(told, "the dead process")
+            assert two.url in (await http.get("/health/ready")).text
+            await one.stop()
+
+            async def unready() -> bool:
+                return (await http.get("/health/ready")).status_code == 503
+
+            await until(unready, "the last one")

@@ -84,3 +84,37 @@ def test_a_broken_tenant_is_a_warning_with_the_command_and_the_first_line(tmp_pa
     found = finding(settings_of(tmp_path, tenants_dir=tmp_path), "tenant shop")
     assert found.level == "warning"
     assert "tenant check shop: line 3" in found.fix
+
+
+def _findings(settings: Settings, name: str) -> list[tuple[str, str]]:
+    return [(one.level, one.detail) for one in examine(settings) if one.name == name]
+
+
+def test_each_process_of_the_model_is_told_alive_or_not(tmp_path: Path, running_port: int) -> None:
+    alive, dead = f"ws://127.0.0.1:{running_port}/api/chat", "ws://127.0.0.1:1/api/chat"
+    settings = settings_of(tmp_path, engine="personaplex", personaplex_ws_url=f"{alive},{dead}")
+    told = _findings(settings, "PersonaPlex")
+    assert told[0] == ("ok", f"{alive} answers")
+    assert told[1][0] == "warning"
+    assert f"{dead} does not answer" in told[1][1]
+    assert "PERSONAPLEX_WS_URL" in next(one.fix for one in examine(settings) if dead in one.detail)
+    assert _findings(settings, "PersonaPlex spare") == []
+
+
+def test_a_single_process_cannot_carry_long_calls(tmp_path: Path, running_port: int) -> None:
+    settings = settings_of(tmp_path, engine="personaplex", personaplex_ws_url=f"ws://127.0.0.1:{running_port}/api/chat")
+    ((level, detail),) = _findings(settings, "PersonaPlex spare")
+    assert level == "warning"
+    assert "300 s" in detail
+
+
+def test_a_sidecar_of_ones_own_is_asked_too(tmp_path: Path, running_port: int) -> None:
+    alive = settings_of(tmp_path, engine="pcm_sidecar", pcm_sidecar_ws_url=f"ws://127.0.0.1:{running_port}/v1/audio-stream")
+    dead = settings_of(tmp_path, engine="pcm_sidecar", pcm_sidecar_ws_url="ws://127.0.0.1:1/v1/audio-stream")
+    assert _findings(alive, "sidecar")[0][0] == "ok"
+    assert _findings(dead, "sidecar")[0][0] == "warning"
+
+
+def test_ear_and_voice_are_looked_for_beside_a_sidecar(tmp_path: Path) -> None:
+    assert "not needed" in finding(settings_of(tmp_path), "speech models").detail
+    assert "not needed" not in finding(settings_of(tmp_path, engine="pcm_sidecar"), "speech models").detail

@@ -134,3 +134,43 @@ def test_origins_are_a_set() -> None:
         "https://a.example",
         "http://b.example:81",
     }
+
+
+class TestProcesses:
+    """The server processes of a full-duplex model."""
+
+    def test_one_two_and_none(self) -> None:
+        one, two = "ws://127.0.0.1:8998/api/chat", "wss://gpu.example/api/chat"
+        assert load_settings(None, engine="personaplex").personaplex_urls == ()
+        assert load_settings(None, engine="personaplex", personaplex_ws_url=one).personaplex_urls == (one,)
+        assert load_settings(None, engine="personaplex", personaplex_ws_url=f" {one} , {two},").personaplex_urls == (one, two)
+
+    @pytest.mark.parametrize(
+        ("urls", "told"),
+        [
+            ("ws://localhost:9000/v1/audio-stream", "ENGINE=pcm_sidecar and PCM_SIDECAR_WS_URL"),
+            ("http://localhost:8998/api/chat", "ws://127.0.0.1:8998/api/chat"),
+            ("localhost:8998", "ws://127.0.0.1:8998/api/chat"),
+            ("ws://localhost:8998", "ws://127.0.0.1:8998/api/chat"),
+            ("ws://localhost:8998/api/chat/", "ws://127.0.0.1:8998/api/chat"),
+            ("ws:///api/chat", "ws://127.0.0.1:8998/api/chat"),
+            ("ws://a:1/api/chat?seed=1", "ws://127.0.0.1:8998/api/chat"),
+            ("ws://[/api/chat", "Invalid IPv6"),
+            ("ws://a:1/api/chat,ws://a:1/api/chat", "name each once"),
+        ],
+    )
+    def test_what_is_no_process(self, urls: str, told: str) -> None:
+        with pytest.raises(ConfigurationError) as refused:
+            load_settings(None, engine="personaplex", personaplex_ws_url=urls)
+        assert told in refused.value.faults[0]
+        assert load_settings(None, personaplex_ws_url=urls)  # of no concern to another engine
+
+    def test_spares_leave_something_for_calls(self) -> None:
+        two = "ws://a:1/api/chat,ws://b:1/api/chat"
+        with pytest.raises(ConfigurationError, match="PERSONAPLEX_SPARES"):
+            load_settings(None, engine="personaplex", personaplex_ws_url=two, personaplex_spares=2)
+        assert load_settings(None, engine="personaplex", personaplex_ws_url="ws://a:1/api/chat", personaplex_spares=1)
+
+    def test_a_call_moves_before_its_window_ends(self) -> None:
+        with pytest.raises(ConfigurationError, match="PERSONAPLEX_ROTATE_AFTER_S"):
+            load_settings(None, personaplex_rotate_after_s=300, personaplex_window_s=300)
