@@ -46,6 +46,7 @@ from media_plane.ports import (
     ModelText,
     SpeechToText,
     TextToSpeech,
+    ToolCall,
 )
 from nexus.clock import Clock
 from nexus.errors import UpstreamError
@@ -107,7 +108,7 @@ class DuplexCall:
         self._claims = 0
         self._owed = ""
         self._gave = False
-        self._tools: dict[str, str] = {}
+        self._tools: dict[str, ToolCall] = {}
         self._untold: dict[str, float] = {}
         self._told: deque[str] = deque(maxlen=_MOST_TOLD)
         self._caller_began_ms = 0.0
@@ -177,12 +178,12 @@ class DuplexCall:
         self._answering.turn(text)
 
     def _tool_answer(self, answer: ToolAnswer) -> None:
-        name = self._tools.pop(answer.request_id, "")
+        call = self._tools.pop(answer.request_id, None)
         self._floor.tool_done(answer.request_id)
-        if name and not answer.failed:
-            self._watch.done(name, answer.output)
-        if name:
-            self._memory.fact(tool_fact(name, answer.output, failed=answer.failed))
+        if call is not None:
+            if not answer.failed:
+                self._watch.done(call.name, answer.output, call.arguments)
+            self._memory.fact(tool_fact(call.name, answer.output, failed=answer.failed))
             self._line.refresh()
         self._answering.tool_answer(answer)
 
@@ -268,7 +269,7 @@ class DuplexCall:
                 self._model.forget_held(self._now())
             case ToolWanted(call):
                 self._floor.tool_wanted(call.id)
-                self._tools[call.id] = call.name
+                self._tools[call.id] = call
                 await self._act(self._model.cut(self._now()))
 
     async def answer_given(self) -> None:
