@@ -220,6 +220,19 @@ async def test_long_packets_as_chromium_records_them_are_taken() -> None:
         assert talking.lost is None
 
 
+async def test_packets_of_a_browser_that_saves_silence_are_taken() -> None:
+    """Discontinuous transmission: packets of one byte that only say how long nothing was."""
+    audio = CallerAudio(AudioFrame(LOUD.frame.pcm, 16_000), (b"\x78",))
+    async with double() as (sidecar, clock):
+        async with talking_to(sidecar, clock) as (talking, _):
+            for _ in range(20):
+                await talking.speak(40, audio)
+                await talking.speak(20)
+            await talking.until(lambda: talking.heard_ms >= 960)
+        assert sidecar.sessions[0].ended == "closed", "not deaf"
+    assert len(sidecar.sessions[0].heard) >= 960 * 48
+
+
 # --- the model's words -------------------------------------------------------------------------------------------------------
 
 
@@ -279,6 +292,7 @@ async def test_a_slow_gpu_is_spared_silence_and_catches_up() -> None:
         await talking.speak(2_400)
         await talking.speak(4_000, QUIET)
         assert line.facts.held_ms > 800
+        assert line.facts.filled_ms < 600, "what was left out is not missing"
         assert talking.lost is None
         assert line.facts.dropped_ms == 0
         assert "engine_lagging" in talking.notices
