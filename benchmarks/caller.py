@@ -5,15 +5,20 @@ from __future__ import annotations
 import asyncio
 import json
 import time
-from collections.abc import AsyncIterator, Iterable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from contextlib import asynccontextmanager
 from itertools import cycle
+from typing import Any, TypeVar
 
 from websockets.asyncio.client import ClientConnection, connect
-from websockets.exceptions import ConnectionClosed
+from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.typing import Subprotocol
 
 from local.client import ControlPlane
+from nexus.errors import NexusError
+
+Found = TypeVar("Found")
+_FREE_LIMIT_S = 30.0
 
 
 def now_ms() -> float:
@@ -31,7 +36,8 @@ class Caller:
         self.keeps_sound = False
         self.sound: list[tuple[float, bytes]] = []
         self.messages: list[tuple[float, str]] = []
-        self.started = asyncio.Event()
+        self.ready = asyncio.Event()
+        """The agent hears the caller."""
 
     async def listen(self) -> None:
         """Note what comes until the call ends."""
@@ -42,8 +48,10 @@ class Caller:
                     if self.keeps_sound:
                         self.sound.append((self.audio_ms[-1], message))
                 else:
-                    self.messages.append((now_ms(), str(json.loads(message)["type"])))
-                    self.started.set()
+                    said = json.loads(message)
+                    self.messages.append((now_ms(), str(said["type"])))
+                    if said.get("state") == "listening":
+                        self.ready.set()
         except ConnectionClosed:
             return
 
@@ -73,6 +81,10 @@ class Caller:
         """When the first message of this kind came after ``since_ms``."""
         return next((at_ms for at_ms, each in self.messages if each == kind and at_ms > since_ms), None)
 
+    def first_audio_after(self, since_ms: float) -> float | None:
+        """When the first audio came after ``since_ms``."""
+        return next((each for each in self.audio_ms if each > since_ms), None)
+
     def last_audio_before(self, at_ms: float) -> float | None:
         """When the last audio came before ``at_ms``."""
         return max((each for each in self.audio_ms if each <= at_ms), default=None)
@@ -80,23 +92,57 @@ class Caller:
 
 @asynccontextmanager
 async def calling(api: ControlPlane, tenant_id: str, codec: str = "pcm_s16le") -> AsyncIterator[Caller]:
-    """A call that has started; hung up when the block is left."""
-    order = await asyncio.to_thread(api.create_call, tenant_id, test=True)
+    """A call whose agent listens; hung up when the block is left."""
+    order = await _order(api, tenant_id)
     access = order["websocket"]
     protocols = [Subprotocol("nexus.v1"), Subprotocol(f"token.{access['ticket']}")]
-    async with connect(access["url"], subprotocols=protocols, max_size=None, compression=None, proxy=None) as connection:
-        caller = Caller(connection, str(order["call_id"]))
+    async with await _socket(access["url"], protocols) as connection:
+        caller = Caller(connection, str(order["id"]))
         listening = asyncio.create_task(caller.listen())
         try:
             await caller.send({"type": "session.start", "audio": {"input": {"codec": codec}}})
             async with asyncio.timeout(30):
-                await caller.started.wait()
+                await caller.ready.wait()
             yield caller
             await caller.send({"type": "session.end"})
             async with asyncio.timeout(10):
                 await listening
         finally:
             listening.cancel()
+
+
+async def _order(api: ControlPlane, tenant_id: str) -> dict[str, Any]:
+    """A reserved call; an engine that is not free yet is waited for."""
+    async with asyncio.timeout(_FREE_LIMIT_S):
+        while True:
+            try:
+                return await asyncio.to_thread(api.create_call, tenant_id, test=True)
+            except NexusError as error:
+                if error.code != "no_engine_slot":
+                    raise
+            await asyncio.sleep(0.1)
+
+
+async def _socket(url: str, protocols: list[Subprotocol]) -> ClientConnection:
+    """The call's socket; a refusal for want of an engine leaves the ticket good."""
+    async with asyncio.timeout(_FREE_LIMIT_S):
+        while True:
+            try:
+                return await connect(url, subprotocols=protocols, max_size=None, compression=None, proxy=None)
+            except InvalidStatus as error:
+                if error.response.status_code != 503:
+                    raise
+            await asyncio.sleep(0.1)
+
+
+async def until(found: Callable[[], Found | None], limit_s: float) -> Found:
+    """The first answer that is not None, asked for every five milliseconds. Raises TimeoutError."""
+    async with asyncio.timeout(limit_s):
+        while True:
+            value = found()
+            if value is not None:
+                return value
+            await asyncio.sleep(0.005)
 
 
 def frames(pcm: bytes, size_bytes: int = 640) -> list[bytes]:

@@ -26,7 +26,8 @@ async def doubles(count: int, setup_s: float) -> AsyncIterator[tuple[int, ...]]:
     assert process.stdout is not None
     try:
         async with asyncio.timeout(_START_LIMIT_S):
-            yield tuple(map(int, (await process.stdout.readline()).split()))
+            ports = tuple(map(int, (await process.stdout.readline()).split()))
+        yield ports
     finally:
         if process.returncode is None:
             process.terminate()

@@ -9,9 +9,9 @@ from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from typing import Any
 
-from benchmarks.caller import Caller, calling, frames, now_ms, repeated
+from benchmarks.caller import calling, frames, now_ms, repeated, until
 from benchmarks.doubles import address, doubles
-from benchmarks.figures import Figure, percentile
+from benchmarks.figures import Figure, percentile, spread
 from benchmarks.processes import load
 from benchmarks.served import MODEL_TENANTS, Product, product
 from benchmarks.steps import START, Heard, crossings, cycle
@@ -22,11 +22,12 @@ from media_plane.audio import EAR_RATE_HZ, FRAME_MS, AudioFrame, silence
 _CALLS = 2
 _PROCESSES = 3
 _ROTATE_AFTER_S = 5
-_SECONDS = 45.0
+_SECONDS = 40.0
 _PAUSE_MS = 900
 _SETUP_S = 1.0
-_TALK_S = 3.0
-_FAULT_LIMIT_MS = 15_000.0
+_TALK_S = 2.0
+_FAULT_LIMIT_S = 15.0
+_TIMES = 3
 
 
 async def rotations() -> list[Figure]:
@@ -71,73 +72,89 @@ async def _record(server: Product, tenant_id: str, call_id: str) -> dict[str, An
 # --- faults ----------------------------------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
-class _Fault:
-    """What goes wrong and how it is switched on. ``spare``: a sound process is free."""
-
-    name: str
-    strike: Callable[[Faults], None]
-    spare: bool
-
-
 def _fails(faults: Faults) -> None:
     faults.fail_after_frames = 0
-
-
-def _hangs(faults: Faults) -> None:
-    faults.hang_after_frames = 0
 
 
 def _dies(faults: Faults) -> None:
     faults.drop_after_frames, faults.refuse_handshake = 0, True
 
 
+def _hangs(faults: Faults) -> None:
+    faults.hang_after_frames = 0
+
+
+def _mend(faults: Faults) -> None:
+    faults.fail_after_frames = faults.drop_after_frames = faults.hang_after_frames = None
+    faults.refuse_handshake = False
+
+
+@dataclass(frozen=True, slots=True)
+class _Fault:
+    """What goes wrong, how it is switched on, and how many processes there are."""
+
+    name: str
+    strike: Callable[[Faults], None]
+    processes: int = 1
+
+
 _FAULTS = (
-    _Fault("closes with 1000, a process is free", _fails, True),
-    _Fault("closes with 1000, again and again", _fails, False),
-    _Fault("resets the connection, refuses the next", _dies, False),
-    _Fault("hangs: takes audio, gives none", _hangs, False),
+    _Fault("closes with 1000; another process is free", _fails, 2),
+    _Fault("closes with 1000; no other process", _fails),
+    _Fault("resets the connection and refuses the next", _dies),
+    _Fault("hangs: takes audio, gives none", _hangs),
 )
 
 
+@dataclass(frozen=True, slots=True)
+class _Outcome:
+    """From the fault, milliseconds. ``told``: None when the call stayed with the model. ``how``: the reason on record."""
+
+    told_ms: float | None
+    heard_ms: float
+    how: str
+
+
 async def failover() -> list[Figure]:
-    """Each fault in a call of its own."""
-    rows = [await _struck(fault) for fault in _FAULTS]
-    columns = ("the model's server", "told by `mode_changed`", "model or next engine heard", "then carried by")
-    note = f"One call each; the caller types a question right after the fault, so that the next engine has something to say; {load()}."
+    """Each fault in several calls, one after the other."""
+    rows = [_fault_row(fault.name, await _struck(fault)) for fault in _FAULTS]
+    columns = ("the model's server", "told by `mode_changed`", "next voice heard", "then")
+    note = f"{_TIMES} calls for each fault, median (range); doubles with a set-up of {_SETUP_S:g} s; {load()}."
     return [Figure("failover", "From the fault, ms", columns, tuple(rows), (note,))]
 
 
-async def _struck(fault: _Fault) -> tuple[str, ...]:
+def _fault_row(name: str, found: list[_Outcome]) -> tuple[str, ...]:
+    told = [each.told_ms for each in found if each.told_ms is not None]
+    return (name, spread(told) if told else "-", spread([each.heard_ms for each in found]), ", ".join(sorted({each.how for each in found})))
+
+
+async def _struck(fault: _Fault) -> list[_Outcome]:
     async with AsyncExitStack() as stack:
-        options = [SidecarOptions(mode="echo", setup_s=_SETUP_S) for _ in range(2 if fault.spare else 1)]
+        options = [SidecarOptions(mode="echo", setup_s=_SETUP_S) for _ in range(fault.processes)]
         running = [await stack.enter_async_context(Sidecar(each)) for each in options]
         settings = {"PERSONAPLEX_WS_URL": ",".join(each.url for each in running)}
         server = await stack.enter_async_context(product("personaplex", 1, settings=settings))
-        async with calling(server.api, MODEL_TENANTS[0]) as caller:
-            caller.keeps_sound = True
-            talking = asyncio.create_task(caller.stream(repeated((), frames(cycle(EAR_RATE_HZ).pcm), 3_000), float(FRAME_MS)))
-            await asyncio.sleep(_TALK_S)
-            struck_ms = now_ms()
-            fault.strike(next(each.faults for each in running if each.busy))
-            await caller.type("Are you open on Saturday?")
-            await _carried_on(caller, struck_ms)
-            talking.cancel()
-        record = await _record(server, MODEL_TENANTS[0], caller.call_id)
-    told_ms = caller.first_after("mode_changed", struck_ms)
-    since_ms = told_ms or struck_ms + 300.0
-    heard_ms = next((at_ms for at_ms in caller.audio_ms if at_ms > since_ms), None)
-    return (fault.name, *(f"{at_ms - struck_ms:.0f}" if at_ms else "-" for at_ms in (told_ms, heard_ms)), _last_engine(record))
+        return [await _one(server, running, fault) for _ in range(_TIMES)]
 
 
-async def _carried_on(caller: Caller, struck_ms: float) -> None:
-    """Until the next engine is heard, or the limit."""
-    while now_ms() - struck_ms < _FAULT_LIMIT_MS:
-        told_ms = caller.first_after("mode_changed", struck_ms)
-        if told_ms is not None and any(at_ms > told_ms for at_ms in caller.audio_ms):
-            return
-        await asyncio.sleep(0.02)
-
-
-def _last_engine(record: dict[str, Any]) -> str:
-    return "the model" if record["engine_rotations"] else str(record.get("engine"))
+async def _one(server: Product, running: list[Sidecar], fault: _Fault) -> _Outcome:
+    """A call in which the fault strikes while the model talks."""
+    for each in running:
+        _mend(each.faults)
+    async with calling(server.api, MODEL_TENANTS[0]) as caller:
+        talking = asyncio.create_task(caller.stream(repeated((), frames(cycle(EAR_RATE_HZ).pcm), 3_000), float(FRAME_MS)))
+        await asyncio.sleep(_TALK_S)
+        struck_ms = now_ms()
+        fault.strike(next(each.faults for each in running if each.busy))
+        told_ms = heard_ms = None
+        if fault.processes == 1:
+            told_ms = await until(lambda: caller.first_after("mode_changed", struck_ms), _FAULT_LIMIT_S)
+            heard_ms = await until(lambda: caller.first_audio_after(told_ms or struck_ms), _FAULT_LIMIT_S)
+        else:
+            await asyncio.sleep(_SETUP_S + _TALK_S)
+        talking.cancel()
+    record = await _record(server, MODEL_TENANTS[0], caller.call_id)
+    if told_ms is None or heard_ms is None:
+        move = record["engine_rotations"][0]
+        return _Outcome(None, float(move["gap_ms"]), f"the model goes on in the other process (`{move['reason']}`)")
+    return _Outcome(told_ms - struck_ms, heard_ms - struck_ms, f"`cascade` (`{record['mode_changes'][0]['reason']}`)")

@@ -9,7 +9,7 @@ from contextlib import AsyncExitStack
 from dataclasses import dataclass
 
 from benchmarks.bridge_cost import Sound
-from benchmarks.caller import Caller, calling, frames, repeated
+from benchmarks.caller import Caller, calling, frames, repeated, until
 from benchmarks.doubles import address, doubles
 from benchmarks.figures import Figure, percentile
 from benchmarks.processes import cost_of, load
@@ -27,8 +27,9 @@ from tests.fakes.webm_bytes import cluster, header, simple_block
 
 _CODECS: tuple[tuple[Codec, str], ...] = (("pcm_s16le", "transcoded"), ("opus", "repaged"), ("webm_opus", "repaged"))
 _CALLS = 4
-_SECONDS = 22.0
+_SECONDS = 18.0
 _SETTLE_S = 3.0
+_LINK_LIMIT_S = 10.0
 _AUDIO = 1
 STEPS = ((START, SILENT_MS // FRAME_MS), (RISE, (SILENT_MS + SOFT_MS) // FRAME_MS))
 """The level of each step, and which message of a cycle it is in."""
@@ -73,7 +74,7 @@ async def measure() -> list[Figure]:
 
 def _settings(taps: Sequence[Tap]) -> dict[str, str]:
     urls = ",".join(address(tap.port) for tap in taps)
-    return {"PERSONAPLEX_WS_URL": urls, "PERSONAPLEX_SPARES": "0", "PERSONAPLEX_ROTATE_AFTER_S": "600", "PERSONAPLEX_WINDOW_S": "600"}
+    return {"PERSONAPLEX_WS_URL": urls, "PERSONAPLEX_SPARES": "0", "PERSONAPLEX_ROTATE_AFTER_S": "600", "PERSONAPLEX_WINDOW_S": "3600"}
 
 
 def _row(codec: str, way: str, direction: str, values: Sequence[float]) -> tuple[str, ...]:
@@ -105,12 +106,9 @@ async def _calls(server: Product, taps: Sequence[Tap], sound: Sound) -> Run:
 
 async def _newest(taps: Sequence[Tap], seen: list[int]) -> Link:
     """The connection that the call just begun has made; ``seen`` is brought up to date."""
-    while True:
-        for number, tap in enumerate(taps):
-            if len(tap.links) > seen[number]:
-                seen[number] = len(tap.links)
-                return tap.links[-1]
-        await asyncio.sleep(0.01)
+    number = await until(lambda: next((n for n, tap in enumerate(taps) if len(tap.links) > seen[n]), None), _LINK_LIMIT_S)
+    seen[number] = len(taps[number].links)
+    return taps[number].links[-1]
 
 
 def to_model(link: Link, sent_ms: Sequence[float], per_cycle: int) -> Iterator[float]:
