@@ -246,6 +246,23 @@ async def test_opening_that_is_given_up_leaves_no_connection() -> None:
         await gone.wait()
 
 
+async def test_closing_before_the_connection_stands_lets_none_stand() -> None:
+    gone = asyncio.Event()
+
+    async def behave(connection: ServerConnection) -> None:
+        await connection.wait_closed()
+        gone.set()
+
+    async with served(behave) as address:
+        line = line_to(address)
+        opening = asyncio.create_task(line.open(BRIEF))
+        await asyncio.sleep(0)
+        assert await line.close() is False
+        with pytest.raises(UpstreamError, match="closed while it was being opened"):
+            await opening
+        await gone.wait()
+
+
 # --- how it ends -------------------------------------------------------------------------------------------------------------
 
 
