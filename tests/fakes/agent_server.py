@@ -26,12 +26,16 @@ _LOUD = 1000
 
 @dataclass
 class ScriptedAgent:
-    """Greets, then answers each utterance (loud frames, then 300 ms of silence) and each typed line with ``answer_ms`` of sound."""
+    """Is ``connecting_ms`` away, greets, then answers with ``answer_ms`` of sound.
+
+    It answers each utterance (loud frames, then 300 ms of silence) and each typed line.
+    """
 
     clock: Clock
     answer_ms: float = 600.0
     hang_up_after: int = 99
     clear_after_ms: float | None = None
+    connecting_ms: float = 0.0
     tickets: list[str] = field(default_factory=list)
     typed: list[str] = field(default_factory=list)
     utterances_ms: list[float] = field(default_factory=list)
@@ -56,7 +60,7 @@ class ScriptedAgent:
         with suppress(SocketClosed):
             await transport.open()
             async with asyncio.TaskGroup() as tasks:
-                tasks.create_task(self._answer(transport, "Hello!"))
+                tasks.create_task(self._greet(transport))
                 reason = await self._listen(transport, tasks)
             await transport.close(reason, 1000)
 
@@ -75,6 +79,13 @@ class ScriptedAgent:
                         tasks.create_task(self._answer(transport, "I heard you"))
             if len(self.typed) + len(self.utterances_ms) >= self.hang_up_after:
                 return "agent_hangup"
+
+    async def _greet(self, transport: WireTransport) -> None:
+        if self.connecting_ms:
+            await transport.tell(TellState("connecting"))
+            await self.clock.sleep_ms(self.connecting_ms)
+            await transport.tell(TellState("listening"))
+        await self._answer(transport, "Hello!")
 
     def _utterance_ended(self, frame: AudioFrame) -> bool:
         loud = max(abs(int.from_bytes(frame.pcm[at : at + 2], "little", signed=True)) for at in range(0, len(frame.pcm), 2)) > _LOUD

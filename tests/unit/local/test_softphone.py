@@ -85,6 +85,15 @@ async def test_typed_lines_go_instead_of_files() -> None:
     assert all(turn.response_ms is not None for turn in report.turns)
 
 
+async def test_it_waits_as_long_as_the_engine_is_connecting_and_then_for_the_greeting() -> None:
+    clock = Clock(speed=SPEED)
+    agent = ScriptedAgent(clock, answer_ms=100, connecting_ms=8_000)
+    async with agent.served() as url, asyncio.timeout(DEADLINE_S):
+        report = await phone(url, clock).call(Script(typed=("one",)))
+    assert [line.text for line in report.lines] == ["Hello!", "You typed one"]
+    assert report.duration_ms > 8_000, "longer than a greeting is waited for"
+
+
 async def test_audio_that_must_be_forgotten_is_not_heard() -> None:
     clock = Clock(speed=SPEED)
     agent = ScriptedAgent(clock, answer_ms=5_000, clear_after_ms=300)

@@ -479,6 +479,21 @@ class TestCancelling:
             await bench.ready()
         assert voice.closed == 1
 
+    async def test_while_an_engine_lost_before_is_still_being_closed_that_is_waited_for(self) -> None:
+        slow, good = WrittenEngine("slow", closes_slowly=True), WrittenEngine("good")
+        async with running(row_of(slow, good)) as bench:
+            await bench.ready()
+            slow.events_out.put_nowait(None)
+            await bench.ready()
+            bench.hang_up()
+            await good.let_go.wait()
+            assert bench.task is not None
+            for _ in range(5):
+                await asyncio.sleep(0)
+            assert not bench.task.done()
+            slow.go.set()
+        assert (slow.closed, good.closed) == (1, 1)
+
     async def test_while_the_voice_is_tried_again_both_are_closed(self) -> None:
         hanging = WrittenEngine(hangs=True)
         async with running(Bench([WrittenEngine(at_start=refuse), hanging], policy=LinePolicy(attempts=1))) as bench:
