@@ -8,9 +8,6 @@ from typing import Protocol
 from media_plane.dialogue.steps import AgentStep
 from media_plane.engines.answering import Agent
 
-CORRECTION = "Let me correct that: that is not done yet."
-"""What our voice says at once when the model has claimed what no tool has done."""
-
 
 class AgentWatcher(Protocol):
     """Told what the agent does, before it takes effect."""

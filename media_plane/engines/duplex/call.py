@@ -18,15 +18,16 @@ from media_plane.conversation.events import (
     EngineNotice,
     EngineRotated,
 )
-from media_plane.dialogue.notes import correction_note, typed_note
+from media_plane.dialogue.notes import typed_note
 from media_plane.dialogue.steps import AgentStep, HangUp, SentenceReady, ToolWanted
 from media_plane.engines.answering import Agent, Answering
-from media_plane.engines.duplex import beside
+from media_plane.engines.duplex.beside import NoAgent, WatchedAgent
 from media_plane.engines.duplex.claims import ClaimWatch
+from media_plane.engines.duplex.corrections import Corrections
 from media_plane.engines.duplex.floor import Floor
+from media_plane.engines.duplex.hearing import CallerHearing
 from media_plane.engines.duplex.line import ModelLine
 from media_plane.engines.duplex.memory import Memory, refuted_fact, tool_fact
-from media_plane.engines.duplex.model_ear import ModelEar
 from media_plane.engines.duplex.model_voice import Claimed, ModelVoice, ModelVoiceLimits, Out
 from media_plane.engines.duplex.own_voice import OwnVoice
 from media_plane.engines.listening import Listener, ListeningLimits
@@ -53,7 +54,6 @@ from nexus.errors import UpstreamError
 
 AgentFactory = Callable[[CallBrief], Agent]
 _TOLD_AFTER_MS = 300.0
-_MOST_ERRANDS = 16
 _MOST_TOLD = 64
 
 
@@ -61,8 +61,9 @@ _MOST_TOLD = 64
 class DuplexParts:
     """What stands beside the model.
 
-    ``ear`` None: the line itself tells what the caller said (``ModelHeard``); where it does so all the same, it is believed. ``agent_factory`` None: nobody answers what is typed.
-    ``beside``: the agent is asked at every turn of the caller; False: only at typed ones, which no speech model can hear.
+    ``ear`` None: the line itself tells what the caller said (``ModelHeard``); where it does so all the same, it is believed.
+    ``agent_factory`` None: nobody answers what is typed. ``beside``: the agent is asked at every turn of the caller; False: only at
+    typed ones, which no speech model can hear.
     """
 
     ear: SpeechToText | None
@@ -97,17 +98,13 @@ class DuplexCall:
         self._floor = Floor(beside=self._beside)
         self._model = ModelVoice(f"{brief.item_prefix}m", self._floor, self._watch, limits.model)
         settings = brief.config.voice_settings
-        self._listener = Listener(parts.ear, outbox, settings.language, limits.listening) if parts.ear is not None else None
-        self._model_ear = ModelEar()
+        listener = Listener(parts.ear, outbox, settings.language, limits.listening) if parts.ear is not None else None
+        self._hearing = CallerHearing(listener, outbox, clock)
         self._speaker = Speaker(parts.voice, outbox, clock, settings, limits.speaking)
         self._own = OwnVoice(self._speaker, self._floor, self._model, clock)
-        agent = parts.agent_factory(brief) if parts.agent_factory is not None else beside.NoAgent()
-        self._answering = Answering(beside.WatchedAgent(agent, self), self._own, outbox, f"{brief.item_prefix}a")
-        self._corrections = f"{brief.item_prefix}c"
-        self._errands: asyncio.Queue[Claimed | str] = asyncio.Queue(_MOST_ERRANDS)
-        self._claims = 0
-        self._owed = ""
-        self._gave = False
+        agent = parts.agent_factory(brief) if parts.agent_factory is not None else NoAgent()
+        self._answering = Answering(WatchedAgent(agent, self), self._own, outbox, f"{brief.item_prefix}a")
+        self._corrections = Corrections(f"{brief.item_prefix}c", self._floor, self._own, self._answering, beside=self._beside)
         self._tools: dict[str, ToolCall] = {}
         self._untold: dict[str, float] = {}
         self._told: deque[str] = deque(maxlen=_MOST_TOLD)
@@ -118,8 +115,7 @@ class DuplexCall:
     @property
     def jobs(self) -> tuple[Job, ...]:
         """What runs from start to close."""
-        listening = (self._listener.run,) if self._listener is not None else ()
-        return (*listening, self._speaker.run, self._answering.run, self._pump, self._tick, self._run_errands)
+        return (*self._hearing.jobs, self._speaker.run, self._answering.run, self._corrections.run, self._pump, self._tick)
 
     def model_brief(self, generation: int) -> ModelBrief:
         """What the model's session is told."""
@@ -132,13 +128,11 @@ class DuplexCall:
         match value:
             case CallerAudio():
                 self._line.send(value)
-                if self._listener is not None:
-                    self._listener.audio(value.frame)
+                self._hearing.audio(value.frame)
                 return
             case CallerSpeech():
                 self._caller_speech(value)
-                if self._listener is None:
-                    await self._write_down(self._model_ear.speech(self._now(), value))
+                await self._hearing.speech(value)
             case CallerTurn():
                 self._caller_turn(value)
             case Say():
@@ -150,13 +144,10 @@ class DuplexCall:
         await self._act(self._model.tick(self._now()))
 
     def _caller_speech(self, fact: CallerSpeech) -> None:
-        if self._listener is not None:
-            self._listener.speech(fact)
         self._caller_speaks = fact.kind != "ended"
         if fact.kind == "started":
             self._caller_began_ms = self._now()
-            if self._listener is not None:
-                self._memory.caller_begins()
+            self._memory.caller_begins()
             self._model.forget_held(self._now())
         elif fact.kind == "paused":
             self._model.forget_ended()
@@ -168,7 +159,7 @@ class DuplexCall:
             self._memory.caller_typed(turn.text)
         if not self._beside and not turn.typed:
             return
-        self._owed = ""
+        self._corrections.turn()
         if turn.typed:
             self._model.forget_held(self._now())
         self._ask(typed_note(turn.text) if turn.typed and self._beside else turn.text)
@@ -213,8 +204,7 @@ class DuplexCall:
             case ModelText(text):
                 await self._act(self._model.text(self._now(), text))
             case ModelHeard(text):
-                self._listener = None  # who talks with the caller understands them better than an ear beside it
-                await self._write_down(self._model_ear.heard(self._now(), text))
+                await self._hearing.told(text)
             case ModelFlush():
                 await self._act(self._model.void(self._now()))
             case LineRotated():
@@ -225,26 +215,28 @@ class DuplexCall:
             case LineLost():
                 raise UpstreamError(event.code, event.message)
 
-    async def _write_down(self, transcripts: list[CallerTranscript]) -> None:
-        for transcript in transcripts:
-            await self._outbox.put(transcript)
-
     async def _tick(self, _group: asyncio.TaskGroup) -> None:
         while True:
             await self._clock.sleep_ms(self._tick_ms)
             await self._act(self._model.tick(self._now()))
-            await self._write_down(self._model_ear.tick(self._now()))
+            await self._hearing.tick()
             if not self._memory.awaits_words:
                 self._tell_agent(self._now())
 
     async def _act(self, outs: list[Out]) -> None:
         for out in outs:
             if isinstance(out, Claimed):
-                await self._claimed(out)
+                await self._claimed(out.claim.text)
             else:
                 await self._outbox.put(out)
         self._own.look()
         self._tell_line()
+
+    async def _claimed(self, text: str) -> None:
+        await self._corrections.claimed(text)
+        await self._outbox.put(EngineNotice("false_confirmation", "engine", text))
+        self._memory.fact(refuted_fact(text))
+        self._line.refresh()
 
     def _tell_line(self) -> None:
         now_ms = self._now()
@@ -257,12 +249,13 @@ class DuplexCall:
 
     def answer_begins(self) -> None:
         """The agent takes up a turn."""
-        self._gave = False
+        self._corrections.answer_begins()
         self._floor.answer_begins()
 
     async def step(self, step: AgentStep) -> None:
         """It takes the floor with words or a tool."""
-        self._gave = self._gave or isinstance(step, SentenceReady | ToolWanted | HangUp)
+        if isinstance(step, SentenceReady | ToolWanted | HangUp):
+            self._corrections.agent_gives()
         match step:
             case SentenceReady():
                 self._floor.agent_speaks()
@@ -274,52 +267,12 @@ class DuplexCall:
 
     async def answer_given(self) -> None:
         """The answer is complete; without words the model is heard."""
-        owed, self._owed = self._owed, ""
-        ask_again = bool(owed) and not self._gave
-        if ask_again:
-            await self._errands.put(correction_note(owed))
-        self._floor.answer_ends(called_off=ask_again)
+        self._floor.answer_ends(called_off=await self._corrections.answer_given())
         await self._act(self._model.tick(self._now()))
 
     def answer_called_off(self) -> None:
         """A newer turn, or an interruption, ended it."""
         self._floor.answer_ends(called_off=True)
-
-    # --- false confirmations -------------------------------------------------------------------------------------------------
-
-    async def _claimed(self, claimed: Claimed) -> None:
-        self._floor.claim_met()
-        text = claimed.claim.text
-        await self._outbox.put(EngineNotice("false_confirmation", "engine", text))
-        self._memory.fact(refuted_fact(text))
-        self._line.refresh()
-        await self._errands.put(claimed)
-
-    async def _run_errands(self, _group: asyncio.TaskGroup) -> None:
-        while True:
-            errand = await self._errands.get()
-            if isinstance(errand, Claimed):
-                await self._correct(errand.claim.text)
-            else:
-                self._ask(errand)
-
-    async def _correct(self, claim: str) -> None:
-        if self._gave and self._floor.undecided:  # the agent took the floor in the same moment: one item after the other
-            self._answering.say(Say(beside.CORRECTION))
-            self._floor.claim_met_with()
-            return
-        self._claims += 1
-        item_id = f"{self._corrections}{self._claims}"
-        await self._own.words(item_id, beside.CORRECTION)
-        self._floor.claim_met_with()
-        await self._own.end(item_id)
-        self._answering.overheard(item_id, beside.CORRECTION)
-        if not self._beside:
-            return
-        if self._floor.undecided:
-            self._owed = claim
-        else:
-            self._ask(correction_note(claim))
 
     # --- outputs -------------------------------------------------------------------------------------------------------------
 

@@ -11,7 +11,7 @@ from media_plane.conversation.commands import Interrupted, Say, ToolAnswer
 from media_plane.conversation.events import AgentAudio, AgentItemEnded, AgentText, EngineFlush, EngineNotice
 from media_plane.dialogue.notes import correction_note
 from media_plane.dialogue.steps import Passed, SentenceReady
-from media_plane.engines.duplex.beside import CORRECTION
+from media_plane.engines.duplex.corrections import CORRECTION
 from tests.unit.media_plane.engines.duplex.duplex_call import WANTED, Ear, Talk, talk
 
 CLAIMED = "You're booked for three."
