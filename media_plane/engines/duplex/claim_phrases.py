@@ -123,7 +123,8 @@ _SHAPES = (
     _state(r"{\bconsider (?:it|that|yourself) [done|booked|cancell?ed|sorted|handled|taken care of]}\b"),
     # without a subject
     _state(
-        r"<opening>{(?:just |now |that |all )?[<alone>]}(?=\s*\.|\s*!|\s*,|\s*$|\s+(?:for|at|in|on|you|it|that|your|and|under)\b)",
+        r"<opening>{(?:just |now |that |all |successfully )?[<alone>]}(?=\s*\.|\s*!|\s*,|\s*$"
+        r"|\s+(?:successfully|for|at|in|on|you|it|that|your|and|under)\b)"
     ),
     _state(r"<opening>(?:(?:we|I)(?:'ll| will) )?{(?:see|expect) you (?:then|(?:on )?(?:<day>)|at (?:<hour>))}\b", "create", "change"),
     _state(r"{\blook(?:ing)? forward to seeing you (?:then|(?:on )?(?:<day>)|at (?:<hour>))}\b", "create", "change"),
@@ -151,9 +152,9 @@ _TAKEN_BACK = spelled(
     r"|by (?:mail|e-?mail|phone|post|text)|usually|provided|assuming)\b"
 )
 _FILLER = re.compile(r",?\s\b(?:um+|uh+|erm?|hmm+|mm+|you know|i mean)\b,?", re.IGNORECASE)
-_SENTENCE_END = re.compile(r"[.!?…]+(?=\s|$)|\n+")
+_SENTENCE_END = re.compile(r"(?<!\bdr)(?<!\bmr)(?<!\bmrs)(?<!\bms)(?<!\bst)[.!?…]+(?=\s|$)|\n+", re.IGNORECASE)
 _SETTLED = re.compile(r"[\s,]+[\w'-]+[^\w'-]|\s*[.!,;:?…]")
-_OPEN_WORD = re.compile(r"\W*(?:as|in)\W*$", re.IGNORECASE)
+_OPEN_WORD = re.compile(r"\W*(?:as|in)(?:\W+\w*)?$", re.IGNORECASE)
 
 
 def find_phrases(text: str, *, begin: int = 0, final: bool = False) -> Iterator[Phrase]:

@@ -10,10 +10,11 @@ Kind = Literal["create", "cancel", "change", "send", "note", "done"]
 VERB_KINDS: tuple[tuple[str, tuple[Kind, ...]], ...] = (
     ("taken care of|took care of|sorted|handled|dealt with|processed|finali[sz]ed|completed?|finished|done|refunded|squared", ("done",)),
     ("set|good to go|successful|success|through|way|coming|initiated|transferred", ("done",)),
-    ("cancell?ed|called off|deleted|removed|off", ("cancel", "change")),
+    ("cancell?ed|called off|deleted|removed|off", ("cancel",)),
     ("rescheduled|moved|changed|switched|shifted|updated|postponed|swapped|pushed|adjusted|corrected|bumped|brought|amended", ("change",)),
     ("extended|added", ("change", "create", "note")),
-    ("sent|texted|e-?mailed|messaged|forwarded|passed", ("send", "note")),
+    ("sent|texted|e-?mailed|messaged", ("send",)),
+    ("forwarded|passed", ("send", "note")),
     ("noted|logged|recorded|flagged|jotted|wrote|written|marked|saved|note", ("note", "create", "change")),
 )
 """Kinds by the verb of a phrase, the likeliest first. A verb that is not here creates, or changes so that what is said now stands."""
@@ -68,7 +69,7 @@ _VOCABULARY: dict[str, str] = {
         r"(?:booked|scheduled|reserved|purchased|bought|rented|ordered|cancell?ed|sent|placed|confirmed|registered|submitted|processed|initiated"
         r"|rescheduled)"
     ),
-    "no habit": (r"(?! (?:up|solid|out|by|within|online|every|in (?:about|around|less|half|\d+|ten|twenty|thirty|forty|an hour))\b)"),
+    "no habit": (r"(?! (?:up|solid|out|by|within|online|every|in (?:about|around|less|half|\d+|ten|twenty|thirty|forty|an?))\b)"),
     "is now": r"(?:'s| is| are| was| were|(?:'s| has| have)<state adverbs> been)",
     "opening": (
         r"(?:^|[,;:]\s+)(?:(?:okay|ok|alright|all right|right|great|perfect|good|yes|yep|yeah|sure|thing|so|and|well|there (?:we|you) go"

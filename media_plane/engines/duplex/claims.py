@@ -22,15 +22,14 @@ _TOOL_WORDS: tuple[tuple[Kind, str], ...] = (
 )
 _BESIDES: Mapping[Kind, frozenset[Kind]] = {
     "create": frozenset({"create", "change", "note", "done"}),
-    "change": frozenset({"change", "create", "note", "done"}),
+    "change": frozenset({"change", "create", "cancel", "note", "done"}),
     "cancel": frozenset({"cancel", "change", "done"}),
     "send": frozenset({"send", "note", "done"}),
-    "note": frozenset({"note", "send", "done"}),
+    "note": frozenset({"note", "done"}),
 }
 """What an effect may be called in the turn that brought it about: a new booking in place of an old one is also a move."""
 _LATER: Mapping[Kind, frozenset[Kind]] = {kind: frozenset({kind, "done"}) for kind in _BESIDES} | {
     "change": frozenset({"change", "create", "done"}),
-    "note": frozenset({"note", "send", "done"}),
 }
 """What it still may be called once the caller has spoken on."""
 _SENDING = re.compile(r"\b(?:sent|texted|e-?mailed|text message|sms)\b", re.IGNORECASE)
