@@ -33,6 +33,10 @@ _LATER: Mapping[Kind, frozenset[Kind]] = {kind: frozenset({kind, "done"}) for ki
 }
 """What it still may be called once the caller has spoken on."""
 _SENDING = re.compile(r"\b(?:sent|texted|e-?mailed|text message|sms)\b", re.IGNORECASE)
+_REFUSAL = re.compile(
+    r"\b(?:can ?not|can't|couldn't|unable|sorry|taken|unavailable|not (?:available|possible|found|free)|fully booked|failed|closed)\b",
+    re.IGNORECASE,
+)
 _REQUEST = re.compile(
     r"\b(?:can|could|would|will) you\b|\bplease\b|\bi(?:'d| would) like\b|\bi (?:want|need)\b"
     r"|\b(?:cancel|move|change|book|send|text|order|add|remove|reschedule|note|tell)\b",
@@ -92,8 +96,11 @@ class ClaimWatch:
         return None
 
     def done(self, tool_name: str, output: str, arguments: Mapping[str, Any] | None = None) -> None:
-        """A tool has succeeded and said ``output``; those that only look up are ignored. ``arguments`` make the details surer."""
-        if tool_name not in self._kinds:
+        """A tool has succeeded and said ``output``. Ignored are those that only look up, and an output that is a refusal after all.
+
+        ``arguments`` make the details surer.
+        """
+        if tool_name not in self._kinds or _refuses(output):
             return
         sent: frozenset[Kind] = frozenset({"send"}) if _SENDING.search(output) else frozenset()
         self._successes.append(
@@ -136,3 +143,13 @@ def kinds_of_tool(tool: ToolSpec) -> frozenset[Kind]:
         if kinds := frozenset(kind for kind, words in _TOOL_WORDS if re.search(rf"\b(?:{words})s?\b", text, re.IGNORECASE)):
             return kinds
     return frozenset(kind for kind, _ in _TOOL_WORDS)
+
+
+def _refuses(output: str) -> bool:
+    """Whether an output says that nothing was done: a field says so, or words of a refusal without any of success."""
+    try:
+        value = json.loads(output)
+    except ValueError:
+        return _REFUSAL.search(output) is not None and not any(find_phrases(output, final=True))
+    fields = value if isinstance(value, dict) else {"ok": value}
+    return any(fields.get(name) is False for name in ("ok", "success", "booked", "confirmed")) or bool(fields.get("error"))

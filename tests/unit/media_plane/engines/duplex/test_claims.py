@@ -208,6 +208,20 @@ def test_a_look_up_covers_nothing() -> None:
     assert grown(watch, "You're booked for three.")[0] is not None
 
 
+@pytest.mark.parametrize("output", ["That time is taken.", "We cannot book on Mondays.", '{"ok": false}', '{"error": "full"}', "false"])
+def test_an_output_that_refuses_covers_nothing(output: str) -> None:
+    watch = ClaimWatch(SHOP)
+    watch.done("book_appointment", output)
+    assert grown(watch, "You're booked for three.")[0] is not None
+
+
+@pytest.mark.parametrize("output", ["You are booked. It cannot be cancelled later.", "Order 7: two pizzas.", '{"ok": true}', "true", ""])
+def test_an_output_that_only_sounds_so_covers(output: str) -> None:
+    watch = ClaimWatch(SHOP)
+    watch.done("book_appointment", output)
+    assert grown(watch, "You're booked.")[0] is None
+
+
 def test_a_tool_of_unknown_kind_covers_every_kind() -> None:
     watch = ClaimWatch((tool("frobnicate", "Does it."),))
     watch.done("frobnicate", "ok")
