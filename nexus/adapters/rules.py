@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from nexus.domain.call import CallEntry, Caller, CallOrder, EndReason, MediaProcess
 from nexus.domain.session import SessionRow
 from nexus.errors import Conflict, NotAuthorised, NotFound, QuotaExceeded, RequestRejected
-from nexus.ports import LedgerOrders, SessionFilter
+from nexus.ports import MOST_CHANGES, Change, Document, LedgerOrders, SessionFilter
 
 DEAD_AFTER = timedelta(seconds=10)
 """A process not seen for so long is dead: its slots are gone, its calls are for others to record."""
@@ -110,3 +110,15 @@ def matches(row: SessionRow, where: SessionFilter) -> bool:
             all(row.metadata.get(name) == value for name, value in where.metadata),
         )
     )
+
+
+def check_changes(changes: tuple[Change, ...]) -> None:
+    """Raises ValueError for a transaction that no store takes: too many changes, or two of one key."""
+    if not 0 < len(changes) <= MOST_CHANGES or len({change.key for change in changes}) < len(changes):
+        raise ValueError(f"a transaction has 1 to {MOST_CHANGES} changes, each of another key")
+
+
+def check_expected(change: Change, found: Document | None) -> None:
+    """Raises Conflict ``conflict`` when the document has not the version that the change expects."""
+    if change.expected is not None and change.expected != (0 if found is None else found.version):
+        raise Conflict("conflict", "Somebody else was first: read it again and repeat the change.")

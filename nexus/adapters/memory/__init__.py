@@ -1,12 +1,14 @@
 """Every port in memory: for tests, simulations and a first look; nothing survives the process."""
 
 from nexus.adapters.memory.calls import MemoryCallJournal, MemoryCallLedger, MemoryEffectLog
+from nexus.adapters.memory.documents import MemoryDocumentStore
 from nexus.adapters.memory.sessions import MemoryLeadStore, MemorySessionArchive, MemorySessionIndex
 from nexus.adapters.memory.tenants import MemoryTenantStore, MemoryToolStore
 
 __all__ = [
     "MemoryCallJournal",
     "MemoryCallLedger",
+    "MemoryDocumentStore",
     "MemoryEffectLog",
     "MemoryLeadStore",
     "MemorySessionArchive",

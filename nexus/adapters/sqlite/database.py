@@ -35,6 +35,10 @@ MIGRATIONS: tuple[str, ...] = (
     CREATE INDEX calls_open ON calls (state, process_id) WHERE state <> 'ended';
     CREATE INDEX calls_by_key ON calls (tenant_id, idempotency_key) WHERE idempotency_key <> '';
     """,
+    """
+    CREATE TABLE documents (tenant_id TEXT NOT NULL, key TEXT NOT NULL, body TEXT NOT NULL, version INTEGER NOT NULL, expires_at REAL,
+                            PRIMARY KEY (tenant_id, key)) WITHOUT ROWID;
+    """,
 )
 """Each entry takes the schema one version up; entries are never changed once released."""
 
