@@ -249,7 +249,10 @@ class ModelText:
 
 @dataclass(frozen=True, slots=True)
 class ModelHeard:
-    """The model's own final transcript of an utterance of the caller (models that have none never give it)."""
+    """The model's own final transcript of an utterance of the caller (models that have none never give it).
+
+    An empty one, before any audio, announces them: nobody else need listen to the caller.
+    """
 
     text: str
 

@@ -25,7 +25,7 @@ from media_plane.engines.pcm_sidecar_wire import (
 )
 from media_plane.engines.personaplex.pacing import InputClock, PacingSettings
 from media_plane.engines.socket_writer import SocketWriter
-from media_plane.ports import LineEvent, LineLost, LineNotice, ModelBrief
+from media_plane.ports import LineEvent, LineLost, LineNotice, ModelBrief, ModelHeard
 from media_plane.speech.level import rms_db
 from nexus.clock import Clock
 from nexus.errors import UpstreamError
@@ -98,6 +98,8 @@ class PcmSidecarLine:
         except ConnectionClosed as error:
             raise unusable(self._address, error) from error
         self._wire.reader.begin(ready)
+        if ready.transcripts:
+            self._wire.pacing.put(ModelHeard(""))
         self._writer = SocketWriter(connection, bytes_for_ms(self._limits.waiting_ms, EAR_RATE_HZ))
         self._writer.begin()
         loop = asyncio.get_running_loop()

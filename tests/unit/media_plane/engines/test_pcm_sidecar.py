@@ -131,6 +131,10 @@ async def test_who_transcribes_is_known_after_open(promised: bool | None) -> Non
 
     async with opened(script) as (line, _):
         assert line.gives_transcripts is bool(promised)
+        line.send(CallerAudio(silence(500, 16_000)))
+        async with aclosing(line.events()) as events:
+            first = await anext(events)
+        assert (first == ModelHeard("")) is bool(promised), "a promise comes before everything else"
 
 
 async def refusal(script: Script) -> UpstreamError:
@@ -276,6 +280,7 @@ async def test_words_and_events_mean_what_the_contract_says() -> None:
     words = [event for event in seen if isinstance(event, ModelText)]
     assert words == [ModelText("Of "), ModelText("course .")]
     assert [event for event in seen if event not in words] == [
+        ModelHeard(""),
         ModelHeard("I would like a room."),
         LineNotice("model_failed", "The sidecar reports: gpu: hot"),
         ModelFlush(),
