@@ -27,7 +27,7 @@ from tests.fakes.webm_bytes import cluster, header, simple_block
 
 _CODECS: tuple[tuple[Codec, str], ...] = (("pcm_s16le", "transcoded"), ("opus", "repaged"), ("webm_opus", "repaged"))
 _CALLS = 4
-_SECONDS = 18.0
+_SECONDS = 16.0
 _SETTLE_S = 3.0
 _LINK_LIMIT_S = 10.0
 _AUDIO = 1
@@ -42,6 +42,9 @@ class Run:
 
     there_ms: list[float]
     back_ms: list[float]
+    """Until the message with the sound reaches the caller."""
+    played_ms: list[float]
+    """Until the caller's client plays it."""
     cpu_s: float
     """Per call-second."""
 
@@ -60,7 +63,12 @@ async def measure() -> list[Figure]:
             floor_s = await asyncio.to_thread(floor, sound, SileroDetector(session))
             run = await _calls(server, taps, sound)
             transcoded_s = transcoded_s or run.cpu_s
-            rows += [_row(codec, way, "caller to model", run.there_ms), _row(codec, way, "model to caller", run.back_ms)]
+            ways = (
+                ("caller to model", run.there_ms),
+                ("model to caller, received", run.back_ms),
+                ("model to caller, played", run.played_ms),
+            )
+            rows += [_row(codec, way, direction, values) for direction, values in ways]
             cells = (f"{run.cpu_s * 1000:.1f}", f"{floor_s * 1000:.1f}", f"{run.cpu_s / floor_s:.1f}", f"{run.cpu_s / transcoded_s:.2f}")
             costs.append((codec, way, *cells))
     notes = (f"{_CALLS} calls at once, {_SECONDS:g} s each, one echoing double a call; {load()}.",)
@@ -100,8 +108,9 @@ async def _calls(server: Product, taps: Sequence[Tap], sound: Sound) -> Run:
             cpu_s = (cost_of(server.pid).cpu_s - before.cpu_s) / ((time.monotonic() - began) * _CALLS)
         sent = [each.result()[len(sound.head) :] for each in streams]
     there = [delay for (_, link), times in zip(pairs, sent, strict=True) for delay in to_model(link, times, len(sound.pieces))]
-    back = [delay for caller, link in pairs for delay in to_caller(link, caller)]
-    return Run(there, back, cpu_s)
+    back = [delay for caller, link in pairs for delay in to_caller(link, arrivals(caller.sound))]
+    heard = [delay for caller, link in pairs for delay in to_caller(link, played(caller.sound))]
+    return Run(there, back, heard, cpu_s)
 
 
 async def _newest(taps: Sequence[Tap], seen: list[int]) -> Link:
@@ -119,12 +128,26 @@ def to_model(link: Link, sent_ms: Sequence[float], per_cycle: int) -> Iterator[f
         yield from delays(starts, [each.at_ms for each in crossings(came, level)])
 
 
-def to_caller(link: Link, caller: Caller) -> Iterator[float]:
+def to_caller(link: Link, came: Sequence[Heard]) -> Iterator[float]:
     """From the model's page with a step to the caller's message with it, less the time by which the step stands later in the page."""
-    came = [Heard(at_ms, AudioFrame(data, EAR_RATE_HZ)) for at_ms, data in caller.sound]
     for level, _ in STEPS:
         starts = [each.at_ms + each.into_ms // FRAME_MS * FRAME_MS for each in crossings(_decoded(link, to_model=False), level)]
         yield from delays(starts, [each.at_ms for each in crossings(came, level)])
+
+
+def arrivals(sound: Sequence[tuple[float, bytes]]) -> list[Heard]:
+    """The caller's messages when they came."""
+    return [Heard(at_ms, AudioFrame(data, EAR_RATE_HZ)) for at_ms, data in sound]
+
+
+def played(sound: Sequence[tuple[float, bytes]]) -> list[Heard]:
+    """The caller's messages when they are played by a client that has no buffer of its own: each at once, but after the one before."""
+    found: list[Heard] = []
+    free_ms = 0.0
+    for each in arrivals(sound):
+        found.append(Heard(max(each.at_ms, free_ms), each.frame))
+        free_ms = found[-1].at_ms + each.frame.duration_ms
+    return found
 
 
 def _decoded(link: Link, *, to_model: bool) -> Iterator[Heard]:

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from benchmarks.caller import Caller
-from benchmarks.model_path import STEPS, floor, sound_of, to_caller, to_model
+from benchmarks.model_path import STEPS, arrivals, floor, played, sound_of, to_caller, to_model
 from benchmarks.steps import CYCLE_MS, Heard, crossings, cycle
 from benchmarks.tap import Link, Passed
 from media_plane.audio import EAR_RATE_HZ, FRAME_MS, AudioFormat, AudioFrame, Codec
@@ -53,12 +52,20 @@ def test_the_way_to_the_model_is_from_the_callers_message_to_the_page() -> None:
     assert list(to_model(link, sent_ms, CYCLE_MS // FRAME_MS)) == pytest.approx([7.0] * 2 * TIMES)
 
 
+def frames_of(pcm: bytes, times_ms: list[float]) -> list[tuple[float, bytes]]:
+    return list(zip(times_ms, (pcm[at : at + 640] for at in range(0, len(pcm), 640)), strict=True))
+
+
 def test_the_way_back_is_from_the_page_to_the_callers_message() -> None:
     link = Link(0.0, from_model=pages(24_000, 20.0, 0.0))
-    caller = Caller.__new__(Caller)
     pcm = cycle(EAR_RATE_HZ).pcm * TIMES
-    caller.sound = [(number * 20.0 + 31.0, pcm[at : at + 640]) for number, at in enumerate(range(0, len(pcm), 640))]
-    assert list(to_caller(link, caller)) == pytest.approx([31.0] * 2 * TIMES)
+    sound = frames_of(pcm, [number * 20.0 + 31.0 for number in range(len(pcm) // 640)])
+    assert list(to_caller(link, arrivals(sound))) == pytest.approx([31.0] * 2 * TIMES)
+
+
+def test_what_comes_early_is_played_when_it_is_its_turn() -> None:
+    sound = frames_of(bytes(640 * 6), [0.0, 0.0, 0.0, 50.0, 200.0, 200.0])
+    assert [each.at_ms for each in played(sound)] == [0.0, 20.0, 40.0, 60.0, 200.0, 220.0]
 
 
 @pytest.mark.parametrize("codec", CODECS)
