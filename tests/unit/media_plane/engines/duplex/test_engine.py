@@ -231,14 +231,16 @@ async def test_while_the_agent_decides_in_a_task_the_model_is_held_back_and_then
 
 
 async def test_what_was_held_back_is_dropped_when_the_agent_has_words() -> None:
-    async with talk([words("Which day?")], [None, words("Monday at what time?")]) as call:
+    async with talk([words("Which day?")], [None, words("Monday at what time?")], [Passed()]) as call:
         await call.turn("An appointment")
         await call.quiet(960)
         await call.turn("Monday")
         await call.model(800, "Monday", "is", "great!")
         await call.quiet(560)
         call.agent.go.set()
-        await call.quiet(800)
+        await call.quiet(1_200)
+        await call.turn("Nice weather")
+        await call.quiet(400)
         assert call.texts() == ["Which day?", "Monday at what time?"]
 
 
