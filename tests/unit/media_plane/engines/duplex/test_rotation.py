@@ -238,6 +238,7 @@ class TestMoving:
             count = len(old.given)
             await bench.clock.sleep_ms(500)
             assert len(old.given) == count
+            assert set(new.given[new.given.index(LOUD) :]) == {LOUD}  # no silence among the caller's words
 
     async def test_nothing_of_an_older_generation_comes_after_the_move(self) -> None:
         bench = Bench()
@@ -318,7 +319,9 @@ class TestMoving:
 
     async def test_a_spare_that_waits_too_long_is_told_again(self) -> None:
         policy = replace(POLICY, rotate_after_ms=1_000, window_ms=90_000, connect_timeout_ms=60_000)
-        async with calling(Bench(policy=policy, speed=100)) as bench:
+        bench = Bench(policy=policy, speed=100)
+        bench.process[1].close_ms = 800  # its process is free again only then
+        async with calling(bench):
             await bench.until(lambda: len(bench.made) == 2)
             bench.line.busy(True)
             await bench.clock.sleep_ms(5_000)
@@ -350,6 +353,14 @@ class TestNewFacts:
             assert bench.made[1].brief.facts == bench.facts
             await bench.clock.sleep_ms(30_000)
             assert len(bench.made) == 2  # told once
+
+    async def test_a_spare_that_does_not_open_is_tried_again(self) -> None:
+        bench = Bench(policy=replace(POLICY, rotate_after_ms=300_000, window_ms=400_000), speed=100)
+        bench.process[1].refuses = 1
+        async with calling(bench):
+            bench.line.refresh()
+            await bench.until(lambda: bench.all(LineRotated))
+            assert (bench.all(LineRotated)[0].reason, len(bench.made)) == ("facts", 3)
 
     async def test_without_a_spare_nobody_is_told_of_it(self) -> None:
         policy = replace(POLICY, rotate_after_ms=300_000, window_ms=400_000)
@@ -487,6 +498,19 @@ class TestClosing:
             process.setup_ms, process.close_ms = 200, 200
         async with calling(bench):
             await bench.clock.sleep_ms(moment_ms)
+
+    async def test_a_closing_that_is_cancelled_before_its_first_step_gives_back_too(self) -> None:
+        bench = Bench(policy=replace(POLICY, attempts=1))
+        for process in bench.process:
+            process.refuses = 1
+        await bench.pool.check_all()
+        with pytest.raises(UpstreamError):
+            await bench.line.open(bench.brief)
+        (closing,) = [task for task in asyncio.all_tasks() if task.get_name() == "closing a model session"]
+        closing.cancel()
+        await asyncio.wait([closing])
+        await asyncio.sleep(0)
+        assert bench.taken() == 0
 
     async def test_a_cancelled_close_gives_everything_back_all_the_same(self) -> None:
         bench = Bench()
