@@ -183,7 +183,7 @@ class EngineLine:
     # --- serving -------------------------------------------------------------------------------------------------------------
 
     async def _serve(self, taken: _Taken, brief: Brief, feed: Feed) -> EngineFailed | _Taken:
-        """Run one engine until it fails or a better one is there: its failure, or the better one."""
+        """Run one engine until it fails or a better one is there: its failure (which is fed, once), or the better one."""
         abandoned: asyncio.Future[EngineFailed] = asyncio.get_running_loop().create_future()
         self._abandoned = abandoned
         works: list[asyncio.Task[EngineFailed | _Taken]] = []
@@ -200,7 +200,7 @@ class EngineLine:
         finally:
             for work in works:
                 await _close_unless(outcome, work)
-        if abandoned.done() and isinstance(outcome, EngineFailed):
+        if isinstance(outcome, EngineFailed):
             feed(outcome)
         return outcome
 
@@ -223,9 +223,9 @@ class EngineLine:
                 return EngineFailed("engine_lost", "The engine closed without being asked.")
             except Exception as error:  # the supervised border of an engine; what ``feed`` raises is not the engine's fault
                 return _failure(error)
-            feed(event)
             if isinstance(event, EngineFailed):
                 return event
+            feed(event)
 
     async def _return_to_voice(self, brief: Brief) -> EngineFailed | _Taken:
         while True:

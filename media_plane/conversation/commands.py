@@ -110,7 +110,7 @@ class RunTool:
 
 @dataclass(frozen=True, slots=True)
 class TellState:
-    """What the agent does; ``connecting`` until the call's first engine is ready."""
+    """What the agent does; ``connecting`` until the call's first engine is ready, and while a lost one is replaced."""
 
     state: Literal["connecting", "listening", "thinking", "speaking", "tool"]
 

@@ -174,7 +174,8 @@ class Conversation:
     def _taken_over(self, at_ms: float, *, both_voice: bool) -> list[Command]:
         """Another engine stands where one was lost: what the lost one had begun is closed, and the caller is not left in silence."""
         cut_off = self._agent.cut_off
-        commands = self._agent.close_unheard(at_ms) + self._tools.cancel_all(at_ms)
+        commands: list[Command] = [TellState("speaking" if self._agent.speaking else "listening")]
+        commands += self._agent.close_unheard(at_ms) + self._tools.cancel_all(at_ms)
         asked = self._caller.ask_again(at_ms)
         if not asked or self._caller.speaking:
             self._caller.take_timer()  # nothing is owed to what was said before, so what is said next is no answer to it
@@ -188,7 +189,7 @@ class Conversation:
         consent = self._config.recording.consent_line if self._config.recording.enabled else ""
         greeting = self._config.greeting if self._config.first_speaker == "agent" else ""
         words = " ".join(part for part in (consent, greeting) if part)
-        return [SendToEngine(Say(words))] if words else [TellState("listening")]
+        return [SendToEngine(Say(words))] if words else []
 
     @staticmethod
     def _mode_changed(at_ms: float, to: str, reason: str) -> list[Command]:
@@ -222,9 +223,10 @@ class Conversation:
                 return [StopPlayout(), TellState("listening")] if self._agent.speaking else []
             case ev.EngineRotated():
                 return [Note(RotationNoted(rotation=_rotation(at_ms, event)))]
-            case ev.EngineNotice() | ev.EngineFailed():
-                stage = event.stage if isinstance(event, ev.EngineNotice) else "engine"
-                return [Note(FaultNoted(fault=CallFault(code=event.code, stage=stage, message=event.message, at_ms=round(at_ms, 1))))]
+            case ev.EngineNotice():
+                return [_fault(at_ms, event, event.stage)]
+            case ev.EngineFailed():
+                return [_fault(at_ms, event, "engine"), TellState("connecting")]
             case ev.AudioCounted():
                 self._audio = event
                 return []
@@ -280,6 +282,10 @@ class Conversation:
     def _end(self, reason: EndReason) -> list[Command]:
         self._end_reason = reason
         return [*([StopPlayout()] if self._agent.speaking else []), EndCall(reason)]
+
+
+def _fault(at_ms: float, event: ev.EngineNotice | ev.EngineFailed, stage: str) -> Note:
+    return Note(FaultNoted(fault=CallFault(code=event.code, stage=stage, message=event.message, at_ms=round(at_ms, 1))))
 
 
 def _rotation(at_ms: float, event: ev.EngineRotated) -> EngineRotation:

@@ -76,16 +76,19 @@ async def test_three_at_once_hear_only_their_own(tmp_path: Path) -> None:
 
 
 class Broken:
-    """An engine with a fault of the kind nobody thought of."""
+    """An engine with a fault of the kind nobody thought of; ``inside``: in the platform's own code, outside any border of an engine."""
 
-    def __init__(self, inner: ScriptedEngine) -> None:
+    def __init__(self, inner: ScriptedEngine, *, inside: bool = False) -> None:
         self._inner = inner
+        self._inside = inside
         self.start = inner.start
         self.events = inner.events
         self.close = inner.close
 
     @property
     def traits(self):  # type: ignore[no-untyped-def]
+        if self._inside:
+            raise ZeroDivisionError("nobody thought of this either")
         return self._inner.traits
 
     async def send(self, value: object) -> None:
@@ -94,18 +97,38 @@ class Broken:
         await self._inner.send(value)  # type: ignore[arg-type]
 
 
-async def test_one_call_that_breaks_inside_is_recorded_and_leaves_the_others_alone(tmp_path: Path) -> None:
+async def test_an_engine_that_breaks_inside_costs_its_call_the_voice_and_the_others_nothing(tmp_path: Path) -> None:
     write_tenant(tmp_path / "tenants")
 
     def make() -> VoiceEngine:
         return Broken(ScriptedEngine(SHORT, Clock()))
 
-    async with house(tmp_path, make) as home, home.call() as well, home.call() as ill:
+    async with house(tmp_path, make, engine_return_interval_s=60) as home, home.call() as well, home.call() as ill:
         await well.hears("audio.end")
         await ill.hears("audio.end")
         await ill.type("boom")
-        assert await ill.ended() == "internal_error"
-        assert ill.connection.close_code == 1011
+        await ill.hears("mode_changed", to="text_only", reason="engine_lost")
+        await ill.until(lambda: len(ill.agent_lines()) == 2)
+        await well.type("Still fine")
+        await well.hears("transcript", role="agent", text="Still fine", final=True)
+        assert await well.hang_up() == await ill.hang_up() == "caller_hangup"
+        changes = {record.id: [change.reason for change in record.mode_changes] for record in await home.many_records(2)}
+    assert changes == {well.call_id: [], ill.call_id: ["engine_lost"]}
+
+
+async def test_one_call_that_breaks_inside_is_recorded_and_leaves_the_others_alone(tmp_path: Path) -> None:
+    write_tenant(tmp_path / "tenants")
+    made: list[VoiceEngine] = []
+
+    def make() -> VoiceEngine:
+        made.append(Broken(ScriptedEngine(SHORT, Clock()), inside=bool(made)))
+        return made[-1]
+
+    async with house(tmp_path, make) as home, home.call() as well:
+        await well.hears("audio.end")
+        async with home.call() as ill:
+            assert await ill.ended() == "internal_error"
+            assert ill.connection.close_code == 1011
         await well.type("Still fine")
         await well.hears("transcript", role="agent", text="Still fine", final=True)
         assert await well.hang_up() == "caller_hangup"

@@ -65,6 +65,11 @@ class Bench:
         assert isinstance(event, EngineReady)
         return event
 
+    async def lost(self) -> EngineFailed:
+        event = await self.next()
+        assert isinstance(event, EngineFailed)
+        return event
+
 
 def brief(item_prefix: str) -> CallBrief:
     return CallBrief("call_1", CONFIG, (), item_prefix)
@@ -145,8 +150,9 @@ async def lose_by_event(bench: Bench, voice: WrittenEngine) -> str:
     return "model_failed"
 
 
-async def lose_by_silence(_bench: Bench, voice: WrittenEngine) -> str:
+async def lose_by_silence(bench: Bench, voice: WrittenEngine) -> str:
     voice.events_out.put_nowait(None)
+    await bench.lost()
     return "engine_lost"
 
 
@@ -156,6 +162,7 @@ async def lose_by_send(bench: Bench, voice: WrittenEngine) -> str:
 
     voice.at_send = fail
     bench.line.send(Say("Hello."))
+    await bench.lost()
     return "engine_lost"
 
 
@@ -187,6 +194,7 @@ class TestLosing:
         async with running(Bench([voice, WrittenEngine(at_start=refuse)])) as bench:
             await bench.ready()
             voice.events_out.put_nowait(None)
+            await bench.lost()
             assert (await bench.ready()).engine == "text"
 
     async def test_the_voice_comes_back_and_the_text_engine_is_closed(self) -> None:
@@ -194,6 +202,7 @@ class TestLosing:
         async with running(Bench([lost, WrittenEngine(at_start=refuse), back])) as bench:
             await bench.ready()
             lost.events_out.put_nowait(None)
+            await bench.lost()
             await bench.ready()
             assert await bench.ready() == EngineReady("back", voice=True, own_turns=False, reason="engine_returned")
             assert bench.made_at_ms[2] - bench.made_at_ms[1] >= bench.policy.return_interval_ms
@@ -243,6 +252,7 @@ class TestOrder:
         async with running(row_of(first, second, third, return_interval_ms=1e9)) as bench:
             assert (await bench.ready()).engine == "first"
             first.events_out.put_nowait(None)
+            await bench.lost()
             assert await bench.ready() == EngineReady("second", voice=True, own_turns=False, reason="engine_lost")
             bench.line.abandon("engine_mute", "Nothing came.")
             await bench.next()
@@ -297,8 +307,9 @@ class TestOrder:
         async with running(row_of(first, second)) as bench:
             assert (await bench.ready()).engine == "text"
             assert await bench.ready() == EngineReady("first", voice=True, own_turns=False, reason="engine_returned")
-            first.events_out.put_nowait(None)
             second.at_start = lambda: None
+            first.events_out.put_nowait(None)
+            await bench.lost()
             assert (await bench.ready()).engine == "second", "from there the list goes on in its order"
 
     async def test_from_text_the_first_that_connects_is_taken(self) -> None:
@@ -318,6 +329,7 @@ class TestOrder:
         async with running(row_of(first, second)) as bench:
             await bench.ready()
             first.events_out.put_nowait(None)
+            await bench.lost()
             await bench.ready()
         assert [one.item_prefix for one in (*first.briefs, *second.briefs)] == ["e1", "e2"]
 
@@ -326,6 +338,7 @@ class TestOrder:
         async with running(row_of(slow, good)) as bench:
             await bench.ready()
             slow.events_out.put_nowait(None)
+            await bench.lost()
             assert (await bench.ready()).engine == "good"
             assert slow.closed == 0
             slow.go.set()
@@ -337,6 +350,7 @@ class TestOrder:
                 assert (await bench.ready()).engine == "text"
                 began_ms = bench.clock.monotonic_ms()
                 bench.text.events_out.put_nowait(None)
+                await bench.lost()
             await bench.ready()
             assert bench.clock.monotonic_ms() - began_ms >= bench.policy.retry_delay_ms
 
@@ -366,6 +380,7 @@ class TestFaultsInside:
         async with running(row_of(broken, good)) as bench:
             await bench.ready()
             bench.line.send(Say("Hello."))
+            await bench.lost()
             assert await bench.ready() == EngineReady("good", voice=True, own_turns=False, reason="engine_lost")
 
     async def test_in_its_events(self) -> None:
@@ -373,6 +388,7 @@ class TestFaultsInside:
         async with running(row_of(broken, good)) as bench:
             await bench.ready()
             broken.events_out.put_nowait(AgentText("e1-1", "Never given."))
+            await bench.lost()
             assert await bench.ready() == EngineReady("good", voice=True, own_turns=False, reason="engine_lost")
         assert broken.closed == 1
 
@@ -381,6 +397,7 @@ class TestFaultsInside:
         async with running(row_of(broken, good)) as bench:
             await bench.ready()
             broken.events_out.put_nowait(None)
+            await bench.lost()
             assert (await bench.ready()).engine == "good"
 
     async def test_a_fault_of_the_call_itself_is_not_taken_for_the_engines(self) -> None:
@@ -484,6 +501,7 @@ class TestCancelling:
         async with running(row_of(slow, good)) as bench:
             await bench.ready()
             slow.events_out.put_nowait(None)
+            await bench.lost()
             await bench.ready()
             bench.hang_up()
             await good.let_go.wait()

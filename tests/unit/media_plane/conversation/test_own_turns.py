@@ -465,6 +465,19 @@ class TestFailover:
 
 
 class TestConnecting:
+    def test_it_is_told_again_while_a_lost_engine_is_replaced(self) -> None:
+        call = call_of()
+        call.at(5_000, ev.EngineFailed("engine_lost", "gone"))
+        call.at(9_000, NEXT)
+        assert [one.state for one in call.all(do.TellState)] == ["listening", "connecting", "listening"]
+
+    def test_what_a_lost_engine_has_given_is_still_spoken(self) -> None:
+        call = call_of()
+        model_says(call, 4_000, "m1", ("We are open from nine to", 2_500.0))
+        call.at(5_000, ev.EngineFailed("engine_lost", "gone"))
+        call.at(5_100, NEXT)
+        assert [one.state for one in call.all(do.TellState)][-2:] == ["connecting", "speaking"]
+
     def test_nothing_but_connecting_is_told_before_the_engine_is_ready(self) -> None:
         call = Timeline()
         assert call.machine.begin() == [do.TellState("connecting")]
@@ -476,4 +489,5 @@ class TestConnecting:
         assert call.all(do.AbandonEngine) == [], "there is nothing yet to be abandoned"
         new = call.at(9_000, VOICE)
         assert [one.state for one in new if isinstance(one, do.TellState)] == ["listening", "thinking"]
+        assert call.all(do.TellState)[-2:] == [do.TellState("listening"), do.TellState("thinking")]
         assert asked(call)[-1] == do.CallerTurn("Hello?", typed=True)
