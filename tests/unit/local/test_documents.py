@@ -19,6 +19,7 @@ COMMAND = re.compile(r"^(?:\$ )?(?:\.venv/bin/)?nexus (?=[a-z-])")
 SETTING = re.compile(r"`([A-Z][A-Z0-9]*(?:_[A-Z0-9]+)+)(?:=[^`]*)?`")
 ASSIGNED = re.compile(r"\b([A-Z][A-Z0-9]*(?:_[A-Z0-9]+)*)=")
 LINK = re.compile(r"(?<!!)\[[^\]]*\]\(([^)\s]+)\)|!\[[^\]]*\]\(([^)\s]+)\)")
+TEST = re.compile(r"`(?:[\w./]*/)?(test_\w+)(?:\.py)?`")
 OF_OTHERS = {"ARGS", "PYTHON", "BASE", "HF_HOME", "HF_HUB_OFFLINE", "HF_TOKEN", "NO_TORCH_COMPILE", "CUDA_VISIBLE_DEVICES"}
 """Words of make, of shell examples and of the genuine PersonaPlex server."""
 
@@ -79,3 +80,11 @@ def test_every_link_leads_somewhere(path: Path) -> None:
         if not file.exists() or (anchor and file.suffix == ".md" and anchor not in anchors(file.read_text(encoding="utf-8"))):
             dead.append(target)
     assert dead == []
+
+
+def test_every_test_named_exists() -> None:
+    files = sorted((ROOT / "tests").rglob("test_*.py"))
+    known = {file.stem for file in files} | {name for file in files for name in re.findall(r"def (test_\w+)", file.read_text("utf-8"))}
+    named = {name: path for path in DOCUMENTS for name in TEST.findall(path.read_text(encoding="utf-8"))}
+    assert {f"{path.name}: {name}" for name, path in named.items() if name not in known} == set()
+    assert len(named) > 20
