@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import asyncio
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from media_plane.audio import silence
+from media_plane.audio import AudioFrame, silence
 from media_plane.engines.personaplex.delivery import ROOM, Delivery
 from media_plane.ports import LineEvent, LineLost, LineNotice, ModelAudio, ModelText
 
@@ -47,8 +47,10 @@ async def test_closing_drops_what_waits() -> None:
     assert await taken(delivery) == []
 
 
-@given(st.lists(st.sampled_from("at"), max_size=1_500), st.booleans())
-def test_memory_is_bounded_words_are_all_there_and_the_newest_audio_is(kinds: list[str], lost: bool) -> None:
+@settings(deadline=None)
+@given(st.lists(st.sampled_from("at"), min_size=1, max_size=40), st.integers(1, 40), st.booleans())
+def test_memory_is_bounded_and_audio_is_dropped_but_never_a_word(pattern: list[str], times: int, lost: bool) -> None:
+    kinds = pattern * times
     delivery = Delivery()
     for number, kind in enumerate(kinds):
         delivery.put(ModelText(f"{number} ") if kind == "t" else AUDIO)
@@ -65,3 +67,12 @@ def test_memory_is_bounded_words_are_all_there_and_the_newest_audio_is(kinds: li
     audio_ms = sum(event.frame.duration_ms for event in events if isinstance(event, ModelAudio))
     assert audio_ms + delivery.dropped_ms == 80 * kinds.count("a")
     assert delivery.dropped_ms == 0 or len(kinds) >= ROOM - 2
+
+
+async def test_of_audio_that_nobody_took_the_newest_is_there() -> None:
+    delivery = Delivery()
+    frames = [ModelAudio(AudioFrame(number.to_bytes(2, "little"), 24_000)) for number in range(ROOM + 7)]
+    for frame in frames:
+        delivery.put(frame)
+    delivery.lose(LOST)
+    assert (await taken(delivery))[:-1] == frames[8:]

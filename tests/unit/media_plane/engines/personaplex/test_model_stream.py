@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from media_plane.codecs.ogg import OggWriter
+from media_plane.codecs.ogg import OggWriter, page_crc
 from media_plane.engines.personaplex.model_stream import CONCEALED_LIMIT, ModelStream
 from media_plane.ports import LineEvent, LineNotice, ModelAudio, ModelText
 from tests.fakes.personaplex_tape import tape
@@ -60,6 +60,18 @@ def test_a_page_that_is_broken_on_the_way_is_concealed_when_the_next_one_comes()
 def test_a_long_gap_is_not_concealed_for_ever() -> None:
     events = fed([*AUDIO[:10], *AUDIO[100:]])
     assert audio_ms(events) == (8 + 25 + CONCEALED_LIMIT) * 80
+
+
+def test_a_page_number_from_nowhere_costs_no_time() -> None:
+    """A gap of two thousand million pages is not walked through."""
+    page = bytearray(AUDIO[50][1:])
+    page[18:22] = (2_000_000_000).to_bytes(4, "little")
+    page[22:26] = bytes(4)
+    page[22:26] = page_crc(bytes(page))
+    stream = ModelStream()
+    events = [event for message in [*AUDIO[:10], b"\x01" + bytes(page)] for event in stream.feed(message)]
+    assert audio_ms(events) == (8 + CONCEALED_LIMIT + 1) * 80
+    assert stream.corrupt == CONCEALED_LIMIT + 1
 
 
 @settings(max_examples=60, deadline=None)

@@ -182,6 +182,13 @@ def test_a_persona_that_is_too_long_is_cut_at_a_sentence_and_told() -> None:
     assert not compose(brief(), 2_000).persona_cut
 
 
+@pytest.mark.parametrize("limit_bytes", [500, 501, 777, 1_500, 3_000, 6_500])
+def test_a_long_persona_and_a_long_greeting_share_the_room(limit_bytes: int) -> None:
+    text = compose(brief(system_prompt="Be kind. " * 1_500, greeting="Good morning. " * 500), limit_bytes).text
+    assert limit_bytes * 0.6 < encoded_bytes(text) <= limit_bytes
+    assert "Good morning." in text
+
+
 def test_a_persona_without_sentences_is_cut_at_a_word() -> None:
     text = compose(brief(system_prompt="kindness " * 1_000), 1_500).text
     assert "kindness You cannot book" in text
