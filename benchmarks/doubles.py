@@ -1,15 +1,15 @@
-"""PersonaPlex doubles that echo, in a process of their own: ``python -m benchmarks.doubles COUNT SETUP_S`` prints their ports."""
+"""PersonaPlex doubles that echo, in a process of their own."""
 
 from __future__ import annotations
 
 import asyncio
 import sys
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import asynccontextmanager
+from urllib.parse import urlsplit
 
 from benchmarks.served import ROOT
-from local.sidecar.options import SidecarOptions
-from local.sidecar.server import PATH, Sidecar
+from local.sidecar.server import PATH
 
 _START_LIMIT_S = 30.0
 
@@ -18,33 +18,21 @@ _START_LIMIT_S = 30.0
 async def doubles(count: int, setup_s: float) -> AsyncIterator[tuple[int, ...]]:
     """The ports of ``count`` doubles, each with one session at a time, until the block is left."""
     process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "benchmarks.doubles", str(count), str(setup_s)),
+        *(sys.executable, "-m", "local.sidecar", "--port", "0", "--count", str(count), "--mode", "echo", "--setup-s", str(setup_s)),
         cwd=ROOT,
         stdin=asyncio.subprocess.PIPE,
         stdout=asyncio.subprocess.PIPE,
     )
-    assert process.stdout is not None
+    assert process.stdin is not None and process.stdout is not None
     try:
         async with asyncio.timeout(_START_LIMIT_S):
-            ports = tuple(map(int, (await process.stdout.readline()).split()))
-        yield ports
+            line = await process.stdout.readline()
+        yield tuple(urlsplit(url).port or 0 for url in line.decode("ascii").split())
     finally:
-        if process.returncode is None:
-            process.terminate()
+        process.stdin.close()  # the child ends with its input
         await process.wait()
 
 
 def address(port: int) -> str:
     """What ``PERSONAPLEX_WS_URL`` says for a port of this machine."""
     return f"ws://127.0.0.1:{port}{PATH}"
-
-
-async def _serve(count: int, setup_s: float) -> None:
-    async with AsyncExitStack() as stack:
-        running = [await stack.enter_async_context(Sidecar(SidecarOptions(mode="echo", setup_s=setup_s))) for _ in range(count)]
-        print(*(each.url.split(":")[2].split("/")[0] for each in running), flush=True)
-        await asyncio.Event().wait()
-
-
-if __name__ == "__main__":
-    asyncio.run(_serve(int(sys.argv[1]), float(sys.argv[2])))

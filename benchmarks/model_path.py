@@ -21,6 +21,8 @@ from media_plane.codecs.decoders import decoder_for
 from media_plane.codecs.encoders import encoder_for
 from media_plane.codecs.ogg import OggReader
 from media_plane.codecs.opus import OpusDecoder, OpusEncoder
+from media_plane.conversation.commands import CallerAudio
+from media_plane.engines.personaplex.caller_stream import CallerStream
 from media_plane.speech.vad import SileroDetector, VoiceDetector
 from media_plane.speech_models.silero import load_silero
 from tests.fakes.webm_bytes import cluster, header, simple_block
@@ -34,6 +36,7 @@ _AUDIO = 1
 STEPS = ((START, SILENT_MS // FRAME_MS), (RISE, (SILENT_MS + SOFT_MS) // FRAME_MS))
 """The level of each step, and which message of a cycle it is in."""
 _FLOOR_CYCLES = 9
+_STEP_REPEATS = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +80,7 @@ async def measure() -> list[Figure]:
     return [
         Figure("model_latency", "Added by the bridge, ms", columns, tuple(rows), notes),
         Figure("model_cost", "CPU of a call with a full-duplex model (without the model)", cost_columns, tuple(costs), notes),
+        _last_step(),
     ]
 
 
@@ -189,6 +193,29 @@ def floor(sound: Sound, detector: VoiceDetector) -> float:
             if sound.codec == "pcm_s16le":
                 for_model.encode(frame)
         out.encode(from_model.decode(model[number % len(model)]))
+    return (time.thread_time() - began) / (_FLOOR_CYCLES * CYCLE_MS / 1000)
+
+
+def _last_step() -> Figure:
+    """Caller audio to pages for the model, alone: the one place at which repaging and transcoding differ."""
+    decoder = decoder_for(AudioFormat("opus", EAR_RATE_HZ))
+    packets = sound_of("opus").pieces
+    frames_s = [frame for packet in packets for frame in decoder.feed(packet)]
+    repaged = [CallerAudio(frame, (packet,)) for frame, packet in zip(frames_s, packets, strict=True)]
+    costs = {"repaged: the caller's packet in a new page": repaged, "transcoded: encoded, then the same": list(map(CallerAudio, frames_s))}
+    values = {name: percentile([_paging(audio) for _ in range(_STEP_REPEATS)], 0.5) for name, audio in costs.items()}
+    slowest = max(values.values())
+    rows = tuple((name, f"{value * 1000:.2f}", f"{value / slowest:.2f}") for name, value in values.items())
+    return Figure("model_last_step", "The last step toward the model", ("caller audio", "CPU ms per call-second", "to transcoded"), rows)
+
+
+def _paging(audio: list[CallerAudio]) -> float:
+    """CPU-seconds per second of audio."""
+    stream = CallerStream(1)
+    stream.headers()
+    began = time.thread_time()
+    for each in audio * _FLOOR_CYCLES:
+        stream.pages(each)
     return (time.thread_time() - began) / (_FLOOR_CYCLES * CYCLE_MS / 1000)
 
 
