@@ -39,7 +39,7 @@ def next_reply(policy: Policy, messages: Sequence[ChatMessage], *, beside: bool 
             else:
                 place = _heard(policy, place, message.text, unanswered=isinstance(following, CallerSaid), beside=beside)
         elif isinstance(message, AgentSaid):
-            place = _overheard(policy, place, message, messages[i + 1 :]) if beside else _said(place, message)
+            place = _overheard(policy, place, message) if beside else _said(place, message)
         else:
             place = _returned(policy, place, message, last=not isinstance(following, ToolReturned))
     return place.reply
@@ -80,24 +80,14 @@ def _said(place: _Place, message: AgentSaid) -> _Place:
     return replace(place, state=state, reply=reply, last_said=message.text or place.last_said)
 
 
-def _overheard(policy: Policy, place: _Place, message: AgentSaid, after: Sequence[ChatMessage]) -> _Place:
-    """The agent's own words, or the voice's: those neither end a task nor stand for a call that is still to come."""
+def _overheard(policy: Policy, place: _Place, message: AgentSaid) -> _Place:
+    """The agent's own words, or the voice's: those end no task."""
     ours = bool(message.calls) or (place.reply.text != "" and place.reply.text.startswith(message.text))
-    if ours or (place.reply.tool and not _calls_follow(after)):
+    if ours or place.reply.tool:
         return _said(place, message)
     state = taken_up(policy.tasks, place.state, message.text)
     voice_last = f"{place.voice_last} {message.text}".strip()
     return replace(place, state=state, reply=replace(place.reply, state=state), last_said=message.text, voice_last=voice_last)
-
-
-def _calls_follow(after: Sequence[ChatMessage]) -> bool:
-    """Whether the call comes before the caller's next words."""
-    for message in after:
-        if isinstance(message, CallerSaid):
-            return False
-        if isinstance(message, AgentSaid) and message.calls:
-            return True
-    return False
 
 
 def _returned(policy: Policy, place: _Place, message: ToolReturned, *, last: bool) -> _Place:

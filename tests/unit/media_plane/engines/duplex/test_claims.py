@@ -341,7 +341,11 @@ def test_a_number_of_guests_is_no_time() -> None:
     watch.done("make_reservation", "Your table for 4 is reserved for Dana on Tuesday at 7:00 PM.")
     assert grown(watch, "Your table for four is reserved for seven.")[0] is None
     watch.refresh()
+    assert grown(watch, "You're booked for four on Tuesday at seven.")[0] is None
+    watch.refresh()
     assert grown(watch, "You're booked for four on Tuesday at eight o'clock.")[0] is not None
+    watch.refresh()
+    assert grown(watch, "You're booked for Tuesday at four thirty.")[0] is not None
 
 
 def test_what_the_tool_does_not_name_is_not_judged() -> None:
