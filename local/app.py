@@ -137,6 +137,6 @@ def _slots(media: MediaPlane) -> Mapping[str, Check]:
         return {}
     rows = media.slots.status()
     free = sum(row.state == "free" for row in rows)
-    told = f"{media.slots.healthy} of {len(rows)} processes live, {free} free, room for {media.slots.usable} calls"
+    told = f"{media.slots.healthy} of {len(rows)} processes live, {free} free; calls at once: {media.slots.usable}"
     down = ", ".join(sorted({row.address for row in rows if row.state == "down"}))
     return {"engine_slots": Check(media.slots.healthy > 0, f"{told}; does not answer: {down}" if down else told)}

@@ -178,7 +178,7 @@ async def test_readiness_tells_how_many_processes_of_the_model_live(tmp_path: Pa
         async with serving(settings, clock, instead=Instead(speech=speech())) as base, client(base) as http:
             ready = await http.get("/health/ready")
             assert ready.status_code == 200
-            assert "2 of 2 processes live, 2 free, room for 1 calls" in ready.text
+            assert "2 of 2 processes live, 2 free; calls at once: 1" in ready.text
             await two.stop()
 
             async def told() -> bool:
