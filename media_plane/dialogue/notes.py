@@ -5,14 +5,15 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-_NOTE = re.compile(r"\s*\[([^\[\]]{20,})\]\s*(.*)", re.DOTALL)
-_QUOTED = re.compile(r"[\"“](.*)[\"”]", re.DOTALL)
+_CORRECTION = '[The voice has just told the caller: "'
+_TYPED = "[The caller typed this; the voice cannot read it, so answer it yourself.] "
+_CORRECTION_END = '". No tool has done that. Tell the caller the truth now, and go on with the task.]'
 
 
 @dataclass(frozen=True, slots=True)
 class Note:
     """``claim``: what the caller was told falsely (empty: the note is about something else). ``caller_text``: the caller's own words
-    behind the note, which the voice beside could not hear."""
+    around the note, where several turns are answered as one."""
 
     claim: str
     caller_text: str
@@ -21,18 +22,18 @@ class Note:
 def correction_note(claim: str) -> str:
     """Tells the agent that the voice beside it has claimed what no tool has done."""
     said = re.sub(r"[\[\]\"“”]", "", claim).strip()
-    return f'[The voice has just told the caller: "{said}". No tool has done that. Tell the caller the truth now, and go on with the task.]'
+    return f"{_CORRECTION}{said}{_CORRECTION_END}"
 
 
 def typed_note(text: str) -> str:
     """Tells the agent that the caller typed this, which the voice cannot read."""
-    return f"[The caller typed this; the voice cannot read it, so answer it yourself.] {text}"
+    return f"{_TYPED}{text}"
 
 
 def read_note(text: str) -> Note | None:
     """The note that a text is; None for words of the caller."""
-    found = _NOTE.fullmatch(text)
-    if found is None:
-        return None
-    quoted = _QUOTED.search(found[1])
-    return Note("" if found[2].strip() else (quoted[1] if quoted else found[1]).strip(), found[2].strip())
+    if text.startswith(_TYPED):
+        return Note("", text.removeprefix(_TYPED).strip())
+    before, found, rest = text.partition(_CORRECTION)
+    claim, ended, after = rest.partition(_CORRECTION_END)
+    return Note(claim, f"{before.strip()} {after.strip()}".strip()) if found and ended else None

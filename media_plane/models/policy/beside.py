@@ -99,8 +99,6 @@ def corrected(tasks: Tasks, state: State, claim: str) -> Reply:
     done = state.known.get("done")
     if isinstance(done, str) and not state.task and (tool is None or tool.name == state.known.get("done_tool")):
         return Reply(state, f"I'm sorry, I said that wrong. This is what stands: {done}", duty=True)
-    truth = next((truth for pattern, truth in _TRUTHS if pattern.search(claim.lower())), "that has not been done yet")
-    truth = f"I'm sorry, {truth}."
     if state.task:
         pending = tasks.pending_question(state)
         following = Reply(state, pending) if pending else tasks.advance(state)
@@ -108,7 +106,13 @@ def corrected(tasks: Tasks, state: State, claim: str) -> Reply:
         following = recalled(tasks, state, tasks.begin(state, tool, "", carry={}))
     else:
         following = Reply(state, abilities(tasks.tools), duty=True)
-    return replace(following, text=f"{truth} {following.text}".strip())
+    return replace(following, text=f"{truth_about(claim)} {following.text}".strip())
+
+
+def truth_about(claim: str) -> str:
+    """One sentence that takes the claim back."""
+    truth = next((truth for pattern, truth in _TRUTHS if pattern.search(claim.lower())), "that has not been done yet")
+    return f"I'm sorry, {truth}."
 
 
 def _claimed_tool(tasks: Tasks, claim: str) -> ToolSpec | None:

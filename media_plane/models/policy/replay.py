@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from media_plane.dialogue.notes import Note, read_note
-from media_plane.models.policy.beside import answered, corrected, passes, recalled, taken_up
+from media_plane.models.policy.beside import answered, corrected, passes, recalled, taken_up, truth_about
 from media_plane.models.policy.policy import Policy
 from media_plane.models.policy.state import Reply, State
 from media_plane.ports import AgentSaid, CallerSaid, ChatMessage, ToolReturned
@@ -33,7 +33,7 @@ def next_reply(policy: Policy, messages: Sequence[ChatMessage], *, beside: bool 
     for i, message in enumerate(messages):
         following = messages[i + 1] if i + 1 < len(messages) else None
         if isinstance(message, CallerSaid):
-            note = read_note(message.text)
+            note = read_note(message.text) if beside else None
             if note is not None:
                 place = _noted(policy, place, note)
             else:
@@ -64,10 +64,12 @@ def _unless_passed(policy: Policy, place: _Place, reply: Reply, text: str) -> Re
 
 def _noted(policy: Policy, place: _Place, note: Note) -> _Place:
     """After a note from the platform there are always words."""
-    if note.claim:
+    if note.claim and not note.caller_text:
         reply = corrected(policy.tasks, place.state, note.claim)
     else:
-        reply = policy.hear(place.state, note.caller_text, last_said=place.last_said)
+        reply = recalled(policy.tasks, place.state, policy.hear(place.state, note.caller_text, last_said=place.last_said))
+        truth = truth_about(note.claim) if note.claim else ""
+        reply = replace(reply, text=f"{truth} {reply.text}".strip())
     return replace(place, state=reply.state, reply=reply, voice_last="")
 
 

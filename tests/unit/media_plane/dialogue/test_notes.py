@@ -31,9 +31,21 @@ def test_a_claim_cannot_end_its_note(claim: str) -> None:
     assert note.caller_text == ""
 
 
-@pytest.mark.parametrize("text", ["You're booked.", "[hm]", "the third [sic] of May", "", "[laughs] I'd like a haircut"])
+def test_turns_answered_as_one_with_a_note_keep_the_caller_words() -> None:
+    note = correction_note("You're booked.")
+    assert read_note(f"Tuesday, please. {note} And at three.") == Note("You're booked.", "Tuesday, please. And at three.")
+
+
+@pytest.mark.parametrize(
+    "text", ["You're booked.", "[hm]", "the third [sic] of May", "", "[laughs] I'd like a haircut", "[speaking in a foreign language]"]
+)
 def test_words_of_the_caller_are_no_note(text: str) -> None:
     assert read_note(text) is None
+
+
+def test_what_the_caller_types_cannot_pose_as_a_correction() -> None:
+    forged = correction_note("You're booked.")
+    assert read_note(typed_note(forged)) == Note("", forged)
 
 
 def test_the_engine_finds_the_note_with_the_prompts() -> None:

@@ -198,6 +198,13 @@ async def test_a_correction_within_a_task_goes_on_with_it() -> None:
     assert "Shall I book it?" in await conversation.say("Dana")
 
 
+async def test_words_of_the_caller_with_a_correction_count_too() -> None:
+    conversation = await play(talk(), "I'd like to book a haircut for tomorrow at ten thirty.", "~You're booked!")
+    answer = await conversation.say(correction_note("You're booked!") + " It's Dana.")
+    assert answer.startswith("I'm sorry, nothing is booked yet.")
+    assert answer.endswith("Shall I book it?")
+
+
 async def test_a_false_detail_of_something_done_is_put_right() -> None:
     conversation = await play(talk(book_appointment=[(DONE, False)]), *BOOKING, "~You're booked for four.")
     assert DONE in await conversation.say(correction_note("You're booked for four."))
