@@ -105,11 +105,11 @@ class Segmenter:
     def __init__(self, limits: SegmentLimits | None = None) -> None:
         self._limits = limits or SegmentLimits()
         self._words = Words()
+        self._level = _Level(self._limits)
         self.reset()
 
     def reset(self) -> None:
         """Another session of the model, or what it said last is void: begin anew, without any ``Ended``."""
-        self._level = _Level(self._limits)
         self._framer: Framer | None = None
         self._words.forget()
         self._kept: deque[AudioFrame] = deque(maxlen=(self._limits.preroll_ms + self._limits.onset_ms) // _STEP_MS - 1)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from collections import deque
 from dataclasses import dataclass
 
 _MOST_LETTERS = 80
 _MOST_WAITING = 64
+_SENTENCE_END = re.compile(r"[^\W\d_]{3}[.?!]$")
 
 
 @dataclass(slots=True)
@@ -20,8 +22,9 @@ class _Word:
 class Words:
     """Words in the order in which they came.
 
-    A word is complete when the next one begins, when no piece of it came for ``settle_ms``, or when the model falls silent. It is given
-    once sound was heard at or after its first piece; a word that no sound follows within ``patience_ms`` was never spoken and is dropped.
+    A word is complete when the next one begins, when it ends a sentence, when no piece of it came for ``settle_ms``, or when the model
+    falls silent. It is given once sound was heard at or after its first piece; a word that no sound follows within ``patience_ms`` was
+    never spoken and is dropped.
     """
 
     def __init__(self, *, settle_ms: float = 240.0, patience_ms: float = 1_500.0) -> None:
@@ -41,6 +44,8 @@ class Words:
             else:
                 self._open.text += part
                 self._open.piece_ms = at_ms
+            if self._open is not None and _SENTENCE_END.search(self._open.text):
+                self._complete()
 
     def sound(self) -> None:
         """The model is audible now."""

@@ -12,6 +12,7 @@ from media_plane.conversation.events import AgentAudio, AgentItemEnded, AgentTex
 from media_plane.dialogue.notes import correction_note
 from media_plane.dialogue.steps import Passed, SentenceReady
 from media_plane.engines.duplex.corrections import CORRECTION
+from media_plane.ports import LineRotated, ModelFlush
 from tests.unit.media_plane.engines.duplex.duplex_call import WANTED, Ear, Talk, talk
 
 CLAIMED = "You're booked for three."
@@ -114,7 +115,7 @@ async def test_two_claims_are_two_corrections() -> None:
 
 ACTIONS = st.lists(
     st.one_of(
-        st.sampled_from(["claim", "talk", "quiet", "quiet"]),
+        st.sampled_from(["claim", "talk", "quiet", "quiet", "flush", "rotation"]),
         st.sampled_from(["turn", "typed", "caller", "say", "tool done", "tool failed", "interrupt", "go"]),
     ),
     max_size=16,
@@ -150,6 +151,8 @@ async def act(call: Talk, action: str) -> None:
             await call.send(Say("One moment.", remember=False))
         case "tool done" | "tool failed":
             await call.send(ToolAnswer("t1", "Three.", failed=action == "tool failed"))
+        case "flush" | "rotation":
+            call.line.give(ModelFlush() if action == "flush" else LineRotated(2, 100.0, "facts"))
         case "interrupt" if call.items():
             await call.send(Interrupted(call.items()[-1], ""))
         case _:

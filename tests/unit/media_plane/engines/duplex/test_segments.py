@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import wave
+from pathlib import Path
+
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from media_plane.audio import AudioFrame, silence
 from media_plane.engines.duplex.segments import Ended, Opened, Paused, Piece, Resumed, Segmenter, Sound, Word
+from media_plane.framer import Framer
 from tests.unit.media_plane.engines.duplex.talking import FRAME_MS, SILENCE, SPEECH, frame
 
 
@@ -99,6 +105,29 @@ def test_reset_forgets_the_utterance() -> None:
     segmenter.reset()
     assert not segmenter.open
     assert run(segmenter, "......") == []
+
+
+SPOKEN = sorted((Path(__file__).parents[4] / "golden" / "speech").glob("*.wav"))
+
+
+@pytest.mark.parametrize("path", SPOKEN, ids=lambda path: path.stem)
+def test_real_speech_is_kept_whole_and_silence_is_not(path: Path) -> None:
+    with wave.open(str(path)) as sound:
+        rate_hz, pcm = sound.getframerate(), sound.readframes(sound.getnframes())
+    speech = AudioFrame(pcm, rate_hz)
+    quiet = silence(1_600, rate_hz)
+    segmenter, at_ms, sounds = Segmenter(), 0.0, list[Sound]()
+    for frame_of in Framer(rate_hz, FRAME_MS).feed(AudioFrame(quiet.pcm + speech.pcm + quiet.pcm, rate_hz)):
+        at_ms += FRAME_MS
+        sounds += segmenter.audio(at_ms, frame_of)
+    kept = b"".join(sound.frame.pcm for sound in sounds if isinstance(sound, Piece))
+    assert kinds(sounds).count("Opened") == kinds(sounds).count("Ended") >= 1
+    assert energy(kept) > 0.99 * energy(speech.pcm)
+    assert length_ms(sounds) < speech.duration_ms + 400
+
+
+def energy(pcm: bytes) -> float:
+    return float(np.square(np.frombuffer(pcm, "<i2").astype(np.float64)).sum())
 
 
 @settings(max_examples=60, deadline=None)
