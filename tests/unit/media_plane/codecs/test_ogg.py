@@ -197,6 +197,22 @@ def test_missing_pages_are_counted_and_a_packet_that_they_tear_is_dropped() -> N
     assert reader.faults.torn_packets >= 1
 
 
+def test_the_head_of_one_packet_is_never_joined_to_the_tail_of_another() -> None:
+    def torn(writer: OggWriter, letter: bytes) -> tuple[bytes, bytes]:
+        """Two pages: 230 small packets and the head of a long one, then its tail."""
+        data = writer.page((*[b"."] * 230, letter * 10_000))
+        second = data.index(CAPTURE, 4)
+        return data[:second], data[second:]
+
+    writer, reader = OggWriter(SERIAL), OggReader()
+    head, _ = torn(writer, b"a")
+    _, other_tail = torn(writer, b"b")
+    assert set(reader.feed(head)) == {b"."}
+    assert reader.feed(other_tail) == ()
+    assert reader.feed(torn(writer, b"c")[0] + writer.page((b"fresh",)))[-1] == b"fresh"
+    assert reader.faults.torn_packets == 3
+
+
 def test_a_stream_that_begins_anew_is_followed() -> None:
     reader = OggReader()
     second = OggWriter(SERIAL + 1)
