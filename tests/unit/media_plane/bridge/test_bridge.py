@@ -179,10 +179,10 @@ class TestFailover:
 
     async def test_a_mute_model_hands_the_question_on(self) -> None:
         silent = Script(own_turns=True, transcripts=("are you open",))
-        async with call(silent, Script(echo=True), mute_ms=1_500.0, first_speaker="caller") as one:
+        async with call(silent, Script(echo=True), mute_ms=4_000.0, first_speaker="caller") as one:
             await one.line.until(lambda: "listening" in one.line.states())
             await one.line.speak(800)
-            await one.line.speak(3_500, QUIET)
+            await one.line.speak(1_500, QUIET)
             await one.line.agent_said("are you open")
             found = await one.hang_up()
         assert [(change.to, change.reason) for change in found.mode_changes] == [("voice", "engine_mute")]
@@ -190,7 +190,7 @@ class TestFailover:
 
     async def test_a_model_that_answers_before_it_is_transcribed_is_neither_mute_nor_late(self) -> None:
         quick = Script((Reaction("speech", (Speak("Yes we are.", 600),)),), own_turns=True, transcripts=("are you open",))
-        async with call(quick, mute_ms=1_500.0, first_speaker="caller") as one:
+        async with call(quick, mute_ms=2_500.0, first_speaker="caller") as one:
             await one.line.until(lambda: "listening" in one.line.states())
             await one.line.speak(800)
             await one.line.speak(4_000, QUIET)
