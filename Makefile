@@ -4,12 +4,13 @@ VENV := .venv
 BIN := $(VENV)/bin
 ARGS ?=
 
-.PHONY: help run test check bench lock openapi format clean
+.PHONY: help run test emulator check bench lock openapi format clean
 .DEFAULT_GOAL := help
 
 help:
 	@echo "make run     set up what is missing, then serve the console and the demo tenants on this machine"
 	@echo "make test    set up what is missing, then run every test"
+	@echo "make emulator  install the emulator of AWS that some tests run over (loopback only)"
 	@echo "make check   format, lint, types, import contracts, documents, licences, known vulnerabilities"
 	@echo "make bench   measure, and write docs/performance.md"
 	@echo "make lock    lock the dependencies anew (maintainers)"
@@ -31,11 +32,19 @@ $(VENV)/.dev-ready: requirements/dev.txt pyproject.toml | $(BIN)/python
 	@PYTHONWARNINGS=ignore $(BIN)/python -m pip install --disable-pip-version-check -q --no-deps --no-build-isolation -e .
 	@touch $@ $(VENV)/.run-ready
 
+.venv-emu/.ready: requirements/emulator.txt
+	@echo "· installing the emulator of AWS into .venv-emu (about 230 MB on disk, once)"
+	@$(PYTHON) -m venv .venv-emu
+	@.venv-emu/bin/python -m pip install --disable-pip-version-check --progress-bar off -q --require-hashes -r requirements/emulator.txt
+	@touch $@
+
 run: $(VENV)/.run-ready
 	@$(BIN)/nexus run $(ARGS)
 
 test: $(VENV)/.dev-ready
 	@$(BIN)/python -m pytest $(ARGS)
+
+emulator: .venv-emu/.ready
 
 check: $(VENV)/.dev-ready
 	$(BIN)/ruff format --check .
@@ -57,6 +66,7 @@ format: $(VENV)/.dev-ready
 lock: $(VENV)/.dev-ready
 	$(BIN)/uv pip compile --universal --generate-hashes --no-emit-index-url --no-header -q --python-version 3.11 --extra dev pyproject.toml -o requirements/dev.txt
 	$(BIN)/uv pip compile --universal --generate-hashes --no-emit-index-url --no-header -q --python-version 3.11 --extra local -c requirements/dev.txt pyproject.toml -o requirements/run.txt
+	$(BIN)/uv pip compile --universal --generate-hashes --no-emit-index-url --no-header -q --python-version 3.11 requirements/emulator.in -o requirements/emulator.txt
 
 clean:
-	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) .venv-emu .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

@@ -9,12 +9,18 @@ import pytest
 from nexus.adapters.files import FileCallJournal
 from nexus.adapters.memory import MemoryCallJournal
 from nexus.ports import CallJournal
+from tests.aws import AWS, aws
 from tests.fakes.stored import call_id, mode_noted, turn_noted
 
 
-@pytest.fixture(params=["memory", "files"])
+@pytest.fixture(params=["memory", "files", *AWS])
 def journal(request: pytest.FixtureRequest, tmp_path: Path) -> CallJournal:
-    return MemoryCallJournal() if request.param == "memory" else FileCallJournal(tmp_path)
+    match request.param:
+        case "memory":
+            return MemoryCallJournal()
+        case "files":
+            return FileCallJournal(tmp_path)
+    return aws(request).journal
 
 
 async def test_entries_come_back_in_order(journal: CallJournal) -> None:

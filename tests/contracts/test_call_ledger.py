@@ -14,14 +14,20 @@ from nexus.adapters.sqlite import Database, SqliteCallLedger
 from nexus.domain.call import CallEntry, CallOrder, EndReason
 from nexus.errors import Conflict, NotAuthorised, NotFound, QuotaExceeded, RequestRejected
 from nexus.ports import CallLedger
+from tests.aws import AWS, aws
 from tests.fakes.stored import NOON, call_id, order, process
 
 LEASE_S = 60
 
 
-@pytest.fixture(params=["memory", "sqlite"])
+@pytest.fixture(params=["memory", "sqlite", *AWS])
 def ledger(request: pytest.FixtureRequest, tmp_path: Path) -> CallLedger:
-    return MemoryCallLedger() if request.param == "memory" else SqliteCallLedger(Database(tmp_path / "nexus.sqlite"))
+    match request.param:
+        case "memory":
+            return MemoryCallLedger()
+        case "sqlite":
+            return SqliteCallLedger(Database(tmp_path / "nexus.sqlite"))
+    return aws(request).ledger
 
 
 async def _reserve(

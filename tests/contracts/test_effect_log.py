@@ -10,12 +10,18 @@ import pytest
 from nexus.adapters.memory import MemoryEffectLog
 from nexus.adapters.sqlite import Database, SqliteEffectLog
 from nexus.ports import Effect, EffectLog
+from tests.aws import AWS, aws
 from tests.fakes.stored import call_id
 
 
-@pytest.fixture(params=["memory", "sqlite"])
+@pytest.fixture(params=["memory", "sqlite", *AWS])
 def effects(request: pytest.FixtureRequest, tmp_path: Path) -> EffectLog:
-    return MemoryEffectLog() if request.param == "memory" else SqliteEffectLog(Database(tmp_path / "nexus.sqlite"))
+    match request.param:
+        case "memory":
+            return MemoryEffectLog()
+        case "sqlite":
+            return SqliteEffectLog(Database(tmp_path / "nexus.sqlite"))
+    return aws(request).effects
 
 
 async def test_an_effect_is_new_then_pending_then_done(effects: EffectLog) -> None:

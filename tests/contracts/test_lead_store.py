@@ -9,12 +9,18 @@ import pytest
 from nexus.adapters.memory import MemoryLeadStore
 from nexus.adapters.sqlite import Database, SqliteLeadStore
 from nexus.ports import LeadStore
+from tests.aws import AWS, aws
 from tests.fakes.stored import analysis, call_id
 
 
-@pytest.fixture(params=["memory", "sqlite"])
+@pytest.fixture(params=["memory", "sqlite", *AWS])
 def leads(request: pytest.FixtureRequest, tmp_path: Path) -> LeadStore:
-    return MemoryLeadStore() if request.param == "memory" else SqliteLeadStore(Database(tmp_path / "nexus.sqlite"))
+    match request.param:
+        case "memory":
+            return MemoryLeadStore()
+        case "sqlite":
+            return SqliteLeadStore(Database(tmp_path / "nexus.sqlite"))
+    return aws(request).leads
 
 
 async def test_an_analysis_comes_back(leads: LeadStore) -> None:

@@ -11,12 +11,18 @@ from nexus.adapters.files import FileSessionArchive
 from nexus.adapters.memory import MemorySessionArchive
 from nexus.errors import NotFound
 from nexus.ports import SessionArchive
+from tests.aws import AWS, aws
 from tests.fakes.stored import NOON, call_id, private, record
 
 
-@pytest.fixture(params=["memory", "files"])
+@pytest.fixture(params=["memory", "files", *AWS])
 def archive(request: pytest.FixtureRequest, tmp_path: Path) -> SessionArchive:
-    return MemorySessionArchive() if request.param == "memory" else FileSessionArchive(tmp_path)
+    match request.param:
+        case "memory":
+            return MemorySessionArchive()
+        case "files":
+            return FileSessionArchive(tmp_path)
+    return aws(request).archive
 
 
 async def test_both_parts_come_back_as_they_were(archive: SessionArchive) -> None:

@@ -11,14 +11,20 @@ from nexus.adapters.memory import MemorySessionIndex
 from nexus.adapters.sqlite import Database, SqliteSessionIndex
 from nexus.domain.call import EndReason
 from nexus.ports import SessionFilter, SessionIndex
+from tests.aws import AWS, aws
 from tests.fakes.stored import NOON, call_id, row
 
 ANY = SessionFilter()
 
 
-@pytest.fixture(params=["memory", "sqlite"])
+@pytest.fixture(params=["memory", "sqlite", *AWS])
 def index(request: pytest.FixtureRequest, tmp_path: Path) -> SessionIndex:
-    return MemorySessionIndex() if request.param == "memory" else SqliteSessionIndex(Database(tmp_path / "nexus.sqlite"))
+    match request.param:
+        case "memory":
+            return MemorySessionIndex()
+        case "sqlite":
+            return SqliteSessionIndex(Database(tmp_path / "nexus.sqlite"))
+    return aws(request).sessions
 
 
 async def test_rows_come_back_newest_first_whatever_the_order_of_writing(index: SessionIndex) -> None:

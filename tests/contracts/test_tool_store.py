@@ -14,11 +14,17 @@ from nexus.adapters.sqlite import Database, SqliteToolStore
 from nexus.errors import Conflict
 from nexus.ports import ToolStore
 from nexus.tools import Stored
+from tests.aws import AWS, aws
 
 
-@pytest.fixture(params=["memory", "sqlite"])
+@pytest.fixture(params=["memory", "sqlite", *AWS])
 def store(request: pytest.FixtureRequest, tmp_path: Path) -> ToolStore:
-    return MemoryToolStore() if request.param == "memory" else SqliteToolStore(Database(tmp_path / "nexus.sqlite"))
+    match request.param:
+        case "memory":
+            return MemoryToolStore()
+        case "sqlite":
+            return SqliteToolStore(Database(tmp_path / "nexus.sqlite"))
+    return aws(request).tool_values
 
 
 async def test_versions_grow_with_each_write(store: ToolStore) -> None:

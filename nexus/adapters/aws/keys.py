@@ -1,0 +1,242 @@
+"""Every key of the table and of the bucket: nothing else in the product spells one.
+
+A tenant's items lie under partition keys that are ``TENANT#<id>`` or begin with ``TENANT#<id>#``, those of the index too, so that a
+role limited to these two patterns (``dynamodb:LeadingKeys``) reads no other tenant. What belongs to nobody but the operator (media
+processes, slots, journals of living calls, which tenant a call is of) begins with ``FLEET#``.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+from typing import NamedTuple
+
+from nexus.domain.ids import check_call_id, check_tenant_id
+from nexus.errors import RequestRejected, StoreError
+
+_CROCKFORD = {character: value for value, character in enumerate("0123456789ABCDEFGHJKMNPQRSTVWXYZ")}
+_SORT_KEY_BYTES = 1024
+_INDEXED_CHARACTERS = 200
+
+TENANTS = "FLEET#TENANTS"
+JOURNALS = "FLEET#JOURNALS"
+SLOTS_PREFIX = "SLOT#"
+PROCESSES_PREFIX = "PROCESS#"
+EXPIRY_PREFIX = "expiry/"
+
+
+class Key(NamedTuple):
+    """The primary key of one item."""
+
+    pk: str
+    sk: str
+
+
+@dataclass(frozen=True, slots=True)
+class TenantContext:
+    """The tenant that a request works for; made only with an id that is a slug.
+
+    Raises:
+        RequestRejected: ``invalid_tenant_id``.
+    """
+
+    tenant_id: str
+
+    def __post_init__(self) -> None:
+        check_tenant_id(self.tenant_id)
+
+    def partition(self, *kinds: str) -> str:
+        """``TENANT#<id>`` or ``TENANT#<id>#<kind>...``."""
+        return "#".join(("TENANT", self.tenant_id, *kinds))
+
+
+def config(of: TenantContext) -> Key:
+    """The configuration that is published now."""
+    return Key(of.partition(), "CONFIG")
+
+
+def registered(of: TenantContext) -> Key:
+    """The tenant's line in the operator's list of tenants."""
+    return Key(TENANTS, of.tenant_id)
+
+
+def tool_values(of: TenantContext) -> str:
+    """The partition of what the tenant's tools have stored."""
+    return of.partition("TOOLS")
+
+
+def tool_value(of: TenantContext, key: str) -> Key:
+    """One stored value.
+
+    Raises:
+        StoreError: the key is longer than DynamoDB allows (1,023 bytes of UTF-8).
+    """
+    if len(key.encode()) >= _SORT_KEY_BYTES:
+        raise StoreError("store_unavailable", f"A key of the tool store may have {_SORT_KEY_BYTES - 1} bytes of UTF-8; shorten it.")
+    return Key(tool_values(of), f"={key}")
+
+
+def effect(of: TenantContext, call_id: str, effect_id: str) -> Key:
+    """What a tool did in a call."""
+    return Key(of.partition("EFFECTS"), f"{check_call_id(call_id)}#{effect_id}")
+
+
+def sessions(of: TenantContext) -> str:
+    """The partition of the session index."""
+    return of.partition("SESSIONS")
+
+
+def session(of: TenantContext, call_id: str) -> Key:
+    """One row of the session index."""
+    return Key(sessions(of), check_call_id(call_id))
+
+
+def sessions_of_status(of: TenantContext, status: str) -> str:
+    """Index: the sessions of one status."""
+    return of.partition("SESSIONS", status)
+
+
+def leads(of: TenantContext) -> str:
+    """The partition of the analyses."""
+    return of.partition("LEADS")
+
+
+def lead(of: TenantContext, call_id: str) -> Key:
+    """The analysis of one call."""
+    return Key(leads(of), check_call_id(call_id))
+
+
+def leads_of_outcome(of: TenantContext, outcome: str) -> str:
+    """Index: the analyses of one outcome, of which a model wrote the words."""
+    return of.partition("LEADS", outcome[:_INDEXED_CHARACTERS])
+
+
+def call(of: TenantContext, call_id: str) -> Key:
+    """A call in the ledger."""
+    return Key(of.partition("CALLS"), check_call_id(call_id))
+
+
+def call_request(of: TenantContext, idempotency_key: str) -> Key:
+    """Which call an Idempotency-Key stands for."""
+    return Key(of.partition("CALLKEYS"), hashlib.sha256(idempotency_key.encode("utf-8", "surrogatepass")).hexdigest())
+
+
+def seats(of: TenantContext) -> str:
+    """The partition of the tenant's seats."""
+    return of.partition("SEATS")
+
+
+def seat(of: TenantContext, index: int) -> Key:
+    """One of the tenant's seats."""
+    return Key(seats(of), f"{index:06}")
+
+
+def fleet(name: str) -> str:
+    """The partition of a fleet: its processes and their slots."""
+    return f"FLEET#{name}"
+
+
+def process(fleet_name: str, process_id: str) -> Key:
+    """One media process."""
+    return Key(fleet(fleet_name), PROCESSES_PREFIX + _plain(process_id))
+
+
+def slots(process_id: str) -> str:
+    """How the sort keys of a process's slots begin."""
+    return f"{SLOTS_PREFIX}{_plain(process_id)}#"
+
+
+def slot(fleet_name: str, process_id: str, index: int) -> Key:
+    """One engine slot of a process."""
+    return Key(fleet(fleet_name), f"{slots(process_id)}{index:06}")
+
+
+def call_owner(call_id: str) -> Key:
+    """Which tenant a call is of, for those who know only the call."""
+    return Key(f"FLEET#CALL#{check_call_id(call_id)}", "OWNER")
+
+
+def journalled(call_id: str) -> Key:
+    """A call's line in the list of journals."""
+    return Key(JOURNALS, check_call_id(call_id))
+
+
+def journal(call_id: str) -> str:
+    """The partition of a call's journal."""
+    return f"FLEET#JOURNAL#{check_call_id(call_id)}"
+
+
+def journal_part(call_id: str, number: int) -> Key:
+    """One writing to a call's journal; they sort in the order of writing."""
+    return Key(journal(call_id), f"{number:010}")
+
+
+# --- the bucket --------------------------------------------------------------------------------------------------------------
+
+
+def session_objects(of: TenantContext) -> str:
+    """How the names of a tenant's archived sessions begin."""
+    return f"sessions/tenant_id={of.tenant_id}/"
+
+
+def session_object(of: TenantContext, call_id: str) -> str:
+    """An archived session."""
+    return f"{session_objects(of)}dt={ordered_on(call_id)}/{call_id}.json.gz"
+
+
+def private_object(of: TenantContext, call_id: str) -> str:
+    """A private transcript."""
+    return f"private/tenant_id={of.tenant_id}/dt={ordered_on(call_id)}/{call_id}.json.gz"
+
+
+def media_object(of: TenantContext, call_id: str, name: str) -> str:
+    """A recording or another file of a call. Raises RequestRejected where ``name`` is no plain file name."""
+    if not name or name.startswith(".") or not all(letter.isalnum() or letter in "._-" for letter in name):
+        raise RequestRejected("invalid_request", "A file of a call is named with letters, digits, dots, - and _.")
+    return f"media/tenant_id={of.tenant_id}/dt={ordered_on(call_id)}/{call_id}/{name}"
+
+
+def expiry_mark(of: TenantContext, call_id: str, delete_after: datetime) -> str:
+    """An empty object whose name says which private transcript to delete when; names sort by that time."""
+    return f"{EXPIRY_PREFIX}{_moment(delete_after)}/{of.tenant_id}/{check_call_id(call_id)}"
+
+
+def expired_before(now: datetime) -> str:
+    """Marks whose names sort below this are due (the moment itself is)."""
+    return f"{EXPIRY_PREFIX}{_moment(now)}0"
+
+
+def read_expiry_mark(name: str) -> tuple[TenantContext, str]:
+    """Whose transcript of which call a mark means. Raises RequestRejected for a stranger's object."""
+    _, _, tenant_id, call_id = name.split("/") if name.count("/") == 3 else ("", "", "", "")
+    return TenantContext(tenant_id), check_call_id(call_id)
+
+
+def call_of_object(name: str) -> str:
+    """The call id in the name of an archived session."""
+    return name.rsplit("/", 1)[-1].removesuffix(".json.gz")
+
+
+def ordered_on(call_id: str) -> date:
+    """The day (UTC) on which a call was ordered: its id says so, and it never changes.
+
+    **Source:** the ULID specification: the first ten of the 26 characters are 48 bits of Unix time in milliseconds.
+    """
+    at_ms = 0
+    for character in check_call_id(call_id).removeprefix("call_")[:10]:
+        at_ms = at_ms << 5 | _CROCKFORD[character]
+    try:
+        return datetime.fromtimestamp(at_ms / 1000, UTC).date()
+    except (ValueError, OverflowError, OSError) as error:
+        raise RequestRejected("invalid_request", "The time in this call id is no time of a calendar.") from error
+
+
+def _moment(at: datetime) -> str:
+    return at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+
+
+def _plain(process_id: str) -> str:
+    if not process_id or "#" in process_id:
+        raise RequestRejected("invalid_request", "A process id has no # in it.")
+    return process_id

@@ -1,0 +1,292 @@
+"""The capacity ledger in DynamoDB: a call, its seat and its slot are written in one transaction or not at all.
+
+What a method decides it decides by the rules that all ledgers share, from items it has just read; the conditions of its transaction
+then hold it to what it read. Where they do not hold, somebody was faster, and it reads anew.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+
+from nexus.adapters import rules
+from nexus.adapters.aws import keys, places
+from nexus.adapters.aws import ledger_items as as_items
+from nexus.adapters.aws.items import Item
+from nexus.adapters.aws.keys import TenantContext
+from nexus.adapters.aws.ledger_items import HeldCall
+from nexus.adapters.aws.places import Place, microseconds
+from nexus.adapters.aws.table import ABSENT, Range, Table, When, Write
+from nexus.domain.call import CallEntry, CallOrder, EndReason, MediaProcess
+from nexus.errors import NotAuthorised, NotFound, Unavailable
+from nexus.ports import LedgerOrders
+
+_TRIES = 25
+
+
+@dataclass(frozen=True, slots=True)
+class _Wish:
+    """A reservation that is asked for."""
+
+    order: CallOrder
+    call_id: str
+    nonce: str
+    tenant_limit: int
+    lease_expires_at: datetime
+    now: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class _View:
+    """What a reservation decides by."""
+
+    processes: dict[str, MediaProcess]
+    slots: list[Place]
+    seats: list[Place]
+    requested: HeldCall | None
+    """The call that the Idempotency-Key stands for."""
+    request_call_id: str
+    """Its id, also when the call itself is gone; empty when the key is new."""
+
+
+class DynamoCallLedger:
+    def __init__(self, table: Table, fleet: str = "main") -> None:
+        self._table = table
+        self._fleet = fleet
+
+    # --- reserve ---
+
+    async def reserve(self, order: CallOrder, *, call_id: str, nonce: str, tenant_limit: int, lease_s: int, now: datetime) -> CallEntry:
+        wish = _Wish(order, call_id, nonce, tenant_limit, now + timedelta(seconds=lease_s), now)
+        for number in range(_TRIES):
+            entry = await self._reserve_once(wish, salt=f"{call_id}/{number}")
+            if entry is not None:
+                return entry
+        raise _contended()
+
+    async def _reserve_once(self, wish: _Wish, salt: str) -> CallEntry | None:
+        view = await self._view(wish.order)
+        before = rules.repeated([view.requested.entry] if view.requested else [], wish.order, wish.now)
+        if before is not None and view.requested is not None and (before.state != "ready" or _keeps_places(view.requested, view)):
+            entry = rules.renewed(before, wish.order, wish.nonce, wish.lease_expires_at)
+            kept = await self._table.write_together(self._kept(view.requested, entry))
+            return entry if all(kept) else None
+        call = self._placed(wish, view, salt)
+        return call.entry if all(await self._table.write_together(self._taken(call, wish, view))) else None
+
+    async def _view(self, order: CallOrder) -> _View:
+        of = TenantContext(order.tenant_id)
+        fleet, seats, (requested, request_call_id) = await asyncio.gather(
+            self._all(Range(keys.fleet(self._fleet))), self._all(Range(keys.seats(of))), self._requested(of, order.idempotency_key)
+        )
+        return _View(
+            processes=as_items.read_processes(fleet),
+            slots=as_items.read_slots(fleet),
+            seats=[as_items.read_place(one) for one in seats],
+            requested=requested,
+            request_call_id=request_call_id,
+        )
+
+    async def _requested(self, of: TenantContext, idempotency_key: str) -> tuple[HeldCall | None, str]:
+        found = await self._table.get(keys.call_request(of, idempotency_key)) if idempotency_key else None
+        if found is None:
+            return None, ""
+        call_id = str(found["call_id"])
+        return await self._call(of, call_id), call_id
+
+    def _placed(self, wish: _Wish, view: _View, salt: str) -> HeldCall:
+        """The call in a free seat and a free slot. Raises QuotaExceeded."""
+        seats = {seat.index for seat in view.seats if places.holds(seat, view.processes, wish.now)}
+        rules.check_tenant_room(wish.order, len(seats), wish.tenant_limit)
+        held = [slot for slot in view.slots if slot.until_us > microseconds(wish.now)]
+        process = places.chosen_process([*view.processes.values()], Counter(slot.process_id for slot in held), wish.now, salt)
+        slots = {slot.index for slot in held if slot.process_id == process.process_id}
+        entry = CallEntry(
+            call_id=wish.call_id,
+            order=wish.order,
+            nonce=wish.nonce,
+            process_id=process.process_id,
+            created_at=wish.now,
+            lease_expires_at=wish.lease_expires_at,
+        )
+        seat = places.chosen(places.free(seats, wish.tenant_limit), salt)
+        return HeldCall(entry, seat, places.chosen(places.free(slots, process.slots), salt))
+
+    def _taken(self, call: HeldCall, wish: _Wish, view: _View) -> list[Write]:
+        """The transaction that takes seat and slot for a new call."""
+        table, now = self._table, microseconds(wish.now)
+        seat_when, proof = self._seat_is_free(call, wish, view)
+        writes = [
+            table.put_part(as_items.call_item(call), ABSENT),
+            table.put_part(as_items.owner_item(call)),
+            table.put_part(as_items.seat_item(call), seat_when),
+            table.put_part(as_items.slot_item(call, self._fleet), _free_at(now)),
+            *proof,
+        ]
+        if wish.order.idempotency_key:
+            same = When("#call_id = :before", {":before": view.request_call_id}) if view.request_call_id else ABSENT
+            writes.append(table.put_part(as_items.request_item(call), same))
+        return writes
+
+    def _seat_is_free(self, call: HeldCall, wish: _Wish, view: _View) -> tuple[When, list[Write]]:
+        """Free by its time; or held by a call of a dead process, which the transaction then proves dead."""
+        now = microseconds(wish.now)
+        left = next((seat for seat in view.seats if seat.index == call.seat and seat.until_us > now), None)
+        if left is None:
+            return _free_at(now), []
+        dead = When("attribute_not_exists(#pk) OR #seen_us < :alive", {":alive": microseconds(wish.now - rules.DEAD_AFTER)})
+        proof = self._table.check_part(keys.process(self._fleet, left.process_id), dead)
+        free = _free_at(now)
+        return When(f"{free.text} OR #call_id = :left", {**free.values, ":left": left.call_id}), [proof]
+
+    # --- redeem, release, end ---
+
+    async def redeem(self, call_id: str, *, nonce: str, process_id: str, now: datetime) -> CallEntry:
+        for _ in range(_TRIES):
+            call = await self._find(call_id)
+            entry = rules.redeemed(None if call is None else call.entry, nonce, process_id, now)
+            if call is None:
+                raise _no_call()
+            if process_id == call.entry.process_id:
+                kept = await self._table.write_together(self._kept(call, entry))
+                lost = kept[0] and not all(kept)
+            else:
+                kept = await self._table.write_together(await self._moved(call, entry, now))
+                lost = kept[0] and not all(kept[:3])
+            if all(kept):
+                return entry
+            if lost:
+                raise NotAuthorised("ticket_expired", "The ticket's seat has been given back; ask POST /calls again.")
+        raise _contended()
+
+    async def release(self, call_id: str, reason: EndReason, now: datetime) -> None:
+        own = _held_by(call_id)
+        given_back = [True, True]
+        for _ in range(_TRIES):
+            call = await self._find(call_id)
+            if call is None or call.entry.state == "ended":
+                return
+            parts = [self._table.delete_part(call.seat_key, own), self._table.delete_part(call.slot_key(self._fleet), own)]
+            parts = [part for part, still in zip(parts, given_back, strict=True) if still]
+            kept = await self._table.write_together([self._written(replace(call, entry=rules.ended(call.entry, reason))), *parts])
+            if all(kept):
+                return
+            if kept[0]:  # a place is somebody else's by now: only the rest is given back
+                held = iter(kept[1:])
+                given_back = [still and next(held) for still in given_back]
+        raise _contended()
+
+    async def get(self, tenant_id: str, call_id: str) -> CallEntry:
+        return (await self._of_tenant(tenant_id, call_id)).entry
+
+    async def request_end(self, tenant_id: str, call_id: str) -> CallEntry:
+        for _ in range(_TRIES):
+            call = await self._of_tenant(tenant_id, call_id)
+            wanted = replace(call, entry=call.entry.model_copy(update={"end_requested": True}))
+            writes = [self._written(wanted)]
+            if call.entry.state == "active":
+                writes.append(self._table.put_part(as_items.slot_item(wanted, self._fleet), _held_by(call_id)))
+            if all(await self._table.write_together(writes)):
+                return wanted.entry
+        raise _contended()
+
+    # --- heartbeat ---
+
+    async def heartbeat(self, process: MediaProcess) -> LedgerOrders:
+        await self._table.put(as_items.process_item(process, self._fleet))
+        own, others = await asyncio.gather(
+            self._slots(process.process_id), self._all(Range(keys.fleet(self._fleet), keys.PROCESSES_PREFIX))
+        )
+        processes = as_items.read_processes(others)
+        now = microseconds(process.seen_at)
+        orphaned: list[str] = []
+        for dead in (one for one in processes.values() if not rules.is_alive(one, process.seen_at)):
+            active = [slot.call_id for slot in await self._slots(dead.process_id) if slot.active]
+            orphaned += active
+            if not active:
+                await self._forget(dead)
+        waiting = [slot for slot in own if not slot.active and slot.until_us > now]
+        found = await self._table.get_many(keys.call(TenantContext(slot.tenant_id), slot.call_id) for slot in waiting)
+        return LedgerOrders(
+            to_end=tuple(slot.call_id for slot in own if slot.active and slot.end_requested),
+            ready=tuple(call.entry for call in map(as_items.read_call, found) if call.entry.state == "ready"),
+            orphaned=tuple(orphaned),
+        )
+
+    async def _forget(self, dead: MediaProcess) -> None:
+        """A dead process without calls has nothing to tell: unless it has come back, its item goes."""
+        unseen = When("#seen_us = :seen", {":seen": microseconds(dead.seen_at)})
+        await self._table.delete(keys.process(self._fleet, dead.process_id), unseen)
+
+    async def _slots(self, process_id: str) -> list[Place]:
+        return as_items.read_slots(await self._all(Range(keys.fleet(self._fleet), keys.slots(process_id))))
+
+    # --- reading and writing calls ---
+
+    async def _find(self, call_id: str) -> HeldCall | None:
+        owner = await self._table.get(keys.call_owner(call_id))
+        return None if owner is None else await self._call(TenantContext(str(owner["tenant_id"])), call_id)
+
+    async def _call(self, of: TenantContext, call_id: str) -> HeldCall | None:
+        found = await self._table.get(keys.call(of, call_id))
+        return None if found is None else as_items.read_call(found)
+
+    async def _of_tenant(self, tenant_id: str, call_id: str) -> HeldCall:
+        call = await self._call(TenantContext(tenant_id), call_id)
+        if call is None:
+            raise _no_call()
+        return call
+
+    async def _all(self, wanted: Range) -> list[Item]:
+        return [one async for one in self._table.query(wanted)]
+
+    def _written(self, call: HeldCall) -> Write:
+        """The next writing of a call that has been read."""
+        return self._table.put_part(as_items.call_item(call), When("#revision = :read", {":read": call.revision}))
+
+    def _kept(self, call: HeldCall, entry: CallEntry) -> Sequence[Write]:
+        """The transaction that changes a call which must still hold its seat and its slot."""
+        after, own = replace(call, entry=entry), _held_by(entry.call_id)
+        return [
+            self._written(after),
+            self._table.put_part(as_items.seat_item(after), own),
+            self._table.put_part(as_items.slot_item(after, self._fleet), own),
+        ]
+
+    async def _moved(self, call: HeldCall, entry: CallEntry, now: datetime) -> Sequence[Write]:
+        """Like ``_kept``, for a call that another process than the chosen one takes: it holds a slot there, if need be one too many."""
+        at = microseconds(now)
+        held = {slot.index for slot in await self._slots(entry.process_id) if slot.until_us > at}
+        after, own = replace(call, entry=entry, slot=places.free(held, len(held) * 2 + 1)[0]), _held_by(entry.call_id)
+        return [
+            self._written(after),
+            self._table.put_part(as_items.seat_item(after), own),
+            self._table.delete_part(call.slot_key(self._fleet), own),
+            self._table.put_part(as_items.slot_item(after, self._fleet), _free_at(at)),
+        ]
+
+
+def _keeps_places(call: HeldCall, view: _View) -> bool:
+    """Whether nobody has taken over the seat or the slot of a call."""
+    seat = any(seat.index == call.seat and seat.call_id == call.entry.call_id for seat in view.seats)
+    slots = (slot for slot in view.slots if (slot.process_id, slot.index) == (call.entry.process_id, call.slot))
+    return seat and any(slot.call_id == call.entry.call_id for slot in slots)
+
+
+def _free_at(now_us: int) -> When:
+    return When("attribute_not_exists(#pk) OR #until_us <= :now", {":now": now_us})
+
+
+def _held_by(call_id: str) -> When:
+    return When("#call_id = :own", {":own": call_id})
+
+
+def _no_call() -> NotFound:
+    return NotFound("call_not_found", "There is no such call.")
+
+
+def _contended() -> Unavailable:
+    return Unavailable("store_unavailable", "Too many ask for the same seats at once; try again.")

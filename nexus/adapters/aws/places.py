@@ -1,0 +1,84 @@
+"""Seats and slots as numbered places: who holds one now, and which may be taken. Pure.
+
+A place is taken by writing its item under a condition, and given back by deleting it or by the passing of time: a ready call holds it
+until its lease ends, an active one until it is released, and nobody's process that is dead holds a seat. Nothing is counted in a
+stored number, so nothing can drift.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+from nexus.adapters import rules
+from nexus.domain.call import CallEntry, MediaProcess
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+FOREVER_US = 2**53 - 1
+"""The hold of an active call ends with its release only."""
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """One seat of a tenant or one slot of a process, as it was last taken."""
+
+    index: int
+    call_id: str
+    tenant_id: str
+    process_id: str
+    until_us: int
+    end_requested: bool = False
+
+    @property
+    def active(self) -> bool:
+        """Whether the call is connected."""
+        return self.until_us == FOREVER_US
+
+
+def microseconds(at: datetime) -> int:
+    """Since the Unix epoch; exact, as times in a condition must be."""
+    return (at - _EPOCH) // timedelta(microseconds=1)
+
+
+def held_until_us(entry: CallEntry) -> int:
+    """How long a call holds its seat and its slot."""
+    return FOREVER_US if entry.state == "active" else microseconds(entry.lease_expires_at)
+
+
+def holds(place: Place, processes: Mapping[str, MediaProcess], now: datetime) -> bool:
+    """Whether the place is taken now: by a lease or a live call, in a process that lives."""
+    process = processes.get(place.process_id)
+    return place.until_us > microseconds(now) and process is not None and rules.is_alive(process, now)
+
+
+def free(held: Collection[int], limit: int) -> list[int]:
+    """Which places may be taken: as many of the lowest numbers as there is room.
+
+    After a limit was lowered, places beyond it are still held: those count too, so that racers who choose among these together never
+    take more than the limit.
+    """
+    room = limit - len(held)
+    return [index for index in range(limit) if index not in held][: max(0, room)]
+
+
+def chosen_process(processes: Sequence[MediaProcess], taken: Mapping[str, int], now: datetime, salt: str) -> MediaProcess:
+    """A live process with the most free slots; among equals another one for each ``salt``, so that racers spread.
+
+    Raises:
+        QuotaExceeded: ``no_engine_slot``.
+    """
+    best = rules.choose_process(processes, dict(taken), now)
+    room = best.slots - taken.get(best.process_id, 0)
+    equal = [one for one in processes if rules.is_alive(one, now) and not one.draining and one.slots - taken.get(one.process_id, 0) == room]
+    return min(equal, key=lambda one: _mixed(salt, one.process_id))
+
+
+def chosen(indexes: Sequence[int], salt: str) -> int:
+    """One of the free places; another one for each ``salt``."""
+    return min(indexes, key=lambda index: _mixed(salt, str(index)))
+
+
+def _mixed(salt: str, name: str) -> bytes:
+    return hashlib.sha256(f"{salt}/{name}".encode()).digest()

@@ -1,0 +1,82 @@
+"""The stores in AWS for tests: in process (moto), and over the emulator; each test with a table and a bucket of its own."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import cache
+from typing import Any
+
+import boto3
+import pytest
+from moto import mock_aws
+
+from nexus.adapters.aws import AwsPlace, AwsStores, aws_stores
+from nexus.adapters.aws.schema import create_bucket, create_table
+from tests.emulator import REGION, emulator
+
+AWS = ("moto", "emulator")
+"""Parameters of a fixture for which ``aws`` gives the stores."""
+_numbers = itertools.count(1)
+_CREDENTIALS = {"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test", "AWS_EC2_METADATA_DISABLED": "true"}
+
+
+@pytest.fixture
+def moto_stores() -> Iterator[AwsStores]:
+    """Over moto. One request at a time: its transactions undo what others wrote meanwhile."""
+    with pytest.MonkeyPatch.context() as patch, mock_aws():
+        _set_credentials(patch)
+        with _stores("", workers=1) as stores:
+            yield stores
+
+
+@pytest.fixture(scope="session")
+def emulator_url() -> Iterator[str]:
+    """The running emulator."""
+    with emulator() as url:
+        yield url
+
+
+@pytest.fixture
+def emulator_stores(emulator_url: str) -> Iterator[AwsStores]:
+    """Over the emulator, many requests at a time."""
+    with pytest.MonkeyPatch.context() as patch:
+        _set_credentials(patch)
+        with _stores(emulator_url, workers=8) as stores:
+            yield stores
+
+
+def aws(request: pytest.FixtureRequest) -> AwsStores:
+    """The stores that the parameter of a fixture asks for."""
+    stores: AwsStores = request.getfixturevalue(f"{request.param}_stores")
+    return stores
+
+
+def new_place(endpoint_url: str, *, workers: int) -> AwsPlace:
+    """A fresh table and a fresh bucket."""
+    name = f"nexus-test-{next(_numbers)}"
+    place = AwsPlace(table=name, bucket=name, region=REGION, endpoint_url=endpoint_url, workers=workers)
+    create_table(client("dynamodb", endpoint_url), name)
+    create_bucket(client("s3", endpoint_url), name)
+    return place
+
+
+@cache
+def client(service: Any, endpoint_url: str) -> Any:
+    """A client is slow to make, and knows nothing of a test."""
+    return boto3.client(service, region_name=REGION, endpoint_url=endpoint_url or None)
+
+
+def _set_credentials(patch: pytest.MonkeyPatch) -> None:
+    for name, value in _CREDENTIALS.items():
+        patch.setenv(name, value)
+
+
+@contextmanager
+def _stores(endpoint_url: str, *, workers: int) -> Iterator[AwsStores]:
+    stores = aws_stores(new_place(endpoint_url, workers=workers))
+    try:
+        yield stores
+    finally:
+        stores.close()
