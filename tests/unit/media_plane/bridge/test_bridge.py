@@ -81,7 +81,7 @@ class Line:
                 await self.news.wait()
 
     async def agent_said(self, text: str) -> None:
-        await self.until(lambda: any(one.final and one.text == text for one in self.all(do.TellTranscript)))
+        await self.until(lambda: any(one.role == "agent" and one.final and one.text == text for one in self.all(do.TellTranscript)))
 
 
 @dataclass
