@@ -109,6 +109,7 @@ class DuplexCall:
         self._untold: dict[str, float] = {}
         self._told: deque[str] = deque(maxlen=_MOST_TOLD)
         self._caller_began_ms = 0.0
+        self._model_missed_words = False
         self._caller_speaks = False
         self._was_busy = False
 
@@ -259,6 +260,7 @@ class DuplexCall:
         match step:
             case SentenceReady():
                 self._floor.agent_speaks()
+                self._model_missed_words = True
                 self._model.forget_held(self._now())
             case ToolWanted(call):
                 self._floor.tool_wanted(call.id)
@@ -268,6 +270,9 @@ class DuplexCall:
     async def answer_given(self) -> None:
         """The answer is complete; without words the model is heard."""
         self._floor.answer_ends(called_off=await self._corrections.answer_given())
+        if self._model_missed_words and not self._floor.agent_holds:  # it leads again, and has never heard our voice
+            self._model_missed_words = False
+            self._line.refresh()
         await self._act(self._model.tick(self._now()))
 
     def answer_called_off(self) -> None:

@@ -113,6 +113,11 @@ class Floor:
         self._claims -= 1
 
     @property
+    def agent_holds(self) -> bool:
+        """Whether the agent has a task in hand."""
+        return self._holds
+
+    @property
     def agent_works(self) -> bool:
         """Whether an answer is being made or a tool runs."""
         return self._turn_waits or self._answering or bool(self._tools)

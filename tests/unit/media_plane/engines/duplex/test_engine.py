@@ -244,6 +244,18 @@ async def test_what_was_held_back_is_dropped_when_the_agent_has_words() -> None:
         assert call.texts() == ["Which day?", "Monday at what time?"]
 
 
+async def test_a_model_that_leads_again_is_to_be_told_what_our_voice_said() -> None:
+    async with talk([words("Which day?")], [Passed()], [Passed()]) as call:
+        await call.turn("An appointment")
+        await call.quiet(960)
+        assert call.line.refreshed == 0
+        await call.turn("Never mind, how are you?")
+        assert call.line.refreshed == 1
+        assert call.line.brief(2).said == (Said("agent", "Which day?"),)
+        await call.turn("Fine")
+        assert call.line.refreshed == 1
+
+
 # --- interruptions -----------------------------------------------------------------------------------------------------------
 
 
