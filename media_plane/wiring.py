@@ -159,7 +159,8 @@ async def media_plane(
     async with ToolProcesses(stores.tool_values) as processes, _checked(slots):
         tools = ToolParts(processes, folder_sources(settings.tenants_dir), stores.effects, clock)
         engines = EngineRoom(settings, Models(speech, chat), slots, clock, given.voice_engine)
-        primer = None if slots is None else Primer(slots, EngineStarts(engines.needs_slot, Starter(stores.tenants, engines, tools)))
+        starts = EngineStarts(engines.needs_slot, Starter(stores.tenants, engines, tools))
+        primer = None if slots is None else Primer(slots, starts)
         calls = CallServer(
             CallStores(stores.ledger, stores.journal, stores.archive),
             CallWiring(settings, CallRooms(speech, engines, slots, primer, tools), stores),
@@ -169,16 +170,23 @@ async def media_plane(
         )
         policy = DoorPolicy(process_id, ticket_public_keys(settings), settings.origins, settings.simple_door_open)
         doorkeeper = Doorkeeper(AdmissionStores(stores.tenants, stores.ledger, stores.ids), policy, clock, primer)
-        await calls.recover_journals()
-        await calls.beat_once()
-        beat = asyncio.create_task(calls.beat())
-        try:
+        async with _beating(calls, primer):
             yield MediaPlane(doorkeeper, calls, chat, tools, slots, faults)
-        finally:
-            beat.cancel()
-            await asyncio.gather(beat, return_exceptions=True)
-            if primer is not None:
-                await primer.close()
+
+
+@asynccontextmanager
+async def _beating(calls: CallServer, primer: Primer | None) -> AsyncIterator[None]:
+    """The process is in the ledger, and what it began in advance is let go at the end."""
+    await calls.recover_journals()
+    await calls.beat_once()
+    beat = asyncio.create_task(calls.beat())
+    try:
+        yield
+    finally:
+        beat.cancel()
+        await asyncio.gather(beat, return_exceptions=True)
+        if primer is not None:
+            await primer.close()
 
 
 class Starter:
