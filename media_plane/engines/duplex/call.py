@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from typing import TypeVar
 
 from media_plane.conversation.commands import CallerAudio, CallerTurn, EngineInput, Interrupted, Say, ToolAnswer
 from media_plane.conversation.events import (
@@ -53,7 +55,9 @@ from nexus.clock import Clock
 from nexus.errors import UpstreamError
 
 AgentFactory = Callable[[CallBrief], Agent]
+_Event = TypeVar("_Event")
 _TOLD_AFTER_MS = 300.0
+"""How long after its end an item may still turn out to have been cut short."""
 _MOST_TOLD = 64
 
 
@@ -194,8 +198,9 @@ class DuplexCall:
     # --- the model -----------------------------------------------------------------------------------------------------------
 
     async def _pump(self, _group: asyncio.TaskGroup) -> None:
-        async for event in self._line.events():
-            await self._line_event(event)
+        async with _closing(self._line.events()) as events:
+            async for event in events:
+                await self._line_event(event)
         raise UpstreamError("engine_lost", "The line to the speech model ended without being asked")
 
     async def _line_event(self, event: LineEvent) -> None:
@@ -284,9 +289,10 @@ class DuplexCall:
     async def events(self) -> AsyncIterator[EngineEvent]:
         """What goes out, noted as it does."""
         self._floor.attend()
-        async for event in self._outbox.events():
-            self._note(event)
-            yield event
+        async with _closing(self._outbox.events()) as events:
+            async for event in events:
+                self._note(event)
+                yield event
 
     def _note(self, event: EngineEvent) -> None:
         match event:
@@ -313,3 +319,13 @@ class DuplexCall:
 
     def _now(self) -> float:
         return self._clock.monotonic_ms()
+
+
+@asynccontextmanager
+async def _closing(stream: AsyncIterator[_Event]) -> AsyncIterator[AsyncIterator[_Event]]:
+    """A stream that is left early is closed now, not when it is collected."""
+    try:
+        yield stream
+    finally:
+        if isinstance(stream, AsyncGenerator):
+            await stream.aclose()
