@@ -141,7 +141,7 @@ class RotatingLine:
         return self._mailbox.events()
 
     async def close(self) -> None:
-        """Close every session and give every slot back, within ``close_within_s``; again is silent. Cancelled, the closing goes on by itself."""
+        """Close every session and give every slot back, within ``close_within_s``; again is silent. Cancelled, it goes on by itself."""
         owner, self._owner = self._owner, None
         try:
             if owner is not None:
