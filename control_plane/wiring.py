@@ -22,7 +22,7 @@ from nexus.adapters import keys
 from nexus.adapters.embedded import EmbeddedStores, ticket_private_key
 from nexus.adapters.identifiers import UlidIds
 from nexus.clock import Clock
-from nexus.ports import CallLedger, LeadStore, SessionArchive, SessionIndex, TenantStore
+from nexus.ports import CallLedger, DocumentStore, LeadStore, SessionArchive, SessionIndex, TenantStore
 from nexus.settings import Settings
 
 
@@ -35,6 +35,7 @@ class Stores:
     index: SessionIndex
     leads: LeadStore
     ledger: CallLedger
+    documents: DocumentStore
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +65,7 @@ class ControlPlane:
 
 def stores_of(embedded: EmbeddedStores) -> Stores:
     """The control plane's share of the stores of one machine; the same values serve the media plane beside it."""
-    return Stores(embedded.tenants, embedded.archive, embedded.sessions, embedded.leads, embedded.ledger)
+    return Stores(embedded.tenants, embedded.archive, embedded.sessions, embedded.leads, embedded.ledger, embedded.documents)
 
 
 def local_secrets(settings: Settings) -> Secrets:

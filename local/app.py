@@ -6,7 +6,7 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
@@ -20,7 +20,7 @@ from control_plane.api.services import Check
 from local.conversations import TextConversations
 from media_plane.server.asgi import AsgiDoor
 from media_plane.wiring import Instead, MediaPlane, media_plane, tools_for
-from nexus.adapters.embedded import EmbeddedStores, embedded_stores
+from nexus.adapters.embedded import embedded_stores
 from nexus.clock import Clock
 from nexus.domain.session import PrivateTranscript, SessionRecord
 from nexus.errors import NexusError
@@ -70,17 +70,7 @@ async def local_app(settings: Settings, clock: Clock | None = None, *, instead: 
     chosen = clock or Clock()
     archived: asyncio.Queue[tuple[str, str]] = asyncio.Queue()
     plain = embedded_stores(settings)
-    stores = EmbeddedStores(
-        tenants=plain.tenants,
-        archive=TellingArchive(plain.archive, archived),
-        journal=plain.journal,
-        ledger=plain.ledger,
-        sessions=plain.sessions,
-        leads=plain.leads,
-        tool_values=plain.tool_values,
-        effects=plain.effects,
-        ids=plain.ids,
-    )
+    stores = replace(plain, archive=TellingArchive(plain.archive, archived))
     secrets = control.local_secrets(settings)
     async with media_plane(settings, stores, chosen, instead=instead) as media:
         conversations = TextConversations(media.chat, partial(tools_for, media.tools), stores.ids, chosen)

@@ -9,8 +9,27 @@ from pathlib import Path
 from nexus.adapters import keys
 from nexus.adapters.files import FileCallJournal, FileSessionArchive, FileTenantStore
 from nexus.adapters.identifiers import UlidIds
-from nexus.adapters.sqlite import Database, SqliteCallLedger, SqliteEffectLog, SqliteLeadStore, SqliteSessionIndex, SqliteToolStore
-from nexus.ports import CallJournal, CallLedger, EffectLog, Ids, LeadStore, SessionArchive, SessionIndex, TenantStore, ToolStore
+from nexus.adapters.sqlite import (
+    Database,
+    SqliteCallLedger,
+    SqliteDocumentStore,
+    SqliteEffectLog,
+    SqliteLeadStore,
+    SqliteSessionIndex,
+    SqliteToolStore,
+)
+from nexus.ports import (
+    CallJournal,
+    CallLedger,
+    DocumentStore,
+    EffectLog,
+    Ids,
+    LeadStore,
+    SessionArchive,
+    SessionIndex,
+    TenantStore,
+    ToolStore,
+)
 from nexus.settings import Settings
 
 
@@ -26,6 +45,7 @@ class EmbeddedStores:
     leads: LeadStore
     tool_values: ToolStore
     effects: EffectLog
+    documents: DocumentStore
     ids: Ids
 
 
@@ -41,6 +61,7 @@ def embedded_stores(settings: Settings) -> EmbeddedStores:
         leads=SqliteLeadStore(database),
         tool_values=SqliteToolStore(database),
         effects=SqliteEffectLog(database),
+        documents=SqliteDocumentStore(database),
         ids=UlidIds(),
     )
 

@@ -16,8 +16,16 @@ from control_plane.ports import ConversationReply, OpenConversation
 from control_plane.wiring import ControlPlane, Outside, Secrets, Stores, build
 from nexus import tickets
 from nexus.adapters.files.sessions import FileSessionArchive
-from nexus.adapters.memory import MemoryCallLedger, MemoryLeadStore, MemorySessionArchive, MemorySessionIndex, MemoryTenantStore
+from nexus.adapters.memory import (
+    MemoryCallLedger,
+    MemoryDocumentStore,
+    MemoryLeadStore,
+    MemorySessionArchive,
+    MemorySessionIndex,
+    MemoryTenantStore,
+)
 from nexus.adapters.sqlite.database import Database
+from nexus.adapters.sqlite.documents import SqliteDocumentStore
 from nexus.adapters.sqlite.ledger import SqliteCallLedger
 from nexus.adapters.sqlite.sessions import SqliteLeadStore, SqliteSessionIndex
 from nexus.clock import Clock
@@ -134,14 +142,15 @@ def house(stores: Stores) -> House:
 
 def memory_stores() -> Stores:
     """Everything in memory."""
-    return Stores(_tenants(), MemorySessionArchive(), MemorySessionIndex(), MemoryLeadStore(), MemoryCallLedger())
+    return Stores(_tenants(), MemorySessionArchive(), MemorySessionIndex(), MemoryLeadStore(), MemoryCallLedger(), MemoryDocumentStore())
 
 
 def disk_stores(folder: Path) -> Stores:
     """Files and SQLite in ``folder``."""
     database = Database(folder / "nexus.sqlite")
     ledger = SqliteCallLedger(database)
-    return Stores(_tenants(), FileSessionArchive(folder), SqliteSessionIndex(database), SqliteLeadStore(database), ledger)
+    documents = SqliteDocumentStore(database)
+    return Stores(_tenants(), FileSessionArchive(folder), SqliteSessionIndex(database), SqliteLeadStore(database), ledger, documents)
 
 
 def finished_call(at: int, tenant_id: str = "barber_shop", **changes: object) -> SessionRecord:
