@@ -36,6 +36,8 @@ class Caller:
         self.keeps_sound = False
         self.sound: list[tuple[float, bytes]] = []
         self.messages: list[tuple[float, str]] = []
+        self.words: list[tuple[float, str]] = []
+        """What the agent said, whenever more of it was told."""
         self.ready = asyncio.Event()
         """The agent hears the caller."""
 
@@ -50,6 +52,8 @@ class Caller:
                 else:
                     said = json.loads(message)
                     self.messages.append((now_ms(), str(said["type"])))
+                    if said["type"] == "transcript" and said["role"] == "agent":
+                        self.words.append((now_ms(), str(said["text"])))
                     if said.get("state") == "listening":
                         self.ready.set()
         except ConnectionClosed:

@@ -1,10 +1,10 @@
-"""PersonaPlex doubles that echo, in a process of their own."""
+"""PersonaPlex doubles in a process of their own."""
 
 from __future__ import annotations
 
 import asyncio
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from urllib.parse import urlsplit
 
@@ -15,10 +15,12 @@ _START_LIMIT_S = 30.0
 
 
 @asynccontextmanager
-async def doubles(count: int, setup_s: float) -> AsyncIterator[tuple[int, ...]]:
-    """The ports of ``count`` doubles, each with one session at a time, until the block is left."""
+async def doubles(count: int, setup_s: float, says: Sequence[str] = ()) -> AsyncIterator[tuple[int, ...]]:
+    """The ports of ``count`` doubles, each with one session at a time, until the block is left. They echo, or say these lines, one
+    every eight seconds."""
+    talk = ("--mode", "say", "--say", *says) if says else ("--mode", "echo")
     process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "local.sidecar", "--port", "0", "--count", str(count), "--mode", "echo", "--setup-s", str(setup_s)),
+        *(sys.executable, "-m", "local.sidecar", "--port", "0", "--count", str(count), "--setup-s", str(setup_s), *talk),
         cwd=ROOT,
         stdin=asyncio.subprocess.PIPE,
         stdout=asyncio.subprocess.PIPE,

@@ -9,13 +9,13 @@ from contextlib import AsyncExitStack
 from dataclasses import dataclass
 
 from benchmarks.bridge_cost import Sound
-from benchmarks.caller import Caller, calling, frames, repeated, until
+from benchmarks.caller import Caller, calling, frames, repeated
 from benchmarks.doubles import address, doubles
 from benchmarks.figures import Figure, percentile
 from benchmarks.processes import cost_of, load
 from benchmarks.served import MODEL_TENANTS, Product, product
 from benchmarks.steps import CYCLE_MS, RISE, SILENT_MS, SOFT_MS, START, Heard, crossings, cycle, delays
-from benchmarks.tap import BINARY, Link, Tap, messages, tapped
+from benchmarks.tap import BINARY, Link, Tap, messages, newest_link, tapped
 from media_plane.audio import EAR_RATE_HZ, FRAME_MS, AudioFormat, AudioFrame, Codec
 from media_plane.codecs.decoders import decoder_for
 from media_plane.codecs.encoders import encoder_for
@@ -31,7 +31,6 @@ _CODECS: tuple[tuple[Codec, str], ...] = (("pcm_s16le", "transcoded"), ("opus", 
 _CALLS = 4
 _SECONDS = 16.0
 _SETTLE_S = 3.0
-_LINK_LIMIT_S = 10.0
 _AUDIO = 1
 STEPS = ((START, SILENT_MS // FRAME_MS), (RISE, (SILENT_MS + SOFT_MS) // FRAME_MS))
 """The level of each step, and which message of a cycle it is in."""
@@ -96,14 +95,14 @@ def _row(codec: str, way: str, direction: str, values: Sequence[float]) -> tuple
 
 async def _calls(server: Product, taps: Sequence[Tap], sound: Sound) -> Run:
     """All calls at once; what passed the taps meanwhile is compared with what the callers sent and got."""
-    seen = [len(tap.links) for tap in taps]
+    seen = [len(tap.sessions()) for tap in taps]
     pieces = int((_SETTLE_S + _SECONDS) * 1000 / sound.piece_ms)
     async with AsyncExitStack() as stack:
         pairs: list[tuple[Caller, Link]] = []
         for tenant_id in MODEL_TENANTS[:_CALLS]:
             caller = await stack.enter_async_context(calling(server.api, tenant_id, sound.codec))
             caller.keeps_sound = True
-            pairs.append((caller, await _newest(taps, seen)))
+            pairs.append((caller, await newest_link(taps, seen)))
         async with asyncio.TaskGroup() as group:
             streams = [group.create_task(caller.stream(repeated(sound.head, sound.pieces, pieces), sound.piece_ms)) for caller, _ in pairs]
             await asyncio.sleep(_SETTLE_S)
@@ -115,13 +114,6 @@ async def _calls(server: Product, taps: Sequence[Tap], sound: Sound) -> Run:
     back = [delay for caller, link in pairs for delay in to_caller(link, arrivals(caller.sound))]
     heard = [delay for caller, link in pairs for delay in to_caller(link, played(caller.sound))]
     return Run(there, back, heard, cpu_s)
-
-
-async def _newest(taps: Sequence[Tap], seen: list[int]) -> Link:
-    """The connection that the call just begun has made; ``seen`` is brought up to date."""
-    number = await until(lambda: next((n for n, tap in enumerate(taps) if len(tap.links) > seen[n]), None), _LINK_LIMIT_S)
-    seen[number] = len(taps[number].links)
-    return taps[number].links[-1]
 
 
 def to_model(link: Link, sent_ms: Sequence[float], per_cycle: int) -> Iterator[float]:

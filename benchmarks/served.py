@@ -23,6 +23,8 @@ ROOT = Path(__file__).parents[1]
 TENANTS = tuple(f"bench_{number}" for number in range(1, 9))
 MODEL_TENANTS = tuple(f"model_{number}" for number in range(1, 5))
 """Tenants whose calls a full-duplex model leads alone: no tools, no greeting, no question when the caller is silent."""
+TASK_TENANTS = tuple(f"task_{number}" for number in range(1, 5))
+"""The same with tools, and so with an agent beside the model."""
 SPEECH = ROOT / "tests" / "golden" / "speech"
 _WEEK = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
 _START_LIMIT_S = 90.0
@@ -97,7 +99,7 @@ def _free_port() -> int:
 
 def _make_tenants(folder: Path) -> None:
     """Copies of the barber shop that are open every day and take many calls: what is measured does not hang on the day."""
-    for tenant_id in (*TENANTS, *MODEL_TENANTS):
+    for tenant_id in (*TENANTS, *MODEL_TENANTS, *TASK_TENANTS):
         if (folder / tenant_id).exists():
             continue
         shutil.copytree(ROOT / "tenants" / "barber_shop_demo", folder / tenant_id, ignore=shutil.ignore_patterns("__pycache__"))
@@ -106,7 +108,9 @@ def _make_tenants(folder: Path) -> None:
         config["tenant_id"] = tenant_id
         config["limits"]["concurrent_calls"] = 100
         config["tool_settings"]["opening_hours"] = dict.fromkeys(_WEEK, "09:00-18:00")
-        if tenant_id in MODEL_TENANTS:
-            config |= {"first_speaker": "caller", "enabled_tools": []}
+        if tenant_id not in TENANTS:
+            config["first_speaker"] = "caller"
             config["limits"]["no_input_s"] = 600
+        if tenant_id in MODEL_TENANTS:
+            config["enabled_tools"] = []
         path.write_text(yaml.safe_dump(config), encoding="utf-8")

@@ -10,9 +10,11 @@ from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
-from benchmarks.caller import now_ms
+from benchmarks.caller import now_ms, until
 
 _READ_BYTES = 1 << 16
+_LINK_LIMIT_S = 10.0
+_UPGRADE = b"upgrade: websocket"
 _HEAD_END = b"\r\n\r\n"
 _LONG_16, _LONG_64 = 126, 127
 BINARY, CLOSE = 2, 8
@@ -43,6 +45,11 @@ class Link:
     to_model: list[Passed] = field(default_factory=list)
     from_model: list[Passed] = field(default_factory=list)
 
+    @property
+    def is_session(self) -> bool:
+        """Whether a WebSocket was asked for; else it is a probe."""
+        return bool(self.to_model) and _UPGRADE in self.to_model[0].data.lower()
+
 
 class Tap:
     """Listens on ``port``; every connection gets one to ``target_port``. ``links`` grow while it runs."""
@@ -51,6 +58,10 @@ class Tap:
         self._target_port = target_port
         self.port = 0
         self.links: list[Link] = []
+
+    def sessions(self) -> list[Link]:
+        """The connections that are no probes."""
+        return [link for link in self.links if link.is_session]
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """Pass bytes both ways until either side ends."""
@@ -91,6 +102,14 @@ async def tapped(target_port: int) -> AsyncIterator[Tap]:
         yield tap
     finally:
         server.close()
+
+
+async def newest_link(taps: Sequence[Tap], seen: list[int]) -> Link:
+    """The session that was opened since ``seen`` (how many each tap had), which is brought up to date."""
+    number = await until(lambda: next((n for n, tap in enumerate(taps) if len(tap.sessions()) > seen[n]), None), _LINK_LIMIT_S)
+    sessions = taps[number].sessions()
+    seen[number] = len(sessions)
+    return sessions[-1]
 
 
 def messages(passed: Sequence[Passed]) -> Iterator[Message]:

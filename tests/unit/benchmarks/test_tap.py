@@ -13,7 +13,7 @@ from websockets.exceptions import ConnectionClosed, WebSocketException
 
 from benchmarks.caller import now_ms
 from benchmarks.steps import CYCLE_MS, RISE, SILENT_MS, SOFT_MS, START, Heard, crossings, cycle, delays
-from benchmarks.tap import BINARY, CLOSE, Passed, messages, tapped
+from benchmarks.tap import BINARY, CLOSE, Passed, messages, newest_link, tapped
 from media_plane.audio import AudioFrame
 
 SIZES = (0, 1, 125, 126, 70_000)
@@ -32,6 +32,7 @@ async def test_what_passes_is_unchanged_and_noted_with_its_time() -> None:
                 await connection.send(b"\x01" * size)
                 assert await connection.recv() == b"\x01" * (2 * size)
         (link,) = tap.links
+    assert tap.sessions() == [link]
     there, back = list(messages(link.to_model)), list(messages(link.from_model))
     assert [len(each.payload) for each in there if each.kind == BINARY] == list(SIZES)
     assert [len(each.payload) for each in back if each.kind == BINARY] == [2 * size for size in SIZES]
@@ -39,6 +40,21 @@ async def test_what_passes_is_unchanged_and_noted_with_its_time() -> None:
     assert there[-1].kind == CLOSE
     times = [each.at_ms for each in there]
     assert began <= link.opened_ms <= times[0] and times == sorted(times)
+
+
+async def test_a_probe_is_no_session_and_the_newest_session_is_found() -> None:
+    async with serve(lambda connection: connection.wait_closed(), "127.0.0.1", 0) as server:
+        port = next(iter(server.sockets)).getsockname()[1]
+        async with tapped(port) as first, tapped(port) as second:
+            seen = [0, 0]
+            for tap in (second, first, second):
+                async with connect(f"ws://127.0.0.1:{tap.port}", proxy=None):
+                    assert await newest_link([first, second], seen) is tap.sessions()[-1]
+            reader, writer = await asyncio.open_connection("127.0.0.1", first.port)
+            writer.write(b"GET / HTTP/1.1\r\nHost: here\r\n\r\n")
+            assert await reader.read(5) == b"HTTP/"
+            writer.close()
+            assert (seen, len(first.links), len(first.sessions())) == ([1, 2], 2, 1)
 
 
 async def test_a_server_that_is_not_there_refuses_through_the_relay() -> None:
