@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from functools import cache
 from typing import Any
 
@@ -15,6 +16,7 @@ from moto import mock_aws
 from nexus.adapters.aws import AwsPlace, AwsStores, aws_stores
 from nexus.adapters.aws.schema import create_bucket, create_table
 from tests.emulator import REGION, emulator
+from tests.fakes.aws_line import AwsLine, aws_line
 
 AWS = ("moto", "emulator")
 """Parameters of a fixture for which ``aws`` gives the stores."""
@@ -47,6 +49,15 @@ def emulator_stores(emulator_url: str) -> Iterator[AwsStores]:
             yield stores
 
 
+@pytest.fixture
+def lossy_stores(emulator_url: str) -> Iterator[tuple[AwsStores, AwsLine]]:
+    """Over the emulator, by a line that counts requests and can lose answers."""
+    with pytest.MonkeyPatch.context() as patch, aws_line(emulator_url) as line:
+        _set_credentials(patch)
+        with _stores(emulator_url, workers=8, by=line.url) as stores:
+            yield stores, line
+
+
 def aws(request: pytest.FixtureRequest) -> AwsStores:
     """The stores that the parameter of a fixture asks for."""
     stores: AwsStores = request.getfixturevalue(f"{request.param}_stores")
@@ -57,7 +68,7 @@ def new_place(endpoint_url: str, *, workers: int) -> AwsPlace:
     """A fresh table and a fresh bucket."""
     name = f"nexus-test-{next(_numbers)}"
     place = AwsPlace(table=name, bucket=name, region=REGION, endpoint_url=endpoint_url, workers=workers)
-    create_table(client("dynamodb", endpoint_url), name)
+    create_table(client("dynamodb", endpoint_url), name, expiring=False)  # the times of tests are not those of the machine
     create_bucket(client("s3", endpoint_url), name)
     return place
 
@@ -74,8 +85,9 @@ def _set_credentials(patch: pytest.MonkeyPatch) -> None:
 
 
 @contextmanager
-def _stores(endpoint_url: str, *, workers: int) -> Iterator[AwsStores]:
-    stores = aws_stores(new_place(endpoint_url, workers=workers))
+def _stores(endpoint_url: str, *, workers: int, by: str = "") -> Iterator[AwsStores]:
+    place = new_place(endpoint_url, workers=workers)
+    stores = aws_stores(replace(place, endpoint_url=by or place.endpoint_url))
     try:
         yield stores
     finally:

@@ -6,7 +6,6 @@ listing to read them back. The items lie under the call's own partition, which i
 
 from __future__ import annotations
 
-import secrets
 from collections import OrderedDict
 from collections.abc import AsyncIterator, Sequence
 from datetime import UTC, datetime, timedelta
@@ -62,14 +61,12 @@ class DynamoCallJournal:
         return self._table.query(Range(keys.journal(call_id)))
 
     async def _write(self, call_id: str, text: str) -> None:
-        mark = secrets.token_hex(8)  # a repeat of a request whose answer was lost knows its own writing by it
         number = self._next.get(call_id)
         for _ in range(_TRIES):
             if number is None:
                 number = await self._first_free(call_id)
-            part = item(keys.journal_part(call_id, number), lines=text, mark=mark, **_until())
-            refused = await self._table.put(part, ABSENT)
-            if refused is None or (refused.found is not None and refused.found.get("mark") == mark):
+            part = item(keys.journal_part(call_id, number), lines=text, **_until())
+            if await self._table.put(part, ABSENT) is None:
                 self._remember(call_id, number + 1)
                 return
             number = None

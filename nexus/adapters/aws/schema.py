@@ -62,11 +62,12 @@ PUBLIC_ACCESS: Mapping[str, bool] = {
 }
 
 
-def create_table(dynamodb: Any, name: str) -> None:
-    """Make the table with a client of boto3, and wait until it is there."""
+def create_table(dynamodb: Any, name: str, *, expiring: bool = True) -> None:
+    """Make the table with a client of boto3, and wait until it is there. ``expiring``: it deletes items by its own clock."""
     dynamodb.create_table(TableName=name, **TABLE)
     dynamodb.get_waiter("table_exists").wait(TableName=name, WaiterConfig={"Delay": 1, "MaxAttempts": 60})
-    dynamodb.update_time_to_live(TableName=name, TimeToLiveSpecification=TIME_TO_LIVE)
+    if expiring:
+        dynamodb.update_time_to_live(TableName=name, TimeToLiveSpecification=TIME_TO_LIVE)
 
 
 def create_bucket(s3: Any, name: str) -> None:

@@ -21,7 +21,8 @@ from nexus.errors import Unavailable
 Result = TypeVar("Result")
 INDEX = "by_kind"
 _NAME = re.compile(r"#(\w+)")
-_BATCH = 25
+_WRITE_BATCH = 25
+_READ_BATCH = 100
 _BUSY = ("TransactionConflict", "TransactionConflictException", "TransactionInProgressException")
 _BUSY_REASONS = {"None", "TransactionConflict", "ThrottlingError", "ProvisionedThroughputExceeded"}
 _TRIES = 8
@@ -84,23 +85,35 @@ class Table:
         return await self._connection.send(request)
 
     async def get_many(self, keys: Iterable[Key]) -> tuple[Item, ...]:
-        """Those of the items that exist, in no order; at most 100."""
+        """Those of the items that exist, in no order, a hundred a request."""
         wanted = [_key(key) for key in keys]
-
-        def request() -> tuple[Item, ...]:
-            left: Any = {self._name: {"Keys": wanted, "ConsistentRead": True}} if wanted else {}
-            items: list[Item] = []
-            while left:
-                answer = self._client.batch_get_item(RequestItems=left)
+        items: list[Item] = []
+        for first in range(0, len(wanted), _READ_BATCH):
+            left: Any = {self._name: {"Keys": wanted[first : first + _READ_BATCH], "ConsistentRead": True}}
+            for number in range(_TRIES):
+                answer = await self._connection.send(partial(self._client.batch_get_item, RequestItems=left))
                 items += [unmarshalled(found) for found in answer["Responses"].get(self._name, [])]
                 left = answer.get("UnprocessedKeys")
-            return tuple(items)
-
-        return await self._connection.send(request)
+                if not left:
+                    break
+                await _pause(number)
+            else:
+                raise self._too_busy()
+        return tuple(items)
 
     async def put(self, item: Item, when: When | None = None) -> Refusal | None:
-        """Write the whole item."""
-        return await self._write(lambda: self._client.put_item(**self._put(item, when), ReturnValuesOnConditionCheckFailure="ALL_OLD"))
+        """Write the whole item.
+
+        A request whose answer was lost is sent again and would meet its own writing: a conditional writing carries a mark, by which it
+        knows itself.
+        """
+        if when is None:
+            return await self._write(partial(self._client.put_item, **self._put(item, None)))
+        mark = secrets.token_hex(8)
+        parameters = self._put({**item, "mark": mark}, when)
+        refused = await self._write(partial(self._client.put_item, **parameters, ReturnValuesOnConditionCheckFailure="ALL_OLD"))
+        own = refused is not None and refused.found is not None and refused.found.get("mark") == mark
+        return None if own else refused
 
     async def delete(self, key: Key, when: When | None = None) -> Refusal | None:
         """Remove the item; silent where none is."""
@@ -127,8 +140,8 @@ class Table:
 
     async def delete_many(self, keys: Sequence[Key]) -> None:
         """Remove items, 25 a request."""
-        for first in range(0, len(keys), _BATCH):
-            batch: Any = {self._name: [{"DeleteRequest": {"Key": _key(key)}} for key in keys[first : first + _BATCH]]}
+        for first in range(0, len(keys), _WRITE_BATCH):
+            batch: Any = {self._name: [{"DeleteRequest": {"Key": _key(key)}} for key in keys[first : first + _WRITE_BATCH]]}
             for number in range(_TRIES):
                 answer = await self._connection.send(partial(self._client.batch_write_item, RequestItems=batch))
                 batch = answer.get("UnprocessedItems")

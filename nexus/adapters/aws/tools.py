@@ -1,13 +1,8 @@
-"""Tools' stores and effects in DynamoDB.
-
-A request whose answer was lost is sent again, and would meet its own first writing: each writing carries a mark of its own, so that
-it knows itself and nobody is told "taken" by himself.
-"""
+"""Tools' stores and effects in DynamoDB."""
 
 from __future__ import annotations
 
 import json
-import secrets
 from datetime import UTC, datetime, timedelta
 from typing import Any, cast
 
@@ -15,7 +10,7 @@ from nexus.adapters.aws import keys
 from nexus.adapters.aws.items import Item, Plain, item
 from nexus.adapters.aws.keys import TenantContext
 from nexus.adapters.aws.schema import TTL_ATTRIBUTE
-from nexus.adapters.aws.table import ABSENT, Range, Refusal, Table
+from nexus.adapters.aws.table import ABSENT, Range, Table
 from nexus.errors import Conflict
 from nexus.ports import Effect, EffectState
 from nexus.tools import Stored
@@ -39,9 +34,7 @@ class DynamoToolStore:
         if not new_only:
             change = "SET #body = :body, #v = if_not_exists(#v, :one) ADD #version :one"
             return Stored(key, value, int((await self._table.update(at, change, {":body": text, ":one": 1}))["version"]))
-        mark = secrets.token_hex(8)
-        refused = await self._table.put(item(at, body=text, version=1, mark=mark), ABSENT)
-        if refused is not None and not _is_own(refused, mark):
+        if await self._table.put(item(at, body=text, version=1), ABSENT) is not None:
             raise Conflict("conflict", f"{key!r} is written already.")
         return Stored(key, value, 1)
 
@@ -64,10 +57,8 @@ class DynamoEffectLog:
 
     async def begin(self, tenant_id: str, call_id: str, effect_id: str, tool: str) -> Effect:
         at = keys.effect(TenantContext(tenant_id), call_id, effect_id)
-        mark = secrets.token_hex(8)
-        begun = item(at, progress="pending", output="", failed=False, tool=tool, mark=mark, **_until())
-        refused = await self._table.put(begun, ABSENT)
-        if refused is None or _is_own(refused, mark):
+        refused = await self._table.put(item(at, progress="pending", output="", failed=False, tool=tool, **_until()), ABSENT)
+        if refused is None:
             return Effect("new")
         known = refused.found or {"progress": "pending", "output": "", "failed": False}
         return Effect(cast(EffectState, known["progress"]), str(known["output"]), bool(known["failed"]))
@@ -80,10 +71,6 @@ class DynamoEffectLog:
 
     async def forget(self, tenant_id: str, call_id: str, effect_id: str) -> None:
         await self._table.delete(keys.effect(TenantContext(tenant_id), call_id, effect_id))
-
-
-def _is_own(refused: Refusal, mark: str) -> bool:
-    return refused.found is not None and refused.found.get("mark") == mark
 
 
 def _stored(found: Item) -> Stored:
