@@ -153,9 +153,9 @@ class DuplexCall:
         if fact.kind == "started":
             self._caller_began_ms = self._now()
             self._memory.caller_begins()
-            self._model.forget_held(self._now())
+            self._model.caller_begins(self._now())
         elif fact.kind == "paused":
-            self._model.forget_ended()
+            self._model.caller_pauses()
 
     def _caller_turn(self, turn: CallerTurn) -> None:
         self._watch.refresh(turn.text)
@@ -307,6 +307,7 @@ class DuplexCall:
                     self._untold[event.item_id] = self._model.sounds_until_ms(self._now()) + _TOLD_AFTER_MS
             case CallerTranscript(text, True):
                 self._memory.caller(text)
+                self._model.caller_said(self._now(), text)
 
     def _tell_agent(self, due_ms: float) -> None:
         """What the model was heard to say is the agent's memory too: of items that were over by then."""

@@ -3,8 +3,27 @@
 from __future__ import annotations
 
 from collections import deque
+from dataclasses import dataclass, field
 
-from media_plane.engines.duplex.segments import Ended, Piece, Sound, Word
+from media_plane.engines.duplex.segments import Ended, Piece, Word
+
+
+@dataclass(slots=True)
+class _Utterance:
+    """One utterance, or what is left of it."""
+
+    began_ms: float
+    sounds: deque[Piece | Word | Ended] = field(default_factory=deque)
+    duration_ms: float = 0.0
+
+    @property
+    def ended(self) -> bool:
+        return bool(self.sounds) and isinstance(self.sounds[-1], Ended)
+
+    def drop_first(self) -> None:
+        sound = self.sounds.popleft()
+        if isinstance(sound, Piece):
+            self.duration_ms -= sound.frame.duration_ms
 
 
 class HeldBack:
@@ -12,46 +31,58 @@ class HeldBack:
 
     def __init__(self, longest_ms: float = 6_000.0) -> None:
         self._longest_ms = longest_ms
-        self._sounds: deque[Piece | Word | Ended] = deque()
-        self.duration_ms = 0.0
+        self._utterances: deque[_Utterance] = deque()
 
-    def add(self, sound: Sound) -> None:
-        """Keep it."""
-        if isinstance(sound, Piece | Word | Ended):
-            self._sounds.append(sound)
+    @property
+    def duration_ms(self) -> float:
+        """How much is kept."""
+        return sum(one.duration_ms for one in self._utterances)
+
+    @property
+    def going_on(self) -> bool:
+        """Whether the last utterance may still go on."""
+        return bool(self._utterances) and not self._utterances[-1].ended
+
+    def begin(self, at_ms: float) -> None:
+        """An utterance begins."""
+        self._utterances.append(_Utterance(at_ms))
+
+    def add(self, sound: Piece | Word | Ended) -> None:
+        """It goes on, or ends."""
+        if not self._utterances:
+            return
+        self._utterances[-1].sounds.append(sound)
         if isinstance(sound, Piece):
-            self.duration_ms += sound.frame.duration_ms
-            if self.duration_ms > self._longest_ms:
-                self._trim()
+            self._utterances[-1].duration_ms += sound.frame.duration_ms
+            self._trim()
 
     def forget(self) -> None:
         """Drop everything."""
-        self._sounds.clear()
-        self.duration_ms = 0.0
+        self._utterances.clear()
 
-    def forget_ended(self) -> None:
-        """Drop the utterances that are over; the one going on stays."""
-        last = max((i for i, sound in enumerate(self._sounds) if isinstance(sound, Ended)), default=-1)
-        for _ in range(last + 1):
-            self._drop()
+    def forget_before(self, at_ms: float) -> None:
+        """Drop what began before."""
+        self._utterances = deque(one for one in self._utterances if one.began_ms >= at_ms)
+
+    def forget_ended_since(self, at_ms: float) -> None:
+        """Drop what both began and ended since."""
+        self._utterances = deque(one for one in self._utterances if one.began_ms < at_ms or not one.ended)
 
     def take(self) -> list[list[Piece | Word | Ended]]:
         """Everything, utterance by utterance; each but perhaps the last closes with ``Ended``."""
-        utterances: list[list[Piece | Word | Ended]] = [[]]
-        for sound in self._sounds:
-            utterances[-1].append(sound)
-            if isinstance(sound, Ended):
-                utterances.append([])
+        taken = [list(one.sounds) for one in self._utterances if one.duration_ms > 0]
         self.forget()
-        return [one for one in utterances if any(isinstance(sound, Piece) for sound in one)]
+        return taken
 
     def _trim(self) -> None:
-        while self.duration_ms > self._longest_ms:
-            self._drop()
-        while self._sounds and not isinstance(self._sounds[0], Word):
-            self._drop()
+        over_ms = self.duration_ms - self._longest_ms
+        while over_ms > 0 and len(self._utterances) > 1:
+            over_ms -= self._utterances.popleft().duration_ms
+        if over_ms > 0:
+            self._trim_words(self._utterances[0])
 
-    def _drop(self) -> None:
-        sound = self._sounds.popleft()
-        if isinstance(sound, Piece):
-            self.duration_ms -= sound.frame.duration_ms
+    def _trim_words(self, only: _Utterance) -> None:
+        while only.duration_ms > self._longest_ms:
+            only.drop_first()
+        while only.sounds and not isinstance(only.sounds[0], Word):
+            only.drop_first()

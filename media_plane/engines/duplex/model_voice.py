@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
@@ -12,6 +13,7 @@ from media_plane.engines.duplex.floor import Floor
 from media_plane.engines.duplex.held import HeldBack
 from media_plane.engines.duplex.segments import Ended, Opened, Paused, Piece, Resumed, Segmenter, SegmentLimits, Sound, Word
 
+_MOST_UTTERANCES = 64
 _SENTENCE_ENDS = (".", "?", "!")
 
 
@@ -74,6 +76,7 @@ class ModelVoice:
         self._paused = False
         self._way_by_ms: float | None = None
         self._until_ms = 0.0
+        self._caller_began_ms: deque[float] = deque(maxlen=_MOST_UTTERANCES)
 
     # --- from the line -------------------------------------------------------------------------------------------------------
 
@@ -120,9 +123,24 @@ class ModelVoice:
         if self._fate == "held":
             self._drop(at_ms)
 
-    def forget_ended(self) -> None:
-        """The caller pauses: what the model said to the end while they spoke is no answer."""
-        self._held.forget_ended()
+    def caller_begins(self, at_ms: float) -> None:
+        """The caller is heard, perhaps with words: until those are known nothing that was held back is let go."""
+        self._caller_began_ms.append(at_ms)
+
+    def caller_pauses(self) -> None:
+        """What the model said to the end while they spoke is no answer."""
+        if self._caller_began_ms:
+            self._held.forget_ended_since(self._caller_began_ms[-1])
+
+    def caller_said(self, at_ms: float, text: str) -> None:
+        """The words of the oldest such utterance; without any it was none. What was held back before it is void."""
+        if not self._caller_began_ms:
+            return
+        began_ms = self._caller_began_ms.popleft()
+        if text:
+            self._held.forget_before(began_ms)
+            if self._fate == "held" and not self._held.going_on:
+                self._drop(at_ms)
 
     def interrupted(self, at_ms: float, item_id: str) -> None:
         """The caller interrupted this item: it is over, and so is what the model goes on to say of it."""
@@ -146,8 +164,8 @@ class ModelVoice:
         return max(at_ms, self._until_ms)
 
     def talks(self, at_ms: float) -> bool:
-        """Whether it is heard or held back just now."""
-        return self.sounds(at_ms) or self._fate == "held" or self._held.duration_ms > 0
+        """Whether it is heard, or speaks and is held back."""
+        return self.sounds(at_ms) or self._fate == "held"
 
     # --- inside --------------------------------------------------------------------------------------------------------------
 
@@ -182,6 +200,8 @@ class ModelVoice:
         self._fate = ruling
         if ruling == "heard":
             self._item = self._new_item()
+        elif ruling == "held":
+            self._held.begin(at_ms)
         elif ruling == "dropped":
             self._drop(at_ms)
 
@@ -280,7 +300,7 @@ class ModelVoice:
         ruling = self._floor.ruling(at_ms)
         if ruling == "dropped":
             self._dropped_ms = at_ms
-        elif ruling == "heard" and (self._fate == "held" or self._held.duration_ms > 0):
+        elif ruling == "heard" and not self._caller_began_ms and (self._fate == "held" or self._held.duration_ms > 0):
             return self._let_go(at_ms)
         elif self._fate == "dropped" and not self._paused and at_ms - self._dropped_ms >= self._limits.rejoin_ms:
             self._begin(at_ms)

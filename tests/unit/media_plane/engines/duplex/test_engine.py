@@ -369,6 +369,28 @@ async def test_a_model_that_talks_makes_the_line_busy() -> None:
         assert call.line.busy_told == [True, False]
 
 
+async def test_what_is_held_back_and_over_keeps_the_line_from_nothing() -> None:
+    async with talk([words("Which day?")]) as call:
+        await call.turn("An appointment")
+        await call.quiet(960)
+        await call.model(480, "Any", "day!")
+        assert call.line.busy_told[-1]
+        await call.quiet(560)
+        assert not call.line.busy_told[-1]
+
+
+async def test_a_cough_while_the_agent_decides_does_not_cost_the_model_its_answer() -> None:
+    async with talk([words("Which day?")], [None, Passed()], ear=Ear([""])) as call:
+        await call.turn("An appointment")
+        await call.quiet(960)
+        await call.turn("Nice weather")
+        await call.model(480, "Lovely.")
+        await call.caller_speaks()
+        call.agent.go.set()
+        await call.quiet(640)
+        assert call.texts()[-1] == "Lovely."
+
+
 # --- beginning and end -------------------------------------------------------------------------------------------------------
 
 

@@ -191,17 +191,50 @@ def test_a_pass_while_our_voice_still_sounds_waits_for_it() -> None:
     assert text_of(stage.quiet(480)) == "Right."
 
 
-def test_the_caller_s_next_words_void_what_is_held_back() -> None:
+def test_the_caller_s_next_words_void_what_was_held_back_before_them() -> None:
     stage = holding()
     stage.talk(400, "Old.")
     stage.quiet(560)
-    stage.model.forget_held(stage.now_ms)
+    stage.model.caller_begins(stage.now_ms)
     stage.talk(160, "mhm")
     stage.quiet(560)
-    stage.model.forget_ended()
+    stage.model.caller_pauses()
     stage.talk(400, "New.")
     stage.quiet(560)
-    assert text_of(decide(stage, words=False)) == "New."
+    assert decide(stage, words=False) == [], "their words are not known yet"
+    stage.model.caller_said(stage.now_ms, "And on Monday?")
+    assert text_of(stage.quiet(80)) == "New."
+
+
+def test_a_noise_of_the_caller_voids_nothing() -> None:
+    stage = holding()
+    stage.talk(400, "It", "is.")
+    stage.quiet(560)
+    stage.model.caller_begins(stage.now_ms)
+    stage.model.caller_pauses()
+    assert decide(stage, words=False) == []
+    stage.model.caller_said(stage.now_ms, "")
+    assert text_of(stage.quiet(80)) == "It is."
+
+
+def test_words_of_the_caller_end_what_the_model_is_saying_unheard() -> None:
+    stage = holding()
+    stage.talk(480, "As", "I")
+    stage.model.caller_begins(stage.now_ms)
+    stage.talk(480, "was", "saying")
+    stage.model.caller_said(stage.now_ms, "Monday")
+    assert decide(stage, words=False) == []
+    assert stage.talk(480, "about", "that") == []
+    stage.quiet(320)
+    assert text_of(stage.talk(480, "Monday!")) == "Monday!"
+
+
+def test_of_several_utterances_the_oldest_is_dropped_first() -> None:
+    stage = holding()
+    for word in ("One.", "Two.", "Three."):
+        stage.talk(2_400, word)
+        stage.quiet(560)
+    assert text_of(decide(stage, words=False)) == "Two. Three."
 
 
 def test_at_most_six_seconds_are_held_back_and_they_begin_with_a_word() -> None:
@@ -310,7 +343,7 @@ STEPS = st.lists(
     st.one_of(
         st.sampled_from(["talk", "quiet", "word", "full stop", "claim"]),
         st.sampled_from(["own", "own ends", "tool", "tool done", "turn", "words", "pass", "called off"]),
-        st.sampled_from(["caller", "caller pauses", "interrupt", "interrupt old", "void", "corrected"]),
+        st.sampled_from(["caller", "caller pauses", "caller words", "caller noise", "interrupt", "interrupt old", "void", "corrected"]),
     ),
     max_size=80,
 )
@@ -390,9 +423,11 @@ class Play:
             case "turn":
                 floor.turn()
             case "caller":
-                model.forget_held(now_ms)
+                model.caller_begins(now_ms)
             case "caller pauses":
-                model.forget_ended()
+                model.caller_pauses()
+            case "caller words" | "caller noise":
+                model.caller_said(now_ms, name.removeprefix("caller noise"))
 
     def _grant(self) -> None:
         stage = self.stage
