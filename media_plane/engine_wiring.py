@@ -200,4 +200,4 @@ def _first(primed: VoiceEngine, make: Callable[[], VoiceEngine]) -> Callable[[],
 
 
 def _longest_open_ms(policy: RotationPolicy) -> float:
-    return policy.attempts * (policy.connect_timeout_ms + policy.retry_delay_ms) + _MARGIN_MS
+    return policy.connect_timeout_ms + policy.attempts * policy.retry_delay_ms + _MARGIN_MS

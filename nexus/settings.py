@@ -130,7 +130,10 @@ class Settings(BaseSettings):
         3.0, gt=0.2, le=60, description="how far the model may fall behind the caller before the next engine takes the call"
     )
     personaplex_connect_timeout: float = Field(
-        30.0, gt=0, le=300, description="seconds until a PersonaPlex session must listen (its set-up takes 2 to 9 s)"
+        20.0,
+        gt=0,
+        le=300,
+        description="seconds until a PersonaPlex session must listen, all attempts together (set-up takes 2 to 9 s); then the next engine",
     )
     personaplex_max_reconnect_attempts: int = Field(
         2, ge=1, le=20, description="how often a PersonaPlex session is tried before the next engine takes the call"

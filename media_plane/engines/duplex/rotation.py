@@ -108,13 +108,15 @@ class RotatingLine:
             UpstreamError: ``engine_unreachable`` after every attempt.
         """
         self._brief = brief
+        until_ms = self._clock.monotonic_ms() + self._policy.connect_timeout_ms
         for attempt in range(1, self._policy.attempts + 1):
             try:
-                first = await self._first(brief)
+                first = await self._first(brief, until_ms - self._clock.monotonic_ms())
                 break
             except (UpstreamError, QuotaExceeded) as error:
                 _log.warning("model session not opened, attempt %s: %s", attempt, error)
-                if attempt == self._policy.attempts or (attempt == 1 and isinstance(error, QuotaExceeded)):
+                late = self._clock.monotonic_ms() + self._policy.retry_delay_ms >= until_ms
+                if late or attempt == self._policy.attempts or (attempt == 1 and isinstance(error, QuotaExceeded)):
                     raise
             await self._clock.sleep_ms(self._policy.retry_delay_ms)
         self._session = first
@@ -155,10 +157,10 @@ class RotatingLine:
 
     # --- sessions ---
 
-    async def _first(self, brief: BriefMaker) -> Session:
+    async def _first(self, brief: BriefMaker, within_ms: float) -> Session:
         session = self._new_session(1, "call")
         try:
-            await session.open(brief(1), self._policy.connect_timeout_ms)
+            await session.open(brief(1), within_ms)
         except BaseException:  # also cancellation: whatever stops the opening, the slot goes back
             self._retire(session, failed=True)
             raise

@@ -26,7 +26,7 @@ class RotationPolicy:
 
     Attributes:
         attempts: how often the first session is tried, with ``retry_delay_ms`` between.
-        connect_timeout_ms: until a session must listen.
+        connect_timeout_ms: until a session must listen, all attempts together: a caller waits for it in silence.
         rotate_after_ms: the age at which the call looks for a spare process; infinite: never.
         window_ms: the age at which a session without a spare is given up; infinite: never.
         reconnects: how often a lost session may be replaced; a session that lived a minute gives the right back.
@@ -36,7 +36,7 @@ class RotationPolicy:
 
     attempts: int = 2
     retry_delay_ms: float = 500.0
-    connect_timeout_ms: float = 30_000.0
+    connect_timeout_ms: float = 20_000.0
     rotate_after_ms: float = 200_000.0
     window_ms: float = 300_000.0
     reconnects: int = 1

@@ -162,9 +162,9 @@ class TestOpening:
         with pytest.raises(UpstreamError) as lost:
             await bench.line.open(bench.brief)
         await bench.line.close()
-        assert (lost.value.code, len(bench.made), bench.taken()) == ("engine_unreachable", 2, 0)
-        assert [row.state for row in bench.pool.status()] == ["cooling", "cooling"]
-        assert ("0.5 s" in lost.value.public_message) == (fault == "hangs")
+        tried = 1 if fault == "hangs" else 2  # a caller waits no longer than the time-out, whatever the number of attempts
+        assert (lost.value.code, len(bench.made), bench.taken()) == ("engine_unreachable", tried, 0)
+        assert [row.state for row in bench.pool.status()].count("cooling") == tried
 
     async def test_a_cancelled_opening_holds_nothing(self) -> None:
         bench = Bench()
