@@ -254,3 +254,86 @@ async def test_an_ended_call_keeps_nothing_personal(ledger: CallLedger) -> None:
     await _reserve(ledger, 1, ordered)
     await ledger.release(call_id(1), EndReason.CALLER_HANGUP, NOON)
     assert (await ledger.get("barber", call_id(1))).order.caller.phone == ""
+
+
+async def test_sixty_at_once_of_a_tenant_with_seven_seats_let_seven_in(ledger: CallLedger) -> None:
+    await ledger.heartbeat(process(slots=50))
+    results = await asyncio.gather(*(_reserve(ledger, number, limit=7) for number in range(60)), return_exceptions=True)
+    assert sum(isinstance(one, CallEntry) for one in results) == 7
+    assert {one.code for one in results if isinstance(one, QuotaExceeded)} == {"tenant_concurrency_exceeded"}
+
+
+async def test_of_many_at_once_each_of_many_small_processes_takes_one(ledger: CallLedger) -> None:
+    for number in range(6):
+        await ledger.heartbeat(process(f"mp_{number}", slots=1))
+    results = await asyncio.gather(*(_reserve(ledger, number) for number in range(20)), return_exceptions=True)
+    assert sorted(one.process_id for one in results if isinstance(one, CallEntry)) == [f"mp_{number}" for number in range(6)]
+
+
+async def test_of_many_with_the_same_key_at_once_all_get_the_same_call(ledger: CallLedger) -> None:
+    await ledger.heartbeat(process())
+    tries = (_reserve(ledger, number, order(key="k", body="b")) for number in range(10))
+    assert len({one.call_id for one in await asyncio.gather(*tries)}) == 1
+    with pytest.raises(QuotaExceeded):
+        await _reserve(ledger, 20, limit=1)
+
+
+async def test_a_lower_limit_counts_the_calls_that_are_there(ledger: CallLedger) -> None:
+    await ledger.heartbeat(process())
+    for number in range(4):
+        await _reserve(ledger, number, limit=4)
+    await ledger.release(call_id(0), EndReason.CALLER_HANGUP, NOON)
+    for limit in (1, 2, 3):
+        with pytest.raises(QuotaExceeded):
+            await _reserve(ledger, 5, limit=limit)
+    assert (await _reserve(ledger, 5, limit=4)).state == "ready"
+
+
+async def test_a_process_that_can_carry_fewer_takes_no_more_until_calls_have_ended(ledger: CallLedger) -> None:
+    await ledger.heartbeat(process(slots=3))
+    for number in range(3):
+        await _reserve(ledger, number)
+    await ledger.heartbeat(process(slots=2))
+    await ledger.release(call_id(2), EndReason.CALLER_HANGUP, NOON)
+    with pytest.raises(QuotaExceeded):
+        await _reserve(ledger, 4)
+    await ledger.release(call_id(0), EndReason.CALLER_HANGUP, NOON)
+    assert (await _reserve(ledger, 5)).process_id == "mp_1"
+
+
+async def test_a_call_that_another_process_takes_up_counts_there(ledger: CallLedger) -> None:
+    await ledger.heartbeat(process("mp_1", slots=2))
+    entry = await _reserve(ledger, 1)
+    await ledger.heartbeat(process("mp_2", slots=1))
+    assert (await ledger.redeem(entry.call_id, nonce="n1", process_id="mp_2", now=NOON)).process_id == "mp_2"
+    for number in (2, 3):
+        assert (await _reserve(ledger, number)).process_id == "mp_1"
+    with pytest.raises(QuotaExceeded):
+        await _reserve(ledger, 4)
+    await ledger.request_end("barber", entry.call_id)
+    assert (await ledger.heartbeat(process("mp_2", slots=1))).to_end == (entry.call_id,)
+    await ledger.release(entry.call_id, EndReason.TENANT_ENDED, NOON)
+    assert (await _reserve(ledger, 5)).process_id == "mp_2"
+
+
+async def test_a_wish_to_end_before_the_call_has_begun_is_kept(ledger: CallLedger) -> None:
+    await ledger.heartbeat(process())
+    await _reserve(ledger, 1)
+    await ledger.request_end("barber", call_id(1))
+    assert (await ledger.heartbeat(process())).to_end == ()
+    await ledger.redeem(call_id(1), nonce="n1", process_id="mp_1", now=NOON)
+    assert (await ledger.heartbeat(process())).to_end == (call_id(1),)
+
+
+async def test_a_process_that_comes_back_still_has_its_calls(ledger: CallLedger) -> None:
+    await ledger.heartbeat(process("mp_1", slots=2))
+    await _reserve(ledger, 1)
+    await ledger.redeem(call_id(1), nonce="n1", process_id="mp_1", now=NOON)
+    later = NOON + timedelta(seconds=30)
+    await ledger.heartbeat(process("mp_2", slots=1, seen_at=later))
+    await ledger.heartbeat(process("mp_1", slots=2, seen_at=later))
+    assert (await ledger.heartbeat(process("mp_2", slots=1, seen_at=later))).orphaned == ()
+    for number in (2, 3):
+        await _reserve(ledger, number, now=later)
+    with pytest.raises(QuotaExceeded):
+        await _reserve(ledger, 4, now=later)

@@ -53,29 +53,34 @@ class _View:
 
 
 class DynamoCallLedger:
+    """A process keeps one of these as long as it lives: what its ledger could not say, or never heard answered, the next heartbeat
+    settles, so that a bad moment of the network costs a slot for seconds and not for ever."""
+
     def __init__(self, table: Table, fleet: str = "main") -> None:
         self._table = table
         self._fleet = fleet
+        self._unsettled: dict[str, EndReason | None] = {}
+        """Calls whose release failed, with the reason; None: whose redemption was asked for and not answered."""
 
     # --- reserve ---
 
     async def reserve(self, order: CallOrder, *, call_id: str, nonce: str, tenant_limit: int, lease_s: int, now: datetime) -> CallEntry:
         wish = _Wish(order, call_id, nonce, tenant_limit, now + timedelta(seconds=lease_s), now)
+        unplaced = ""
         for number in range(_TRIES):
-            entry = await self._reserve_once(wish, salt=f"{call_id}/{number}")
-            if entry is not None:
+            view = await self._view(order)
+            before = _repeated(view, wish, unplaced)
+            if before is None:
+                call = self._placed(wish, view, salt=f"{call_id}/{number}")
+                if all(await self._table.write_together(self._taken(call, wish, view))):
+                    return call.entry
+                continue
+            entry = rules.renewed(before.entry, order, nonce, wish.lease_expires_at)
+            kept = await self._table.write_together(self._kept(before, entry))
+            if all(kept):
                 return entry
+            unplaced = entry.call_id if kept[0] else unplaced
         raise _contended()
-
-    async def _reserve_once(self, wish: _Wish, salt: str) -> CallEntry | None:
-        view = await self._view(wish.order)
-        before = rules.repeated([view.requested.entry] if view.requested else [], wish.order, wish.now)
-        if before is not None and view.requested is not None and (before.state != "ready" or _keeps_places(view.requested, view)):
-            entry = rules.renewed(before, wish.order, wish.nonce, wish.lease_expires_at)
-            kept = await self._table.write_together(self._kept(view.requested, entry))
-            return entry if all(kept) else None
-        call = self._placed(wish, view, salt)
-        return call.entry if all(await self._table.write_together(self._taken(call, wish, view))) else None
 
     async def _view(self, order: CallOrder) -> _View:
         of = TenantContext(order.tenant_id)
@@ -145,6 +150,15 @@ class DynamoCallLedger:
     # --- redeem, release, end ---
 
     async def redeem(self, call_id: str, *, nonce: str, process_id: str, now: datetime) -> CallEntry:
+        try:
+            entry = await self._redeem(call_id, nonce, process_id, now)
+        except (Unavailable, asyncio.CancelledError):  # it may have happened all the same: then nobody carries the call
+            self._unsettled.setdefault(call_id, None)
+            raise
+        self._unsettled.pop(call_id, None)
+        return entry
+
+    async def _redeem(self, call_id: str, nonce: str, process_id: str, now: datetime) -> CallEntry:
         for _ in range(_TRIES):
             call = await self._find(call_id)
             entry = rules.redeemed(None if call is None else call.entry, nonce, process_id, now)
@@ -163,6 +177,14 @@ class DynamoCallLedger:
         raise _contended()
 
     async def release(self, call_id: str, reason: EndReason, now: datetime) -> None:
+        try:
+            await self._release(call_id, reason)
+        except (Unavailable, asyncio.CancelledError):
+            self._unsettled[call_id] = reason
+            raise
+        self._unsettled.pop(call_id, None)
+
+    async def _release(self, call_id: str, reason: EndReason) -> None:
         own = _held_by(call_id)
         given_back = [True, True]
         for _ in range(_TRIES):
@@ -197,6 +219,7 @@ class DynamoCallLedger:
 
     async def heartbeat(self, process: MediaProcess) -> LedgerOrders:
         await self._table.put(as_items.process_item(process, self._fleet))
+        await self._settle(process.seen_at)
         own, others = await asyncio.gather(
             self._slots(process.process_id), self._all(Range(keys.fleet(self._fleet), keys.PROCESSES_PREFIX))
         )
@@ -215,6 +238,18 @@ class DynamoCallLedger:
             ready=tuple(call.entry for call in map(as_items.read_call, found) if call.entry.state == "ready"),
             orphaned=tuple(orphaned),
         )
+
+    async def _settle(self, now: datetime) -> None:
+        """Say again what has not been heard."""
+        for call_id, reason in [*self._unsettled.items()]:
+            if reason is not None:
+                await self.release(call_id, reason, now)
+                continue
+            call = await self._find(call_id)
+            if call is not None and call.entry.state == "active":
+                await self.release(call_id, EndReason.CALLER_LOST, now)
+            elif call is None or call.entry.state == "ended" or call.entry.lease_expires_at <= now:
+                del self._unsettled[call_id]
 
     async def _forget(self, dead: MediaProcess) -> None:
         """A dead process without calls has nothing to tell: unless it has come back, its item goes."""
@@ -269,11 +304,12 @@ class DynamoCallLedger:
         ]
 
 
-def _keeps_places(call: HeldCall, view: _View) -> bool:
-    """Whether nobody has taken over the seat or the slot of a call."""
-    seat = any(seat.index == call.seat and seat.call_id == call.entry.call_id for seat in view.seats)
-    slots = (slot for slot in view.slots if (slot.process_id, slot.index) == (call.entry.process_id, call.slot))
-    return seat and any(slot.call_id == call.entry.call_id for slot in slots)
+def _repeated(view: _View, wish: _Wish, unplaced: str) -> HeldCall | None:
+    """The call that the wish repeats. One whose seat or slot has become another's while its process was dead (``unplaced``) is none."""
+    call = view.requested
+    if call is None or rules.repeated([call.entry], wish.order, wish.now) is None:
+        return None
+    return None if call.entry.state == "ready" and call.entry.call_id == unplaced else call
 
 
 def _free_at(now_us: int) -> When:
