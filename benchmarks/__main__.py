@@ -29,7 +29,7 @@ BENCHMARKS: dict[str, Callable[[], Awaitable[list[Figure]]]] = {
 
 
 def main() -> None:
-    """Run the named benchmarks, or all (about ten minutes)."""
+    """Run the named benchmarks, or all (about twelve minutes)."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description="Measure, and write docs/performance.md.")
     parser.add_argument("names", nargs="*", metavar="NAME", help=f"which: {', '.join(BENCHMARKS)}; all when left out")
     names = parser.parse_args().names or [*BENCHMARKS]
