@@ -19,6 +19,7 @@ from nexus.errors import ConfigurationError
 
 _RETIRED_GEMINI = re.compile(r"(models/)?gemini-((1|2)(\.\d+)?-.*|3\.[57]-flash|pro|pro-vision)")
 _PLACEHOLDER_KEY = re.compile(r"your_.*_here|changeme|<.*>", re.IGNORECASE)
+LOOPBACK = ("127.0.0.1", "localhost", "::1")
 _CURRENT_GEMINI = "gemini-3.8-flash"
 
 
@@ -38,6 +39,12 @@ class ChatModelName(StrEnum):
     AUTO = "auto"
     GEMINI = "gemini"
     SCRIPTED = "scripted"
+
+
+class AuthMode(StrEnum):
+    AUTO = "auto"
+    REQUIRED = "required"
+    OFF = "off"
 
 
 class LogFormat(StrEnum):
@@ -102,6 +109,18 @@ class Settings(BaseSettings):
     gemini_timeout_s: float = Field(20.0, gt=0, le=300, description="longest wait for an answer of Gemini")
     gemini_transport: str = Field("rest", description="kept from the original (rest or grpc); read and ignored: the SDK speaks REST only")
 
+    auth: AuthMode = Field(
+        AuthMode.AUTO,
+        description="whether the API asks for a credential: required, off (development only), or auto: off in development on loopback",
+    )
+    oidc_issuer: str = Field("", description="issuer (iss) of people's tokens, an https URL; empty: only API keys are taken")
+    oidc_audience: str = Field("", description="audience (aud) that people's tokens are made for; with Cognito the app client's id")
+    oidc_jwks_url: str = Field("", description="address of the issuer's signing keys; empty: asked of OIDC_ISSUER")
+    oidc_tenant_claim: str = Field("custom:tenant_id", description="claim that names a person's tenant")
+    oidc_roles_claim: str = Field(
+        "cognito:groups", description="claim that lists a person's roles: platform_admin, tenant_admin, tenant_viewer, analyst"
+    )
+    api_key_pepper_file: str = Field("", description="file of the secret that API keys are hashed with; empty: made under DATA_DIR/keys")
     dev_door: bool = Field(True, description="serve the original's /ws/call/{tenant_id} without tickets; never in production")
     ticket_private_key_file: str = Field("", description="PEM file of the Ed25519 key that signs tickets; empty: made under DATA_DIR/keys")
     ticket_public_keys_dir: str = Field("", description="folder of PEM files whose tickets the media plane takes; empty: DATA_DIR/keys")
@@ -193,6 +212,23 @@ class Settings(BaseSettings):
             _check_processes(self.personaplex_urls, self.personaplex_spares)
         return self
 
+    @model_validator(mode="after")
+    def _who_may_ask(self) -> Settings:
+        if self.auth is AuthMode.OFF and self.environment is Environment.PRODUCTION:
+            raise ValueError("AUTH=off is for development; write AUTH=required, or leave it out")
+        if self.oidc_issuer and not self.oidc_audience:
+            raise ValueError("OIDC_ISSUER needs OIDC_AUDIENCE: a token made for another service must not be taken")
+        for url in (self.oidc_issuer, self.oidc_jwks_url):
+            _check_issuer_url(url)
+        return self
+
+    @property
+    def auth_required(self) -> bool:
+        """Whether every request to the API needs a credential."""
+        if self.auth is not AuthMode.AUTO:
+            return self.auth is AuthMode.REQUIRED
+        return self.environment is Environment.PRODUCTION or self.host not in LOOPBACK
+
     @property
     def personaplex_urls(self) -> tuple[str, ...]:
         """``PERSONAPLEX_WS_URL`` as a list."""
@@ -219,6 +255,13 @@ class Settings(BaseSettings):
     def keys_dir(self) -> Path:
         """Where keys are made when no file is named."""
         return self.data_dir / "keys"
+
+
+def _check_issuer_url(url: str) -> None:
+    """Signing keys are fetched over https, or from this machine. Raises ValueError."""
+    parts = urlsplit(url)
+    if url and (parts.scheme != "https" or not parts.hostname) and not (parts.scheme == "http" and parts.hostname in LOOPBACK):
+        raise ValueError(f"OIDC_ISSUER, OIDC_JWKS_URL: {url!r} is no https URL; whoever can change it on the way could sign in as anybody")
 
 
 def _check_processes(urls: tuple[str, ...], spares: int) -> None:

@@ -1,0 +1,85 @@
+"""The table: which operation asks for which permission, and who holds it. Every operation of the API has exactly one row.
+
+A new route adds its row here; a test fails for an operation without one, and the guard refuses it.
+``tests/golden/access.json`` holds the same decisions a second time, so that a change here is seen twice.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+from control_plane.access.principal import Role
+
+Reach = Literal["tenant", "own", "platform", "public"]
+
+ADMINS = frozenset({Role.PLATFORM_ADMIN, Role.TENANT_ADMIN})
+READERS = frozenset({Role.PLATFORM_ADMIN, Role.TENANT_ADMIN, Role.TENANT_VIEWER})
+ANALYSTS = READERS | {Role.ANALYST}
+PLATFORM = frozenset({Role.PLATFORM_ADMIN})
+NOBODY: frozenset[Role] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """One row.
+
+    Attributes:
+        permission: ``resource:read`` or ``resource:write``; API keys name it as a scope.
+        roles: people who hold it.
+        reach: ``tenant``: the tenant in the path; ``own``: no tenant in the path, one sees what is one's own (the route enters the tenant
+            it works for); ``platform``: the operator's; ``public``: no credential at all.
+        keys: an API key that has the permission as a scope holds it.
+        publishable: a publishable browser key holds it too.
+        test_mode: a key of test mode may use it (the route keeps it to test calls).
+    """
+
+    permission: str
+    roles: frozenset[Role]
+    reach: Reach = "tenant"
+    keys: bool = True
+    publishable: bool = False
+    test_mode: bool = False
+
+
+_PUBLIC = Rule("", NOBODY, reach="public", keys=False)
+
+MATRIX: Mapping[str, Rule] = {
+    # service
+    "getLiveness": _PUBLIC,
+    "getReadiness": _PUBLIC,
+    "getCheck": _PUBLIC,
+    "getHealth": _PUBLIC,
+    "describeService": _PUBLIC,
+    # tenants
+    "listTenants": Rule("tenants:read", ANALYSTS, reach="own", test_mode=True),
+    "getTenant": Rule("tenants:read", ANALYSTS, test_mode=True),
+    # calls
+    "createCall": Rule("calls:write", ADMINS, publishable=True, test_mode=True),
+    "getCall": Rule("calls:read", READERS, test_mode=True),
+    "endCall": Rule("calls:write", ADMINS, test_mode=True),
+    # sessions
+    "listSessions": Rule("sessions:read", ANALYSTS),
+    "getSession": Rule("sessions:read", ANALYSTS, test_mode=True),
+    "getTranscript": Rule("sessions:read", ANALYSTS, test_mode=True),
+    # leads
+    "listLeads": Rule("leads:read", ANALYSTS),
+    "getLead": Rule("leads:read", ANALYSTS),
+    # conversations
+    "initSession": Rule("conversations:write", ADMINS, reach="own"),
+    "openConversation": Rule("conversations:write", ADMINS),
+    "sendMessage": Rule("conversations:write", ADMINS),
+    "endConversation": Rule("conversations:write", ADMINS),
+    # api keys: made by people only, so that no key can make a mightier one
+    "createApiKey": Rule("api_keys:write", ADMINS, keys=False),
+    "listApiKeys": Rule("api_keys:read", ADMINS, keys=False),
+    "getApiKey": Rule("api_keys:read", ADMINS, keys=False),
+    "rotateApiKey": Rule("api_keys:write", ADMINS, keys=False),
+    "revokeApiKey": Rule("api_keys:write", ADMINS, keys=False),
+}
+
+
+def scopes(matrix: Mapping[str, Rule] = MATRIX) -> frozenset[str]:
+    """Every permission that an API key can be given."""
+    return frozenset(rule.permission for rule in matrix.values() if rule.keys and rule.reach in ("tenant", "own"))
