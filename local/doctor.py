@@ -19,7 +19,8 @@ import httpx
 from local.command import command
 from local.sidecar.stand_in import needs_stand_in
 from media_plane.slots import answers_http
-from nexus.domain.config_file import MAX_CONFIG_BYTES, parse_config
+from nexus.domain.config_check import MAX_CONFIG_BYTES
+from nexus.domain.config_file import parse_config
 from nexus.errors import ConfigurationError
 from nexus.settings import ChatModelName, EngineName, Settings
 

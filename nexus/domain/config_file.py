@@ -1,24 +1,20 @@
-"""The text of a ``config.yaml`` as a configuration, or every fault in it at once; and a configuration as prompt text. Pure."""
+"""The text of a ``config.yaml`` as a configuration, or every fault in it at once. Pure."""
 
 from __future__ import annotations
 
-import difflib
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import yaml
-from pydantic import BaseModel, JsonValue, ValidationError
 
+from nexus.domain.config_check import MAX_CONFIG_BYTES, Path, check_config, dotted
 from nexus.domain.tenant import TenantConfig
 from nexus.errors import ConfigurationError
 
-MAX_CONFIG_BYTES = 256 * 1024
 _MAX_NODES = 20_000
 _MAX_DEPTH = 50
 _FATAL = (f"more than {_MAX_NODES} values", "a key must be plain text")
-KNOWLEDGE_HEADER = "## Business Information"
-Path = tuple[str | int, ...]
 
 
 def parse_config(text: str, *, folder: str) -> TenantConfig:
@@ -44,23 +40,6 @@ def parse_config(text: str, *, folder: str) -> TenantConfig:
     raise ConfigurationError(
         "invalid_config", f"tenants/{folder}/config.yaml has {len(sayings)} fault(s): {'; '.join(sayings)}", faults=sayings
     )
-
-
-def knowledge_text(knowledge: JsonValue) -> str:
-    """Any nesting as indented lines a model can read; every leaf is there."""
-    return "\n".join(_lines(knowledge, 0))
-
-
-def prompt_text(config: TenantConfig) -> str:
-    """The system prompt, followed by the knowledge under its header; without knowledge exactly the system prompt."""
-    if config.knowledge_base in (None, "", [], {}):
-        return config.system_prompt
-    text = knowledge_text(config.knowledge_base)
-    limit = config.limits.knowledge_chars
-    if len(text) > limit:
-        kept = text[:limit].rsplit("\n", 1)[0] if "\n" in text[:limit] else text[:limit]
-        text = f"{kept}\n(There is more; say that you will find out.)"
-    return f"{config.system_prompt.rstrip()}\n\n{KNOWLEDGE_HEADER}\n{text}"
 
 
 # --- YAML --------------------------------------------------------------------------------------------------------------------
@@ -133,7 +112,7 @@ def _survey_mapping(
             continue
         path = (*here, str(key.value))
         if path in lines:
-            faults.append((key.start_mark.line + 1, f"{_dotted(path)}: stands here a second time; keep one"))
+            faults.append((key.start_mark.line + 1, f"{dotted(path)}: stands here a second time; keep one"))
         lines[path] = key.start_mark.line + 1
         found.append((value, path))
     return found
@@ -146,14 +125,10 @@ def _validate(data: Any, lines: Mapping[Path, int], faults: list[tuple[int, str]
     if not isinstance(data, dict):
         faults.append((1, "the file must be a mapping of fields; copy tenants/_template/config.yaml"))
         return None
-    try:
-        # a section whose lines are all commented out is null: its defaults hold
-        return TenantConfig.model_validate({str(key): _jsonable(value) for key, value in data.items() if value is not None})
-    except ValidationError as error:
-        for one in error.errors(include_url=False, include_input=False):
-            path = tuple(one["loc"])
-            faults.append((_line(lines, path), f"{_dotted(path)}: {_mend(one, path)}"))
-        return None
+    # a section whose lines are all commented out is null: its defaults hold
+    config, found = check_config({str(key): _jsonable(value) for key, value in data.items()})
+    faults += [(_line(lines, one.path), one.sentence) for one in found]
+    return config
 
 
 def _jsonable(value: Any) -> Any:
@@ -165,80 +140,7 @@ def _jsonable(value: Any) -> Any:
     return value if value is None or isinstance(value, str | bool | int | float) else str(value)
 
 
-def _mend(error: Any, path: Path) -> str:
-    kind = error["type"]
-    if kind == "missing":
-        return "is missing; add it"
-    if kind == "extra_forbidden":
-        known = _known_fields(path[:-1])
-        near = difflib.get_close_matches(str(path[-1]), known, n=1)
-        return f"is not a field here; did you mean {near[0]!r}?" if near else f"is not a field here; the fields are {', '.join(known)}"
-    return str(error["msg"]).removeprefix("Value error, ")
-
-
-def _known_fields(path: Path) -> list[str]:
-    model: type[BaseModel] = TenantConfig
-    for part in path:
-        annotation = model.model_fields[str(part)].annotation if str(part) in model.model_fields else None
-        if not (isinstance(annotation, type) and issubclass(annotation, BaseModel)):
-            return []
-        model = annotation
-    return list(model.model_fields)
-
-
 def _line(lines: Mapping[Path, int], path: Path) -> int:
     while path and path not in lines:
         path = path[:-1]
     return lines.get(path, 1)
-
-
-def _dotted(path: Path) -> str:
-    return ".".join(str(part) for part in path) or "config"
-
-
-# --- knowledge ---------------------------------------------------------------------------------------------------------------
-
-
-def _lines(value: JsonValue, depth: int) -> Iterator[str]:
-    indent = "  " * depth
-    if isinstance(value, dict):
-        for name, part in value.items():
-            yield from _named(_title(name), part, depth)
-    elif isinstance(value, list):
-        for part in value:
-            yield from _item(part, depth)
-    else:
-        yield indent + _leaf(value)
-
-
-def _named(title: str, value: JsonValue, depth: int) -> Iterator[str]:
-    if isinstance(value, dict | list) and value:
-        yield f"{'  ' * depth}{title}:"
-        yield from _lines(value, depth + 1)
-    else:
-        yield f"{'  ' * depth}{title}: {_leaf(value)}"
-
-
-def _item(value: JsonValue, depth: int) -> Iterator[str]:
-    flat = isinstance(value, dict) and not any(isinstance(part, dict | list) for part in value.values())
-    if flat and isinstance(value, dict):
-        yield f"{'  ' * depth}- " + ", ".join(f"{_title(name)}: {_leaf(part)}" for name, part in value.items())
-    elif isinstance(value, dict | list):
-        nested = list(_lines(value, depth + 1))
-        yield f"{'  ' * depth}- " + (nested[0].strip() if nested else "")
-        yield from nested[1:]
-    else:
-        yield f"{'  ' * depth}- {_leaf(value)}"
-
-
-def _leaf(value: JsonValue) -> str:
-    if value is None or value in ([], {}):
-        return "none"
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    return " ".join(str(value).split()) if isinstance(value, str) else str(value)
-
-
-def _title(name: str) -> str:
-    words = name.replace("_", " ").strip()
-    return words[:1].upper() + words[1:]

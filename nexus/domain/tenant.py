@@ -21,6 +21,15 @@ EngineKind = Literal["personaplex", "pcm_sidecar", "cascade", "text"]
 ToolName = Annotated[str, Field(pattern=r"^[a-zA-Z_][a-zA-Z0-9_]{0,63}$")]
 
 
+def check_timezone(name: str) -> str:
+    """Give the name back when it is an IANA timezone. Raises ValueError."""
+    try:
+        ZoneInfo(name)
+    except (KeyError, ValueError, OSError) as error:
+        raise ValueError(f"{name!r} is no IANA timezone; write for example Europe/Berlin") from error
+    return name
+
+
 class _Part(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -103,11 +112,7 @@ class TenantConfig(_Part):
     @field_validator("timezone")
     @classmethod
     def _timezone_is_known(cls, value: str) -> str:
-        try:
-            ZoneInfo(value)
-        except (KeyError, ValueError, OSError) as error:
-            raise ValueError(f"{value!r} is no IANA timezone; write for example Europe/Berlin") from error
-        return value
+        return check_timezone(value)
 
     @field_validator("enabled_tools")
     @classmethod

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from media_plane.engines.personaplex.wire import encoded_bytes
 from media_plane.ports import ModelBrief, Said
-from nexus.domain.config_file import knowledge_text
+from nexus.domain.knowledge import knowledge_text
 from nexus.domain.tenant import TenantConfig
 
 _TAG = re.compile(r"<\s*/?\s*system\s*/?\s*>", re.IGNORECASE)

@@ -7,7 +7,8 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from nexus.domain.config_file import MAX_CONFIG_BYTES, parse_config
+from nexus.domain.config_check import MAX_CONFIG_BYTES
+from nexus.domain.config_file import parse_config
 from nexus.domain.ids import check_tenant_id
 from nexus.domain.tenant import TenantConfig
 from nexus.errors import ConfigurationError, NotFound

@@ -9,7 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import JsonValue
 
-from nexus.domain.config_file import KNOWLEDGE_HEADER, MAX_CONFIG_BYTES, knowledge_text, parse_config, prompt_text
+from nexus.domain.config_check import MAX_CONFIG_BYTES
+from nexus.domain.config_file import parse_config
+from nexus.domain.knowledge import KNOWLEDGE_HEADER, knowledge_text, prompt_text
 from nexus.domain.tenant import Limits, TenantConfig
 from nexus.errors import ConfigurationError
 

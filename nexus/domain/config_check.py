@@ -1,0 +1,104 @@
+"""A configuration out of plain data, or everything that is wrong with it at once; and what is allowed but looks like a slip. Pure."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from pydantic import BaseModel, ValidationError
+
+from nexus.domain.knowledge import knowledge_text
+from nexus.domain.tenant import TenantConfig
+from nexus.errors import ConfigurationError
+
+Path = tuple[str | int, ...]
+MAX_CONFIG_BYTES = 256 * 1024
+_LONG_PROMPT = 20_000
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing about a configuration: where, a stable word, and how to mend it."""
+
+    path: Path
+    code: str
+    detail: str
+
+    @property
+    def pointer(self) -> str:
+        """The place as a JSON pointer (RFC 6901)."""
+        return "".join("/" + str(part).replace("~", "~0").replace("/", "~1") for part in self.path)
+
+    @property
+    def sentence(self) -> str:
+        """Place and words in one line."""
+        return f"{dotted(self.path)}: {self.detail}"
+
+
+class FaultyConfig(ConfigurationError):
+    """``invalid_config`` with the place of every fault."""
+
+    def __init__(self, public_message: str, found: tuple[Finding, ...]) -> None:
+        super().__init__("invalid_config", public_message, faults=tuple(one.sentence for one in found))
+        self.found = found
+
+
+def check_config(data: Mapping[str, Any]) -> tuple[TenantConfig | None, tuple[Finding, ...]]:
+    """The configuration, or None and every fault. A field that is null counts as left out."""
+    try:
+        return TenantConfig.model_validate({key: value for key, value in data.items() if value is not None}), ()
+    except ValidationError as error:
+        found = error.errors(include_url=False, include_input=False)
+        return None, tuple(Finding(tuple(one["loc"]), str(one["type"]), _mend(one, tuple(one["loc"]))) for one in found)
+
+
+def warnings_of(config: TenantConfig) -> tuple[Finding, ...]:
+    """What is allowed, and probably not meant."""
+    return tuple(_warnings(config))
+
+
+def dotted(path: Path) -> str:
+    """A place as people write it."""
+    return ".".join(str(part) for part in path) or "config"
+
+
+def _warnings(config: TenantConfig) -> Iterator[Finding]:
+    limit = config.limits.knowledge_chars
+    length = len(knowledge_text(config.knowledge_base)) if config.knowledge_base else 0
+    if length > limit:
+        yield Finding(("knowledge_base",), "knowledge_cut", f"has {length} characters as text, and the prompt takes {limit} of them")
+    if len(config.system_prompt) > _LONG_PROMPT:
+        yield Finding(("system_prompt",), "prompt_long", f"has {len(config.system_prompt)} characters; a long prompt makes answers slow")
+    if config.first_speaker == "agent" and not config.greeting.strip():
+        yield Finding(("greeting",), "greeting_empty", "is empty although the agent speaks first; write one, or set first_speaker: caller")
+    if config.recording.enabled and not config.recording.consent_line.strip():
+        yield Finding(("recording", "consent_line"), "consent_missing", "is empty although recording is enabled; callers are told nothing")
+    if config.limits.no_input_s > config.limits.max_duration_s:
+        yield Finding(("limits", "no_input_s"), "never_reached", "is longer than max_duration_s, so it never happens")
+    if config.tool_settings and not config.enabled_tools:
+        yield Finding(("tool_settings",), "never_read", "is set, but enabled_tools names no tool that could read it")
+    if "text" in config.engines:
+        yield Finding(("engines",), "no_voice", "names text: with that engine the agent cannot be heard")
+
+
+def _mend(error: Any, path: Path) -> str:
+    kind = error["type"]
+    if kind == "missing":
+        return "is missing; add it"
+    if kind == "extra_forbidden":
+        known = _known_fields(path[:-1])
+        near = difflib.get_close_matches(str(path[-1]), known, n=1)
+        return f"is not a field here; did you mean {near[0]!r}?" if near else f"is not a field here; the fields are {', '.join(known)}"
+    return str(error["msg"]).removeprefix("Value error, ")
+
+
+def _known_fields(path: Path) -> list[str]:
+    model: type[BaseModel] = TenantConfig
+    for part in path:
+        annotation = model.model_fields[str(part)].annotation if str(part) in model.model_fields else None
+        if not (isinstance(annotation, type) and issubclass(annotation, BaseModel)):
+            return []
+        model = annotation
+    return list(model.model_fields)
