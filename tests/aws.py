@@ -14,6 +14,7 @@ import pytest
 from moto import mock_aws
 
 from nexus.adapters.aws import AwsPlace, AwsStores, aws_stores
+from nexus.adapters.aws.items import unmarshalled
 from nexus.adapters.aws.schema import create_bucket, create_table
 from tests.emulator import REGION, emulator
 from tests.fakes.aws_line import AwsLine, aws_line
@@ -71,6 +72,14 @@ def new_place(endpoint_url: str, *, workers: int) -> AwsPlace:
     create_table(client("dynamodb", endpoint_url), name, expiring=False)  # the times of tests are not those of the machine
     create_bucket(client("s3", endpoint_url), name)
     return place
+
+
+def items_of(stores: AwsStores, partition: str) -> list[dict[str, Any]]:
+    """What really lies in a partition."""
+    place = stores.connection.place
+    asked = {"TableName": place.table, "KeyConditionExpression": "pk = :pk", "ExpressionAttributeValues": {":pk": {"S": partition}}}
+    found = client("dynamodb", place.endpoint_url).query(**asked)["Items"]
+    return [unmarshalled(one) for one in found]
 
 
 @cache

@@ -1,10 +1,10 @@
-"""A line to the emulator that counts what passes, and can lose an answer on its way back: the work is done, its sender never knows."""
+"""A line to the emulator that counts what passes, and can lose a request, or the answer of one that was done, or let others go first."""
 
 from __future__ import annotations
 
 import threading
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from http.client import HTTPConnection
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -12,28 +12,47 @@ from urllib.parse import urlsplit
 
 
 class AwsLine:
-    """``counted``: requests by operation (for S3 by verb). ``lose`` names the operation whose next answer is lost."""
+    """``counted``: requests by operation (for S3 by verb), repeats included."""
 
     def __init__(self, emulator_url: str) -> None:
         self.target = urlsplit(emulator_url).netloc
         self.url = ""
         self.counted: Counter[str] = Counter()
         self._lost: Counter[str] = Counter()
+        self._refused: Counter[str] = Counter()
+        self._first: dict[str, Callable[[], object]] = {}
         self._lock = threading.Lock()
 
     def lose(self, operation: str, times: int = 1) -> None:
-        """Lose the answers of the next requests of this kind."""
-        with self._lock:
-            self._lost[operation] += times
+        """Lose the answers of the next requests of this kind: they are done."""
+        self._lost[operation] += times
 
-    def passed(self, operation: str) -> bool:
-        """Count a request; True when its answer shall be lost."""
+    def refuse(self, operation: str, times: int = 1) -> None:
+        """Lose the next requests of this kind: they are not done."""
+        self._refused[operation] += times
+
+    def before(self, operation: str, action: Callable[[], object]) -> None:
+        """Let ``action`` happen, in a thread of its own, when the next request of this kind is on its way."""
+        self._first[operation] = action
+
+    def comes(self, operation: str) -> bool:
+        """A request comes by; whether it may go on."""
         with self._lock:
             self.counted[operation] += 1
-            if self._lost[operation] == 0:
-                return False
-            self._lost[operation] -= 1
-            return True
+            action = self._first.pop(operation, None)
+        if action is not None:
+            action()
+        return not self._taken(self._refused, operation)
+
+    def goes_back(self, operation: str) -> bool:
+        """Its answer comes by; whether it may go on."""
+        return not self._taken(self._lost, operation)
+
+    def _taken(self, count: Counter[str], operation: str) -> bool:
+        with self._lock:
+            found = count[operation] > 0
+            count[operation] -= found
+        return found
 
 
 @contextmanager
@@ -46,12 +65,16 @@ def aws_line(emulator_url: str) -> Iterator[AwsLine]:
 
         def _forward(self) -> None:
             body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+            operation = self.headers.get("X-Amz-Target", self.command).rsplit(".", 1)[-1]
+            if not line.comes(operation):
+                self.close_connection = True
+                return
             onward = HTTPConnection(line.target, timeout=10)
             onward.request(self.command, self.path, body, dict(self.headers))
             answer = onward.getresponse()
             data = answer.read()
             onward.close()
-            if line.passed(self.headers.get("X-Amz-Target", self.command).rsplit(".", 1)[-1]):
+            if not line.goes_back(operation):
                 self.close_connection = True
                 return
             self.send_response(answer.status)

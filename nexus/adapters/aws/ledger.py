@@ -25,6 +25,8 @@ from nexus.errors import NotAuthorised, NotFound, Unavailable
 from nexus.ports import LedgerOrders
 
 _TRIES = 25
+_MOST_PROOFS = 50
+"""A transaction has a hundred parts at most."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,11 +106,12 @@ class DynamoCallLedger:
 
     def _placed(self, wish: _Wish, view: _View, salt: str) -> HeldCall:
         """The call in a free seat and a free slot. Raises QuotaExceeded."""
-        seats = {seat.index for seat in view.seats if places.holds(seat, view.processes, wish.now)}
-        rules.check_tenant_room(wish.order, len(seats), wish.tenant_limit)
-        held = [slot for slot in view.slots if slot.until_us > microseconds(wish.now)]
-        process = places.chosen_process([*view.processes.values()], Counter(slot.process_id for slot in held), wish.now, salt)
-        slots = {slot.index for slot in held if slot.process_id == process.process_id}
+        seats = [seat for seat in view.seats if seat.until_us > microseconds(wish.now)]
+        used = sum(places.holds(seat, view.processes, wish.now) for seat in seats)
+        rules.check_tenant_room(wish.order, used, wish.tenant_limit)
+        slots = [slot for slot in view.slots if slot.until_us > microseconds(wish.now)]
+        process = places.chosen_process([*view.processes.values()], Counter(slot.process_id for slot in slots), wish.now, salt)
+        taken = {slot.index for slot in slots if slot.process_id == process.process_id}
         entry = CallEntry(
             call_id=wish.call_id,
             order=wish.order,
@@ -117,35 +120,30 @@ class DynamoCallLedger:
             created_at=wish.now,
             lease_expires_at=wish.lease_expires_at,
         )
-        seat = places.chosen(places.free(seats, wish.tenant_limit), salt)
-        return HeldCall(entry, seat, places.chosen(places.free(slots, process.slots), salt))
+        seat = places.chosen(places.free(wish.tenant_limit - used, {seat.index for seat in seats}), salt)
+        return HeldCall(entry, seat, places.chosen(places.free(process.slots - len(taken), taken), salt))
 
     def _taken(self, call: HeldCall, wish: _Wish, view: _View) -> list[Write]:
         """The transaction that takes seat and slot for a new call."""
-        table, now = self._table, microseconds(wish.now)
-        seat_when, proof = self._seat_is_free(call, wish, view)
+        table, free = self._table, _free_at(microseconds(wish.now))
         writes = [
             table.put_part(as_items.call_item(call), ABSENT),
             table.put_part(as_items.owner_item(call)),
-            table.put_part(as_items.seat_item(call), seat_when),
-            table.put_part(as_items.slot_item(call, self._fleet), _free_at(now)),
-            *proof,
+            table.put_part(as_items.seat_item(call), free),
+            table.put_part(as_items.slot_item(call, self._fleet), free),
+            *self._still_dead(wish, view),
         ]
         if wish.order.idempotency_key:
             same = When("#call_id = :before", {":before": view.request_call_id}) if view.request_call_id else ABSENT
             writes.append(table.put_part(as_items.request_item(call), same))
         return writes
 
-    def _seat_is_free(self, call: HeldCall, wish: _Wish, view: _View) -> tuple[When, list[Write]]:
-        """Free by its time; or held by a call of a dead process, which the transaction then proves dead."""
+    def _still_dead(self, wish: _Wish, view: _View) -> list[Write]:
+        """Seats of dead processes were not counted: the processes must be dead to the end."""
         now = microseconds(wish.now)
-        left = next((seat for seat in view.seats if seat.index == call.seat and seat.until_us > now), None)
-        if left is None:
-            return _free_at(now), []
-        dead = When("attribute_not_exists(#pk) OR #seen_us < :alive", {":alive": microseconds(wish.now - rules.DEAD_AFTER)})
-        proof = self._table.check_part(keys.process(self._fleet, left.process_id), dead)
-        free = _free_at(now)
-        return When(f"{free.text} OR #call_id = :left", {**free.values, ":left": left.call_id}), [proof]
+        left = {seat.process_id for seat in view.seats if seat.until_us > now and not places.holds(seat, view.processes, wish.now)}
+        unseen = When("attribute_not_exists(#pk) OR #seen_us < :alive", {":alive": microseconds(wish.now - rules.DEAD_AFTER)})
+        return [self._table.check_part(keys.process(self._fleet, process_id), unseen) for process_id in sorted(left)[:_MOST_PROOFS]]
 
     # --- redeem, release, end ---
 
@@ -295,7 +293,7 @@ class DynamoCallLedger:
         """Like ``_kept``, for a call that another process than the chosen one takes: it holds a slot there, if need be one too many."""
         at = microseconds(now)
         held = {slot.index for slot in await self._slots(entry.process_id) if slot.until_us > at}
-        after, own = replace(call, entry=entry, slot=places.free(held, len(held) * 2 + 1)[0]), _held_by(entry.call_id)
+        after, own = replace(call, entry=entry, slot=places.free(1, held)[0]), _held_by(entry.call_id)
         return [
             self._written(after),
             self._table.put_part(as_items.seat_item(after), own),
@@ -305,7 +303,7 @@ class DynamoCallLedger:
 
 
 def _repeated(view: _View, wish: _Wish, unplaced: str) -> HeldCall | None:
-    """The call that the wish repeats. One whose seat or slot has become another's while its process was dead (``unplaced``) is none."""
+    """The call that the wish repeats; not one whose place somebody with a clock ahead has been given (``unplaced``)."""
     call = view.requested
     if call is None or rules.repeated([call.entry], wish.order, wish.now) is None:
         return None

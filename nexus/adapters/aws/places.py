@@ -11,6 +11,7 @@ import hashlib
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from itertools import count, islice
 
 from nexus.adapters import rules
 from nexus.domain.call import CallEntry, MediaProcess
@@ -53,14 +54,13 @@ def holds(place: Place, processes: Mapping[str, MediaProcess], now: datetime) ->
     return place.until_us > microseconds(now) and process is not None and rules.is_alive(process, now)
 
 
-def free(held: Collection[int], limit: int) -> list[int]:
-    """Which places may be taken: as many of the lowest numbers as there is room.
+def free(room: int, taken: Collection[int]) -> list[int]:
+    """Which places may be taken: as many of the lowest numbers that nobody has as there is room.
 
-    After a limit was lowered, places beyond it are still held: those count too, so that racers who choose among these together never
-    take more than the limit.
+    All who see the same choose among the same few, so racers together never take more than there is room. Numbers may lie beyond the
+    limit: the seats that a dead process left are not counted and yet not given away, for it may come back.
     """
-    room = limit - len(held)
-    return [index for index in range(limit) if index not in held][: max(0, room)]
+    return [*islice((index for index in count() if index not in taken), max(0, room))]
 
 
 def chosen_process(processes: Sequence[MediaProcess], taken: Mapping[str, int], now: datetime, salt: str) -> MediaProcess:
