@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import socket
 
 from websockets.asyncio.server import ServerConnection
-from websockets.exceptions import ConnectionClosed
+from websockets.exceptions import ConcurrencyError, ConnectionClosed
 
 from media_plane.ports import SocketClosed
 
@@ -48,8 +49,19 @@ class WebSocket:
             raise _closed(error) from error
 
     async def close(self, code: int, reason: str) -> None:
-        """Close; silent when closed already."""
-        await self._connection.close(code, close_reason(reason))
+        """Close; silent when closed already. What the peer sent before its own goodbye is read and thrown away: else the goodbye of a
+        caller whose microphone is open would wait behind it until the library loses patience."""
+        unread = asyncio.create_task(self._throw_away())
+        try:
+            await self._connection.close(code, close_reason(reason))
+        finally:
+            unread.cancel()
+            await asyncio.wait([unread])
+
+    async def _throw_away(self) -> None:
+        with contextlib.suppress(ConnectionClosed, ConcurrencyError):  # closed; somebody else still reads
+            while True:
+                await self._connection.recv()
 
 
 def _closed(error: ConnectionClosed) -> SocketClosed:

@@ -250,3 +250,23 @@ async def test_a_server_without_http_answers_closes_instead() -> None:
 
     await AsgiUpgrade({"type": "websocket", "path": "/", "headers": []}, receive, send).refuse(404, b"", {})
     assert sent == ["websocket.close"]
+
+
+async def test_a_caller_whose_microphone_stays_open_is_let_go_at_once(served: Served) -> None:
+    """What nobody reads any more stands in front of the caller's goodbye."""
+    took_s: asyncio.Future[float] = asyncio.get_running_loop().create_future()
+
+    async def handler(server_side: Socket) -> None:
+        await server_side.receive()
+        await asyncio.sleep(0.3)  # the call is over, its parts are being closed; nobody reads
+        began = asyncio.get_running_loop().time()
+        await server_side.close(1000, "over")
+        took_s.set_result(asyncio.get_running_loop().time() - began)
+
+    async with served(handler) as port, dial(port) as client:
+        with contextlib.suppress(ConnectionClosed):
+            while True:
+                await client.send(bytes(64_000))
+                await asyncio.sleep(0.005)
+        assert await asyncio.wait_for(took_s, DEADLINE_S) < 0.5
+        await asyncio.wait_for(client.wait_closed(), 0.5)
