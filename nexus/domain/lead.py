@@ -3,13 +3,26 @@
 from __future__ import annotations
 
 from datetime import datetime
+from enum import StrEnum
 from typing import Literal
 
-from pydantic import Field
+from pydantic import Field, JsonValue
 
 from nexus.domain.call import Value
 
 Sentiment = Literal["positive", "neutral", "negative"]
+EvidenceSource = Literal["turn", "tool", "caller_id", "whole_call"]
+
+
+class LeadStatus(StrEnum):
+    """Where a person stands with a lead: a closed list. What a model reads never changes it."""
+
+    NEW = "new"
+    CONTACTED = "contacted"
+    QUALIFIED = "qualified"
+    WON = "won"
+    LOST = "lost"
+    DISMISSED = "dismissed"
 
 
 class LeadObject(Value):
@@ -25,8 +38,36 @@ class LeadObject(Value):
     summary: str = ""
 
 
+class Evidence(Value):
+    """Where a value comes from. ``turn`` is the index of the turn in the record; None for the line's own knowledge (``caller_id``) and
+    for a judgement of the whole call."""
+
+    field: str
+    turn: int | None = None
+    source: EvidenceSource = "turn"
+
+
+class ExtraField(Value):
+    """A field that the tenant asked for, with the turn it comes from."""
+
+    name: str
+    value: JsonValue
+    evidence_turn: int | None = None
+
+
+class LeadReading(Value):
+    """What a model read out of a call: the lead, where each filled field of it comes from, and the tenant's own fields."""
+
+    lead: LeadObject = LeadObject()
+    evidence: tuple[Evidence, ...] = ()
+    fields: tuple[ExtraField, ...] = ()
+
+
 class Analysis(Value):
-    """One reading of one call. ``status`` is ``fallback`` when the model failed and the lead holds only what is certain."""
+    """One reading of one call. ``status`` is ``fallback`` when the model failed and the lead holds only what is certain.
+
+    ``reading`` counts how often the call has been read: a newer reading replaces an older one.
+    """
 
     schema_version: int = 1
     call_id: str
@@ -38,3 +79,6 @@ class Analysis(Value):
     status: Literal["done", "fallback"] = "done"
     error: str = ""
     lead: LeadObject = Field(default_factory=LeadObject)
+    reading: int = 1
+    evidence: tuple[Evidence, ...] = ()
+    fields: tuple[ExtraField, ...] = ()
