@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any, Literal, Protocol
 
 from media_plane.audio import AudioFormat, AudioFrame
-from media_plane.conversation.commands import CallerAudio, EngineInput, RunTool, Tell
+from media_plane.conversation.commands import CallerAudio, EngineInput, RunTool, Tell, ToolOutcome
 from media_plane.conversation.events import EngineEvent, ToolFinished
 from nexus.domain.session import Party, Turn
 from nexus.domain.tenant import TenantConfig
@@ -160,7 +160,8 @@ class TextToSpeech(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class CallBrief:
-    """What an engine must know to take a call, also in the middle of it (``history``)."""
+    """What an engine must know to take a call, also in the middle of it: ``history``, and the ``outcomes`` of tools that have ended, both
+    in the order of time."""
 
     call_id: str
     config: TenantConfig
@@ -169,6 +170,7 @@ class CallBrief:
     """Begins every item id of this engine, so that ids stay unique when engines change."""
     caller_phone: str = ""
     history: tuple[Turn, ...] = ()
+    outcomes: tuple[ToolOutcome, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

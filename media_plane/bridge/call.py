@@ -183,6 +183,7 @@ class Bridge:
             item_prefix=item_prefix,
             caller_phone=self._facts.caller_phone,
             history=self._machine.turns,
+            outcomes=self._machine.outcomes,
         )
 
     # --- commands out ---

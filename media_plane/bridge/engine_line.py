@@ -9,17 +9,15 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from media_plane.conversation.commands import CallerAudio, EngineInput
-from media_plane.conversation.events import EngineEvent, EngineFailed, EngineReady
+from media_plane.conversation.events import EngineEvent, EngineFailed, EngineNotice, EngineReady
 from media_plane.ports import CallBrief, VoiceEngine
 from nexus.clock import Clock
-from nexus.errors import NexusError
+from nexus.errors import ConfigurationError, NexusError, QuotaExceeded
 
 _log = logging.getLogger("nexus.engine_line")
 _MAX_WAITING_INPUTS = 500
 """Ten seconds of audio frames; beyond it the oldest audio is dropped, never a turn or an answer."""
 _CLOSE_S = 5.0
-_HOPELESS = frozenset(["no_engine_slot"])
-"""What the same engine cannot mend by being tried again at once."""
 
 Brief = Callable[[str], CallBrief]
 Feed = Callable[[EngineEvent | EngineReady], None]
@@ -54,11 +52,22 @@ class EngineMakers:
 
 @dataclass(frozen=True, slots=True)
 class _Taken:
-    """An engine that has started. ``place``: of its maker among the voices (their number, for text); ``reason``: why it took over."""
+    """An engine that has started. ``place``: of its maker among the voices (their number, for text); ``reason``: why it took over;
+    ``known_outcomes``: of tools, in its brief."""
 
     engine: VoiceEngine
     place: int
     reason: str
+    known_outcomes: int
+
+
+@dataclass(frozen=True, slots=True)
+class _Refused:
+    """Why an engine did not start. ``hopeless``: being tried again at once cannot mend it."""
+
+    code: str
+    message: str
+    hopeless: bool = False
 
 
 class EngineLine:
@@ -101,7 +110,7 @@ class EngineLine:
             feed: takes every event, in order.
         """
         try:
-            taken = await self._start_from(0, "", brief, attempts=self._policy.attempts)
+            taken = await self._start_from(0, "", brief, feed, attempts=self._policy.attempts)
             while True:
                 taken = await self._carry(taken, brief, feed)
         finally:
@@ -113,7 +122,7 @@ class EngineLine:
         self._forget_inputs()
         try:
             traits = taken.engine.traits
-            feed(EngineReady(engine=traits.name, voice=traits.voice, own_turns=traits.own_turns, reason=taken.reason))
+            feed(EngineReady(traits.name, traits.voice, traits.own_turns, taken.reason, taken.known_outcomes))
             outcome = await self._serve(taken, brief, feed)
         except BaseException:  # also cancellation: whatever ends the call, its engine is let go
             await _close(taken.engine)
@@ -124,41 +133,39 @@ class EngineLine:
         _log.warning("engine lost: %s %s", outcome.code, outcome.message)
         if not taken.engine.traits.voice:
             await self._clock.sleep_ms(self._policy.retry_delay_ms)  # text is the last: it is tried again, but not in a hot loop
-        return await self._start_from(taken.place + 1, outcome.code, brief)
+        return await self._start_from(taken.place + 1, outcome.code, brief, feed)
 
     # --- starting ------------------------------------------------------------------------------------------------------------
 
-    async def _start_from(self, place: int, reason: str, brief: Brief, attempts: int = 1) -> _Taken:
-        """The first engine of the list from ``place`` on that starts, else text."""
-        for number, maker in [*enumerate(self._makers.voices)][place:]:
-            started = await self._start_patiently(maker, brief, attempts)
-            if not isinstance(started, str):
-                return _Taken(started, number, reason)
-            reason, attempts = reason or started, 1
-        return _Taken(await self._text(brief), len(self._makers.voices), reason or "as_configured")
-
-    async def _start_patiently(self, maker: EngineMaker, brief: Brief, attempts: int) -> VoiceEngine | str:
-        code = "engine_unreachable"
-        for attempt in range(attempts):
-            if attempt:
-                await self._clock.sleep_ms(self._policy.retry_delay_ms)
-            started = await self._start(maker, brief)
-            if not isinstance(started, str):
+    async def _start_from(self, place: int, reason: str, brief: Brief, feed: Feed, attempts: int = 1) -> _Taken:
+        """The first engine of the list from ``place`` on that starts, else text. Each that does not goes on record."""
+        for number in range(place, len(self._makers.voices)):
+            started = await self._start_patiently(number, reason, brief, attempts)
+            if isinstance(started, _Taken):
                 return started
-            code = started
-            if code in _HOPELESS:
-                break
-        return code
+            feed(EngineNotice(started.code, "engine", started.message))
+            reason, attempts = reason or started.code, 1
+        return await self._text(brief, reason or "as_configured")
 
-    async def _start(self, maker: EngineMaker, brief: Brief) -> VoiceEngine | str:
-        """A started engine, or the code of why there is none."""
+    async def _start_patiently(self, place: int, reason: str, brief: Brief, attempts: int) -> _Taken | _Refused:
+        started = await self._start(place, reason, brief)
+        for _ in range(attempts - 1):
+            if isinstance(started, _Taken) or started.hopeless:
+                break
+            await self._clock.sleep_ms(self._policy.retry_delay_ms)
+            started = await self._start(place, reason, brief)
+        return started
+
+    async def _start(self, place: int, reason: str, brief: Brief) -> _Taken | _Refused:
+        """A started engine of this place in the list, or why there is none."""
         engine: VoiceEngine | None = None
+        maker = self._makers.voices[place]
         limit_ms = self._policy.connect_timeout_ms if maker.connect_timeout_ms is None else maker.connect_timeout_ms
         try:
             engine = maker.make()
-            self._generation += 1
+            told = self._next_brief(brief)
             async with asyncio.timeout(limit_ms / 1000.0 / self._clock.speed):
-                await engine.start(brief(f"e{self._generation}"))
+                await engine.start(told)
         except asyncio.CancelledError:
             if engine is not None:
                 await _close(engine)
@@ -167,18 +174,22 @@ class EngineLine:
             _log.warning("engine did not start: %s", error, exc_info=not _is_expected(error))
             if engine is not None:
                 self._close_aside(engine)
-            return error.code if isinstance(error, NexusError) and error.code in _HOPELESS else "engine_unreachable"
-        return engine
+            return _refusal(error)
+        return _Taken(engine, place, reason, len(told.outcomes))
 
-    async def _text(self, brief: Brief) -> VoiceEngine:
-        engine = self._makers.text()
+    def _next_brief(self, brief: Brief) -> CallBrief:
         self._generation += 1
+        return brief(f"e{self._generation}")
+
+    async def _text(self, brief: Brief, reason: str) -> _Taken:
+        engine = self._makers.text()
+        told = self._next_brief(brief)
         try:
-            await engine.start(brief(f"e{self._generation}"))
+            await engine.start(told)
         except BaseException:  # also cancellation: whatever stops the start, the engine is let go
             await _close(engine)
             raise
-        return engine
+        return _Taken(engine, len(self._makers.voices), reason, len(told.outcomes))
 
     # --- serving -------------------------------------------------------------------------------------------------------------
 
@@ -230,10 +241,10 @@ class EngineLine:
     async def _return_to_voice(self, brief: Brief) -> EngineFailed | _Taken:
         while True:
             await self._clock.sleep_ms(self._policy.return_interval_ms)
-            for number, maker in enumerate(self._makers.voices):
-                started = await self._start(maker, brief)
-                if not isinstance(started, str):
-                    return _Taken(started, number, "engine_returned")
+            for place in range(len(self._makers.voices)):
+                started = await self._start(place, "engine_returned", brief)
+                if isinstance(started, _Taken):
+                    return started
 
     # --- inputs and ends -----------------------------------------------------------------------------------------------------
 
@@ -261,7 +272,19 @@ def _failure(error: Exception) -> EngineFailed:
     """Whatever an engine raises is its failure, not the call's."""
     if not _is_expected(error):
         _log.error("the engine failed inside", exc_info=error)
-    return EngineFailed("engine_lost", str(error))
+    return EngineFailed("engine_lost", _public(error))
+
+
+def _refusal(error: Exception) -> _Refused:
+    """What an engine's failed start is on record: its own code, and words that hold no secret."""
+    if isinstance(error, NexusError):
+        return _Refused(error.code, _public(error), hopeless=isinstance(error, QuotaExceeded | ConfigurationError))
+    return _Refused("engine_unreachable", "It did not start in time." if isinstance(error, TimeoutError) else _public(error))
+
+
+def _public(error: Exception) -> str:
+    """Only our own errors know which of their words anybody may read."""
+    return error.public_message if isinstance(error, NexusError) else "The engine failed inside; the log names the fault."
 
 
 def _is_expected(error: Exception) -> bool:

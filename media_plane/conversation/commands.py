@@ -42,11 +42,30 @@ class Say:
 
 @dataclass(frozen=True, slots=True)
 class ToolAnswer:
-    """The outcome of a ``ToolRequested``."""
+    """The outcome of a ``ToolRequested``.
+
+    With a ``name`` it is of a tool that an earlier engine of the call asked for: a fact to be known, and, when ``owed``, to be told to the
+    caller, who has not heard of it. The same may come again after a ``CallBrief`` that holds it already.
+    """
 
     request_id: str
     output: str
     failed: bool = False
+    name: str = ""
+    arguments: Mapping[str, Any] = field(default_factory=dict)
+    owed: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class ToolOutcome:
+    """A tool of this call that has ended, for an engine that did not ask for it. ``asked_ms``: when it was asked for."""
+
+    request_id: str
+    name: str
+    arguments: Mapping[str, Any]
+    output: str
+    failed: bool
+    asked_ms: float
 
 
 @dataclass(frozen=True, slots=True)

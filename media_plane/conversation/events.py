@@ -42,12 +42,14 @@ class EndOrdered:
 @dataclass(frozen=True, slots=True)
 class EngineReady:
     """An engine is connected. ``voice`` is False for the text-only one; ``own_turns`` is True for an engine that decides itself when to
-    answer. ``reason`` says why it took over (empty when it is the first of the call's list)."""
+    answer. ``reason`` says why it took over (empty when it is the first of the call's list). ``known_outcomes``: so many outcomes of tools
+    were in its brief."""
 
     engine: str
     voice: bool
     own_turns: bool
     reason: str = ""
+    known_outcomes: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,6 +24,7 @@ from media_plane.conversation.commands import (
     StopPlayout,
     TellMode,
     TellState,
+    ToolOutcome,
 )
 from media_plane.conversation.ledger import TurnLedger
 from media_plane.conversation.tool_desk import ToolDesk
@@ -82,6 +83,11 @@ class Conversation:
     def turns(self) -> tuple[Turn, ...]:
         """The turns so far, in the order of time: what an engine that takes over must know."""
         return self._ledger.turns
+
+    @property
+    def outcomes(self) -> tuple[ToolOutcome, ...]:
+        """The tools that have ended so far, for an engine that takes over."""
+        return self._tools.outcomes
 
     @property
     def end_reason(self) -> EndReason | None:
@@ -175,15 +181,22 @@ class Conversation:
         """Another engine stands where one was lost: what the lost one had begun is closed, and the caller is not left in silence."""
         cut_off = self._agent.cut_off
         commands: list[Command] = [TellState("speaking" if self._agent.speaking else "listening")]
-        commands += self._agent.close_unheard(at_ms) + self._tools.cancel_all(at_ms)
-        asked = self._caller.ask_again(at_ms)
+        commands += self._agent.close_unheard(at_ms)
+        asked = self._asked_anew(at_ms)
         if not asked or self._caller.speaking:
             self._caller.take_timer()  # nothing is owed to what was said before, so what is said next is no answer to it
         if both_voice and self._hang_up is None and not self._agent.was_heard:
             commands += self._greet()
         elif both_voice and self._hang_up is None and (cut_off or not asked) and self._config.phrases.engine_changed:
             commands.append(SendToEngine(Say(self._config.phrases.engine_changed)))
-        return commands + asked
+        return commands + self._tools.taken_over(self._engine.known_outcomes) + asked
+
+    def _asked_anew(self, at_ms: float) -> list[Command]:
+        """What the lost engine did not answer; where a tool was its answer, that tool's outcome is the answer of the next one too."""
+        if not self._tools.answers(self._ledger.asked_index):
+            return self._caller.ask_again(at_ms)
+        self._caller.waiting_since(at_ms)
+        return []
 
     def _greet(self) -> list[Command]:
         consent = self._config.recording.consent_line if self._config.recording.enabled else ""
@@ -236,6 +249,8 @@ class Conversation:
     def _on_agent(self, at_ms: float, event: ev.Event) -> list[Command]:
         if isinstance(event, ev.AgentText | ev.AgentAudio) and self._agent.knows(event.item_id):
             self._caller.answered(at_ms)
+        if isinstance(event, ev.AgentText) and not event.live and self._agent.knows(event.item_id):
+            self._tools.agent_spoke(event.text)
         commands = self._agent.handle(at_ms, event, self._caller.take_timer)
         if isinstance(event, ev.AgentItemEnded) and not self._agent.speaking:
             self._quiet_since_ms = at_ms
@@ -260,7 +275,7 @@ class Conversation:
         return waited_too_long and not self._tools.running and not self._agent.speaking
 
     def _no_input(self, at_ms: float) -> list[Command]:
-        waiting = self._engine.voice and not self._engine.own_turns and not self._busy()
+        waiting = self._engine.voice and not self._busy()
         if not waiting or at_ms - self._quiet_since_ms < self._config.limits.no_input_s * 1000.0:
             return []
         self._quiet_since_ms = at_ms

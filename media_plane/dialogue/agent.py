@@ -8,7 +8,7 @@ from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass, replace
 from zoneinfo import ZoneInfo
 
-from media_plane.dialogue.messages import cut_to_heard, from_history, without_calls
+from media_plane.dialogue.messages import cut_to_heard, from_history, tool_messages, without_calls, without_tool
 from media_plane.dialogue.passing import may_pass
 from media_plane.dialogue.prompts import system_prompt
 from media_plane.dialogue.sentences import SentenceSplitter
@@ -45,7 +45,7 @@ class TextAgent:
 
     Args:
         model: asked anew for each answer; it keeps nothing.
-        brief: the call; ``brief.history`` is what was said before this agent took over.
+        brief: the call; ``brief.history`` and ``brief.outcomes`` are of the time before this agent took over.
         clock: for the date and time in the prompt.
         beside: it stands beside a voice that talks by itself: an answer without words and tools is a ``Passed`` and no fault, unless a
             tool has just answered or the platform's note asks for words.
@@ -59,10 +59,11 @@ class TextAgent:
         self._clock = clock
         self._limits = limits or AgentLimits()
         self._beside = beside
-        self._messages: list[ChatMessage] = from_history(brief.history)
+        self._messages: list[ChatMessage] = from_history(brief.history, brief.outcomes)
         self._live: AgentSaid | None = None  # the answer being made
         self._open: dict[str, tuple[ToolCall, asyncio.Future[ToolReturned]]] = {}
         self._late: list[ChatMessage] = []  # said while outcomes are still awaited: they stand right behind their calls
+        self._inherited: list[ChatMessage] = []  # tools of an agent before this one that ended meanwhile
 
     @property
     def messages(self) -> tuple[ChatMessage, ...]:
@@ -70,13 +71,16 @@ class TextAgent:
         return (*self._messages, *((self._live,) if self._live and self._live.text else ()))
 
     async def answer(self, caller_text: str) -> AsyncIterator[AgentStep]:
-        """Answer the caller, step by step.
+        """Answer the caller, step by step; without any text, answer what a tool has told (``tool_ended``).
 
         After ``ToolWanted`` the stream waits for ``tool_result``. Never raises for what the model does: a failing model is a ``Notice``
         and a spoken apology. Cancelling (or closing the iterator) stops the model; what was given so far stays in the conversation, and
         a tool that was asked for keeps its place: its outcome is taken in before the next answer, and it is not asked for again.
         """
-        self._late.append(CallerSaid(caller_text))
+        self._late += self._inherited
+        self._inherited.clear()
+        if caller_text:
+            self._late.append(CallerSaid(caller_text))
         await self._collect_outcomes()
         hang_up = False
         for _ in range(self._limits.rounds):
@@ -106,6 +110,11 @@ class TextAgent:
         waiting = self._open.get(call_id)
         if waiting is not None and not waiting[1].done():
             waiting[1].set_result(ToolReturned(waiting[0], output, failed))
+
+    def tool_ended(self, call: ToolCall, output: str, failed: bool) -> None:
+        """A tool that an agent before this one asked for has ended; it counts from the next answer on."""
+        self._messages = without_tool(self._messages, call.id)
+        self._inherited += tool_messages(call, output, failed=failed)
 
     def said(self, text: str) -> None:
         """The platform itself, or the voice beside, spoke this line as the agent (a greeting, a reminder, small talk)."""

@@ -2,22 +2,48 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Sequence
 from dataclasses import replace
 
-from media_plane.ports import AgentSaid, CallerSaid, ChatMessage
+from media_plane.conversation.commands import ToolOutcome
+from media_plane.ports import AgentSaid, CallerSaid, ChatMessage, ToolCall, ToolReturned
 from nexus.domain.session import Turn
 
 
-def from_history(turns: Sequence[Turn]) -> list[ChatMessage]:
-    """The turns of an earlier engine: only what was really heard."""
+def from_history(turns: Sequence[Turn], outcomes: Sequence[ToolOutcome] = ()) -> list[ChatMessage]:
+    """The turns of an earlier engine: only what was really heard; and its tools, where they were asked for."""
     messages: list[ChatMessage] = []
+    ended = deque(sorted(outcomes, key=lambda outcome: outcome.asked_ms))
     for turn in turns:
+        while ended and ended[0].asked_ms < turn.start_ms:
+            messages += tool_messages(_call(ended[0]), ended[0].output, failed=ended.popleft().failed)
         text = (turn.heard_text if turn.role == "agent" else turn.text).strip()
         if not text or turn.backchannel:
             continue
         messages.append(CallerSaid(text) if turn.role == "caller" else AgentSaid(text))
+    for outcome in ended:
+        messages += tool_messages(_call(outcome), outcome.output, failed=outcome.failed)
     return messages
+
+
+def tool_messages(call: ToolCall, output: str, *, failed: bool) -> tuple[ChatMessage, ChatMessage]:
+    """A tool that was asked for and has answered."""
+    return AgentSaid("", (call,)), ToolReturned(call, output, failed)
+
+
+def without_tool(messages: Sequence[ChatMessage], call_id: str) -> list[ChatMessage]:
+    """The conversation without this call (which stands alone in its message) and its answer."""
+    return [
+        message
+        for message in messages
+        if not (isinstance(message, ToolReturned) and message.call.id == call_id)
+        and not (isinstance(message, AgentSaid) and [call.id for call in message.calls] == [call_id])
+    ]
+
+
+def _call(outcome: ToolOutcome) -> ToolCall:
+    return ToolCall(outcome.request_id, outcome.name, outcome.arguments)
 
 
 def cut_to_heard(messages: Sequence[ChatMessage], heard_text: str) -> list[ChatMessage]:

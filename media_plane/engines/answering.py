@@ -11,6 +11,7 @@ from media_plane.conversation.commands import Say, ToolAnswer
 from media_plane.conversation.events import EngineNotice, ToolRequested
 from media_plane.dialogue.steps import AgentStep, HangUp, Notice, SentenceReady, ToolWanted
 from media_plane.engines.outbox import Outbox
+from media_plane.ports import ToolCall
 
 _MOST_WAITING = 32
 
@@ -41,6 +42,8 @@ class Agent(Protocol):
     def answer(self, caller_text: str) -> AsyncIterator[AgentStep]: ...
 
     def tool_result(self, call_id: str, output: str, failed: bool) -> None: ...
+
+    def tool_ended(self, call: ToolCall, output: str, failed: bool) -> None: ...
 
     def said(self, text: str) -> None: ...
 
@@ -79,7 +82,13 @@ class Answering:
         self._wake.set()
 
     def tool_answer(self, answer: ToolAnswer) -> None:
-        """Hand the agent what its tool said."""
+        """Hand the agent what its tool said; of a tool that it did not ask for, it tells the caller where that is owed."""
+        if answer.name:
+            self._agent.tool_ended(ToolCall(answer.request_id, answer.name, answer.arguments), answer.output, answer.failed)
+            if answer.owed:
+                self._turns.append("")  # nothing was said, but there is something to say; an answer in progress is finished first
+                self._wake.set()
+            return
         self._tools.discard(answer.request_id)
         self._agent.tool_result(answer.request_id, answer.output, answer.failed)
 
@@ -109,7 +118,7 @@ class Answering:
             if not busy or self._tools:
                 await self._say_lines()
             if self._turns and not busy:
-                text, self._turns = " ".join(self._turns), []
+                text, self._turns = " ".join(filter(None, self._turns)), []
                 self._begin_answer(group, text)
 
     def _begin_answer(self, group: asyncio.TaskGroup, text: str) -> None:

@@ -77,8 +77,16 @@ def _agent_parts(message: AgentSaid) -> list[types.Part]:
     if isinstance(message.verbatim, tuple) and all(isinstance(part, types.Part) for part in message.verbatim):
         return list(message.verbatim)
     text = [types.Part(text=message.text)] if message.text else []
-    calls = [types.Part(function_call=types.FunctionCall(id=call.id, name=call.name, args=dict(call.arguments))) for call in message.calls]
-    return [*text, *calls]
+    return [*text, *(_call_of_another(call, first=i == 0) for i, call in enumerate(message.calls))]
+
+
+def _call_of_another(call: ToolCall, *, first: bool) -> types.Part:
+    """A call that this model did not make itself, in a conversation handed over to it.
+
+    **Source:** Gemini API, "Thought signatures": the first call of an answer needs a signature, and this one stands for "there is none".
+    """
+    function_call = types.FunctionCall(id=call.id, name=call.name, args=dict(call.arguments))
+    return types.Part(function_call=function_call, thought_signature=b"skip_thought_signature_validator" if first else None)
 
 
 @dataclass(slots=True)

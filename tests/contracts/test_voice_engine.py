@@ -90,6 +90,9 @@ class FakeAgent:
         self.told.append(output)
         self.outcome.set()
 
+    def tool_ended(self, call: ToolCall, output: str, failed: bool) -> None:
+        self.told.append(f"outcome: {call.name}: {output}")
+
     def said(self, text: str) -> None:
         self.told.append(f"said {text}")
 

@@ -7,6 +7,7 @@ from typing import Protocol
 
 from media_plane.dialogue.steps import AgentStep
 from media_plane.engines.answering import Agent
+from media_plane.ports import ToolCall
 
 
 class AgentWatcher(Protocol):
@@ -49,6 +50,10 @@ class WatchedAgent:
         """Hand over the outcome of a tool."""
         self._agent.tool_result(call_id, output, failed)
 
+    def tool_ended(self, call: ToolCall, output: str, failed: bool) -> None:
+        """Hand over what a tool told that an agent before this one asked for."""
+        self._agent.tool_ended(call, output, failed)
+
     def said(self, text: str) -> None:
         """Somebody else spoke this line as the agent."""
         self._agent.said(text)
@@ -69,6 +74,9 @@ class NoAgent:
 
     def tool_result(self, call_id: str, output: str, failed: bool) -> None:
         """Nobody waits."""
+
+    def tool_ended(self, call: ToolCall, output: str, failed: bool) -> None:
+        """Nobody remembers."""
 
     def said(self, text: str) -> None:
         """Nobody remembers."""

@@ -99,6 +99,9 @@ class DuplexCall:
         self._outbox = outbox
         self._memory = Memory(brief)
         self._watch = ClaimWatch(brief.tools)
+        for outcome in brief.outcomes:
+            if not outcome.failed:
+                self._watch.done(outcome.name, outcome.output, outcome.arguments)
         self._floor = Floor(beside=self._beside)
         self._model = ModelVoice(f"{brief.item_prefix}m", self._floor, self._watch, limits.model)
         settings = brief.config.voice_settings
@@ -176,6 +179,10 @@ class DuplexCall:
     def _tool_answer(self, answer: ToolAnswer) -> None:
         call = self._tools.pop(answer.request_id, None)
         self._floor.tool_done(answer.request_id)
+        if answer.name:  # an engine before this one asked for it
+            call = ToolCall(answer.request_id, answer.name, answer.arguments)
+            if answer.owed:
+                self._floor.turn()
         if call is not None:
             if not answer.failed:
                 self._watch.done(call.name, answer.output, call.arguments)

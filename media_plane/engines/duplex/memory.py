@@ -28,6 +28,8 @@ class Memory:
         self._said: deque[_Entry] = deque((_Entry(turn.role, _heard(turn)) for turn in brief.history if _heard(turn)), maxlen=_MOST_WORDS)
         self._unheard: deque[_Entry] = deque(maxlen=_MOST_WORDS)
         self._facts: deque[str] = deque(maxlen=_MOST_FACTS)
+        for outcome in brief.outcomes:
+            self.fact(tool_fact(outcome.name, outcome.output, failed=outcome.failed))
 
     def caller_begins(self) -> None:
         """The caller begins to speak: whatever their words turn out to be, they belong here."""

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from media_plane.audio import silence
 from media_plane.bridge.engine_line import EngineLine, EngineMaker, EngineMakers, LinePolicy
 from media_plane.conversation.commands import CallerAudio
-from media_plane.conversation.events import EngineEvent, EngineFailed, EngineReady
+from media_plane.conversation.events import EngineEvent, EngineFailed, EngineNotice, EngineReady
 from media_plane.ports import CallBrief
 from nexus.clock import Clock
 from nexus.domain.tenant import TenantConfig
@@ -41,6 +41,7 @@ class Bench:
     fed: asyncio.Queue[EngineEvent | EngineReady] = field(default_factory=asyncio.Queue)
     task: asyncio.Task[None] | None = None
     over: asyncio.Event = field(default_factory=asyncio.Event)
+    notices: list[EngineNotice] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self.line = EngineLine(EngineMakers((EngineMaker(self.make_voice),), lambda: self.text), self.policy, self.clock)
@@ -55,8 +56,11 @@ class Bench:
         self.over.set()
 
     async def next(self) -> EngineEvent | EngineReady:
+        """What is fed next; notices are put aside."""
         async with asyncio.timeout(5):
-            return await self.fed.get()
+            while isinstance(event := await self.fed.get(), EngineNotice):
+                self.notices.append(event)
+            return event
 
     async def ready(self) -> EngineReady:
         event = await self.next()

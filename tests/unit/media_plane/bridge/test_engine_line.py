@@ -9,11 +9,12 @@ import pytest
 
 from media_plane.audio import silence
 from media_plane.bridge.engine_line import EngineLine, EngineMaker, EngineMakers, LinePolicy
-from media_plane.conversation.commands import CallerAudio, CallerTurn, EngineInput, Say
-from media_plane.conversation.events import AgentText, EngineFailed, EngineReady
-from nexus.errors import UpstreamError
+from media_plane.conversation.commands import CallerAudio, CallerTurn, EngineInput, Say, ToolOutcome
+from media_plane.conversation.events import AgentText, EngineFailed, EngineNotice, EngineReady
+from media_plane.ports import CallBrief
+from nexus.errors import ConfigurationError, UpstreamError
 from tests.fakes.engines import WrittenEngine
-from tests.unit.media_plane.bridge.bench import FRAME, Bench, refuse, row_of, running
+from tests.unit.media_plane.bridge.bench import CONFIG, FRAME, Bench, refuse, row_of, running
 
 
 class TestConnecting:
@@ -276,3 +277,52 @@ class TestCancelling:
         async with running(bench):
             await bench.text.starting.wait()
         assert bench.text.closed == 1
+
+
+class TestWhatIsKnown:
+    async def test_a_failed_start_is_on_record_with_its_own_code_and_public_words(self) -> None:
+        def broken() -> None:
+            raise ConfigurationError("missing_package", "Install the speech models.")
+
+        def unexpected() -> None:
+            raise ValueError("key=secret")
+
+        async with running(row_of(WrittenEngine(at_start=broken), WrittenEngine(at_start=unexpected), WrittenEngine("third"))) as bench:
+            assert (await bench.ready()).reason == "missing_package"
+            assert bench.notices == [
+                EngineNotice("missing_package", "engine", "Install the speech models."),
+                EngineNotice("engine_unreachable", "engine", "The engine failed inside; the log names the fault."),
+            ]
+
+    async def test_what_a_setting_must_mend_is_not_tried_again(self) -> None:
+        def broken() -> None:
+            raise ConfigurationError("setting_invalid", "Correct the address.")
+
+        async with running(Bench([WrittenEngine(at_start=broken)])) as bench:
+            assert (await bench.ready()).engine == "text"
+            assert len(bench.made_at_ms) == 1
+
+    async def test_an_engine_that_breaks_inside_shows_no_secret(self) -> None:
+        def broken(_value: object) -> None:
+            raise ValueError("key=secret")
+
+        async with running(row_of(WrittenEngine(at_send=broken), WrittenEngine("next"))) as bench:
+            await bench.ready()
+            bench.line.send(FRAME)
+            assert (await bench.lost()).message == "The engine failed inside; the log names the fault."
+
+    async def test_ready_tells_how_many_outcomes_of_tools_the_engine_was_told(self) -> None:
+        known: list[ToolOutcome] = []
+        first, second = WrittenEngine(), WrittenEngine("next")
+        bench = row_of(first, second)
+        bench.task = asyncio.create_task(
+            bench.line.run(lambda prefix: CallBrief("c", CONFIG, (), prefix, outcomes=tuple(known)), bench.fed.put_nowait)
+        )
+        assert (await bench.ready()).known_outcomes == 0
+        known.append(ToolOutcome("tool_1", "book", {}, "Booked.", False, 1.0))
+        first.events_out.put_nowait(None)
+        await bench.lost()
+        assert (await bench.ready()).known_outcomes == 1
+        assert second.briefs[0].outcomes == tuple(known)
+        bench.task.cancel()
+        await asyncio.gather(bench.task, return_exceptions=True)

@@ -286,6 +286,22 @@ class TestLimits:
         call.agent_says(10_600, "q", ("Bye.", 400.0))
         assert do.EndCall(EndReason.NO_INPUT) in call.at(11_000, ev.PlayoutFinished("q", 400.0))
 
+    def test_a_model_with_turns_of_its_own_holds_no_silent_caller_for_ever(self) -> None:
+        call = Timeline(tenant(first_speaker="caller", limits={"no_input_s": 5}, phrases={"no_input": ["Hello?"], "goodbye": "Bye."}))
+        call.at(0, ev.EngineReady("personaplex", voice=True, own_turns=True))
+        call.agent_says(4_000, "m1", ("What a day.", 1_000.0))
+        call.at(5_000, ev.PlayoutFinished("m1", 1_000.0))
+        call.at(9_900, ev.Tick())
+        assert call.sent() == [], "a model that speaks by itself is company"
+        call.at(10_000, ev.Tick())
+        assert call.sent() == [do.Say("Hello?")]
+        call.agent_says(10_100, "c1", ("Hello?", 400.0))
+        call.at(10_500, ev.PlayoutFinished("c1", 400.0))
+        call.at(15_500, ev.Tick())
+        assert call.sent()[-1] == do.Say("Bye.")
+        call.agent_says(15_600, "c2", ("Bye.", 400.0))
+        assert do.EndCall(EndReason.NO_INPUT) in call.at(16_000, ev.PlayoutFinished("c2", 400.0))
+
     def test_speech_resets_the_prompts(self) -> None:
         call = Timeline(tenant(first_speaker="caller", limits={"no_input_s": 5}))
         call.at(0, VOICE)

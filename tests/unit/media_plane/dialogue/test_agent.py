@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
+from media_plane.conversation.commands import ToolOutcome
 from media_plane.dialogue.agent import APOLOGY, AgentLimits, TextAgent
 from media_plane.dialogue.notes import correction_note, typed_note
 from media_plane.dialogue.steps import AgentStep, HangUp, Notice, Passed, SentenceReady, ToolWanted
@@ -264,3 +265,38 @@ async def test_only_the_agent_beside_a_voice_is_told_so() -> None:
     assert beside.system.startswith(alone.system)
     assert "PASS" in beside.system
     assert not alone.beside
+
+
+async def test_a_fresh_agent_knows_the_tools_of_the_one_before_it_where_they_were_asked_for() -> None:
+    history = (
+        Turn(i=0, role="caller", start_ms=1_000, end_ms=2_000, text="Is ten free?", heard_text="Is ten free?"),
+        Turn(i=1, role="agent", start_ms=4_000, end_ms=5_000, text="It is.", heard_text="It is."),
+    )
+    outcomes = (ToolOutcome("tool_1", "look", {"at": 10}, "Free.", False, 3_000),)
+    brief = CallBrief("call_x", TenantConfig(tenant_id="demo_shop", system_prompt="You are Sam."), (LOOK,), "a", "", history, outcomes)
+    call = ToolCall("tool_1", "look", {"at": 10})
+    told = (CallerSaid("Is ten free?"), AgentSaid("", (call,)), ToolReturned(call, "Free."), AgentSaid("It is."))
+    assert TextAgent(WrittenChat([]), brief, Clock()).messages == told
+
+
+async def test_a_tool_of_the_agent_before_is_answered_when_it_ends_and_stands_once() -> None:
+    call = ToolCall("tool_1", "look", {})
+    model = WrittenChat([["It is free.", DONE]])
+    history = (Turn(i=0, role="caller", start_ms=0, end_ms=1, text="Is ten free?", heard_text="Is ten free?"),)
+    outcomes = (ToolOutcome("tool_1", "look", {}, "Free.", False, 3_000),)
+    agent = TextAgent(
+        model, CallBrief("c", TenantConfig(tenant_id="shop", system_prompt="S."), (LOOK,), "a", "", history, outcomes), Clock()
+    )
+    agent.said("I'm back.")
+    agent.tool_ended(call, "Free.", False)
+    assert await steps(agent, "") == [SentenceReady("It is free.")]
+    shown = (CallerSaid("Is ten free?"), AgentSaid("I'm back."), AgentSaid("", (call,)), ToolReturned(call, "Free."))
+    assert model.requests[0].messages == shown
+
+
+async def test_an_outcome_that_comes_with_the_caller_s_words_stands_before_them() -> None:
+    model = WrittenChat([["Yes.", DONE]])
+    agent = agent_of(model)
+    agent.tool_ended(CALL, "Free.", True)
+    await steps(agent, "And parking?")
+    assert model.requests[0].messages == (AgentSaid("", (CALL,)), ToolReturned(CALL, "Free.", True), CallerSaid("And parking?"))

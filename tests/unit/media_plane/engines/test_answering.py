@@ -41,6 +41,9 @@ class WrittenAgent:
     def tool_result(self, call_id: str, output: str, failed: bool) -> None:
         self.result.set()
 
+    def tool_ended(self, call: ToolCall, output: str, failed: bool) -> None:
+        self.lines.append(f"outcome: {call.name}: {output}")
+
     def said(self, text: str) -> None:
         self.lines.append(text)
 

@@ -72,6 +72,9 @@ class Agent:
         self.memory.append(f"tool: {output}")
         self.outcome.set()
 
+    def tool_ended(self, call: ToolCall, output: str, failed: bool) -> None:
+        self.memory.append(f"outcome: {call.name}: {output}")
+
     def said(self, text: str) -> None:
         self.memory.append(f"said: {text}")
 

@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 
 from media_plane.audio import silence
-from media_plane.conversation.commands import CallerAudio, Interrupted, Say, ToolAnswer
+from media_plane.conversation.commands import CallerAudio, Interrupted, Say, ToolAnswer, ToolOutcome
 from media_plane.conversation.events import (
     AgentAudio,
     AgentItemEnded,
@@ -464,3 +464,34 @@ async def test_tool_requests_carry_the_agent_s_arguments() -> None:
     async with talk([WANTED]) as call:
         await call.turn("Book me")
         assert call.of(ToolRequested) == [ToolRequested("t1", "book_appointment", {"time": "15:00"})]
+
+
+# --- after another engine ----------------------------------------------------------------------------------------------------
+
+
+async def test_what_tools_did_before_this_engine_is_known_to_the_model_and_no_false_claim() -> None:
+    outcome = ToolOutcome("tool_1", "book_appointment", {"time": "15:00"}, "Booked for three.", False, 900)
+    async with talk(brief=replace(BRIEF, outcomes=(outcome,))) as call:
+        assert call.line.brief(1).facts == ("book appointment is done: Booked for three.",)
+        await call.model(800, "You are", "booked.")
+        await call.quiet(640)
+        assert call.of(EngineNotice) == []
+
+
+async def test_an_outcome_owed_from_before_is_told_by_the_agent_over_the_muted_model() -> None:
+    async with talk([words("You are booked for three.")]) as call:
+        await call.send(ToolAnswer("tool_1", "Booked for three.", False, "book_appointment", {"time": "15:00"}))
+        await call.clock.advance(400)
+        assert call.agent.memory[:2] == ["outcome: book_appointment: Booked for three.", "caller: "]
+        assert call.texts() == ["You are booked for three."]
+        assert call.line.refreshed >= 1
+        assert call.line.brief(2).facts == ("book appointment is done: Booked for three.",)
+
+
+async def test_an_outcome_that_the_caller_knows_of_is_a_fact_and_no_answer() -> None:
+    async with talk([words("Never said.")]) as call:
+        await call.send(ToolAnswer("tool_1", "Booked for three.", False, "book_appointment", {}, owed=False))
+        await call.clock.advance(400)
+        assert call.texts() == []
+        await call.model(400, "Right.")
+        assert call.texts() == ["Right."]
