@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 from nexus.domain.lead import LeadObject
 from nexus.domain.session import PrivateTranscript, ToolUse
@@ -66,5 +67,17 @@ class LeadModel(Protocol):
 
         Raises:
             UpstreamError: ``model_failed``, ``model_malformed_call``.
+        """
+        ...
+
+
+class IssuerKeySource(Protocol):
+    """Where the signing keys of people's tokens come from."""
+
+    async def fetch(self) -> Mapping[str, Any]:
+        """The issuer's JWK set, as it stands now.
+
+        Raises:
+            Unavailable: ``issuer_unreachable``.
         """
         ...

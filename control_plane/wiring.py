@@ -5,22 +5,29 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from importlib import metadata
+from pathlib import Path
 from urllib.parse import urlsplit
 
+from control_plane.access.tokens import TokenRules
 from control_plane.api.guards import LOOPBACK_HOSTS, DoorPolicy
 from control_plane.api.services import ApiPolicy, ApiServices, Check, always_ready
 from control_plane.models.gemini import GeminiLeads, LeadAccess
 from control_plane.models.scripted import ScriptedLeads
 from control_plane.ports import Conversations, LeadModel
 from control_plane.services.after_call import AfterCall
+from control_plane.services.api_keys import ApiKeyDesk, KeyVault
+from control_plane.services.authentication import Authenticator
 from control_plane.services.calls import CallDesk, CallPolicy
 from control_plane.services.conversations import ConversationDesk
 from control_plane.services.leads import LeadDesk, LeadReader
+from control_plane.services.people import TokenChecker
 from control_plane.services.sessions import SessionDesk, SessionStores
+from control_plane.services.tenant_wall import WalledArchive, WalledDocuments, WalledIndex, WalledLeads, WalledLedger, WalledTenants
 from control_plane.services.tenants import TenantDesk
 from nexus.adapters import keys
 from nexus.adapters.embedded import EmbeddedStores, ticket_private_key
 from nexus.adapters.identifiers import UlidIds
+from nexus.adapters.issuer import HttpIssuerKeys
 from nexus.clock import Clock
 from nexus.ports import CallLedger, DocumentStore, LeadStore, SessionArchive, SessionIndex, TenantStore
 from nexus.settings import Settings
@@ -40,10 +47,11 @@ class Stores:
 
 @dataclass(frozen=True, slots=True)
 class Secrets:
-    """What is signed with: tickets (PEM), and page cursors."""
+    """What is signed with: tickets (PEM), and page cursors; and what API keys are hashed with."""
 
     signing_key: str
     cursor_key: bytes
+    key_pepper: bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,9 +76,22 @@ def stores_of(embedded: EmbeddedStores) -> Stores:
     return Stores(embedded.tenants, embedded.archive, embedded.sessions, embedded.leads, embedded.ledger, embedded.documents)
 
 
+def walled(stores: Stores) -> Stores:
+    """The same stores behind the second wall (``services.tenant_wall``)."""
+    return Stores(
+        tenants=WalledTenants(stores.tenants),
+        archive=WalledArchive(stores.archive),
+        index=WalledIndex(stores.index),
+        leads=WalledLeads(stores.leads),
+        ledger=WalledLedger(stores.ledger),
+        documents=WalledDocuments(stores.documents),
+    )
+
+
 def local_secrets(settings: Settings) -> Secrets:
     """Keys under ``DATA_DIR/keys``, made at first use. Raises Unavailable."""
-    return Secrets(ticket_private_key(settings), keys.pepper(settings.keys_dir / "cursors"))
+    pepper = Path(settings.api_key_pepper_file or settings.keys_dir / "api-keys")
+    return Secrets(ticket_private_key(settings), keys.pepper(settings.keys_dir / "cursors"), keys.pepper(pepper))
 
 
 def lead_model(settings: Settings) -> GeminiLeads | ScriptedLeads:
@@ -91,6 +112,8 @@ def lead_model(settings: Settings) -> GeminiLeads | ScriptedLeads:
 def build(settings: Settings, stores: Stores, given: Secrets, outside: Outside, clock: Clock) -> ControlPlane:
     """The whole control plane over the given stores."""
     ids = UlidIds()
+    stores = walled(stores)
+    api_keys = ApiKeyDesk(stores.documents, ids, clock, KeyVault(given.key_pepper, given.cursor_key))
     sessions = SessionDesk(SessionStores(stores.archive, stores.index, stores.leads), given.cursor_key)
     leads = LeadDesk(stores.leads, LeadReader(outside.lead_model), clock, given.cursor_key)
     services = ApiServices(
@@ -99,6 +122,8 @@ def build(settings: Settings, stores: Stores, given: Secrets, outside: Outside, 
         sessions=sessions,
         leads=leads,
         conversations=ConversationDesk(stores.tenants, outside.conversations),
+        api_keys=api_keys,
+        authenticator=Authenticator(api_keys, people(settings, clock), required=settings.auth_required),
         policy=ApiPolicy(
             new_request_id=lambda: ids.new("req"),
             now=clock.now,
@@ -110,6 +135,19 @@ def build(settings: Settings, stores: Stores, given: Secrets, outside: Outside, 
         ready=outside.ready,
     )
     return ControlPlane(services, AfterCall(stores.archive, stores.index, sessions, leads, stores.tenants))
+
+
+def people(settings: Settings, clock: Clock) -> TokenChecker | None:
+    """Who checks people's tokens; None where no issuer is set."""
+    if not settings.oidc_issuer:
+        return None
+    rules = TokenRules(
+        issuer=settings.oidc_issuer,
+        audience=settings.oidc_audience,
+        tenant_claim=settings.oidc_tenant_claim,
+        roles_claim=settings.oidc_roles_claim,
+    )
+    return TokenChecker(HttpIssuerKeys(settings.oidc_issuer, settings.oidc_jwks_url), rules, clock)
 
 
 def door_policy(settings: Settings) -> DoorPolicy:

@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
-from fastapi import FastAPI, Request
+from collections.abc import Iterator
+
+from fastapi import Depends, FastAPI, Request
 from fastapi.exceptions import RequestValidationError
+from fastapi.routing import APIRoute
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
 from control_plane.api import schema
 from control_plane.api.border import Border, BorderRules
+from control_plane.api.guard import Gate, Guard, guarded
 from control_plane.api.problems import answer, faults_of, problem, problem_of, retry_after_s
-from control_plane.api.routes import calls, conversations, health, leads, sessions, tenants
+from control_plane.api.routes import api_keys, calls, conversations, health, leads, sessions, tenants
 from control_plane.api.services import ApiServices
 from nexus.context import current
 from nexus.errors import NexusError
 
-ROUTERS = (health.router, tenants.router, calls.router, sessions.router, leads.router, conversations.router)
+ROUTERS = (health.router, tenants.router, calls.router, sessions.router, leads.router, conversations.router, api_keys.router)
 _NOT_JSON = "The body is not JSON, or nests too deeply."
 # FastAPI says 400 for one thing only: a body that cannot be decoded.
 _CODE_OF_STATUS = {400: "message_not_json", 404: "route_not_found", 405: "method_not_allowed"}
@@ -31,14 +35,28 @@ def build_app(services: ApiServices) -> FastAPI:
     app = bare_app()
     app.state.services = services
     policy = services.policy
+    # The last one added is met first: the border, then the guard, then whatever works for a known principal.
+    app.add_middleware(Guard, gate=Gate(services.authenticator, operations()))
     app.add_middleware(Border, rules=BorderRules(policy.door, policy.new_request_id, policy.media_url))
     return app
+
+
+def operations() -> Iterator[APIRoute]:
+    """Every route of the API: what the guard looks requests up in."""
+    return (route for router in ROUTERS for route in router.routes if isinstance(route, APIRoute))
 
 
 def bare_app() -> FastAPI:
     """Routes and error answers without the use cases: enough for the OpenAPI document."""
     # FastAPI's own documentation pages load scripts from other hosts, so they are off.
-    app = FastAPI(title="Nexus Voice Engine", openapi_url="/v1/openapi.json", docs_url=None, redoc_url=None, redirect_slashes=False)
+    app = FastAPI(
+        title="Nexus Voice Engine",
+        openapi_url="/v1/openapi.json",
+        docs_url=None,
+        redoc_url=None,
+        redirect_slashes=False,
+        dependencies=[Depends(guarded)],
+    )
     for router in ROUTERS:
         app.include_router(router)
     app.add_exception_handler(NexusError, _on_nexus_error)

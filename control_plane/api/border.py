@@ -28,6 +28,7 @@ _CONTENT_POLICY = (
     "default-src 'self'; connect-src 'self'{sockets}; img-src 'self' data:; media-src 'self' blob:; "
     "base-uri 'none'; object-src 'none'; form-action 'self'; frame-ancestors 'none'"
 )
+_BROWSER_KEY = "Bearer nx_pub_"
 _log = logging.getLogger("nexus.api")
 
 
@@ -60,7 +61,8 @@ class Border:
             await self._app(scope, receive, send)
             return
         request_id = sane_request_id(Headers(scope=scope).get("x-request-id", "")) or self._rules.new_request_id()
-        with working_for(tenant_id=_tenant_of(scope["path"]), call_id="", request_id=request_id):
+        # No tenant yet: the guard binds it, to what the credential reaches.
+        with working_for(tenant_id="", call_id="", request_id=request_id):
             await self._cross(scope, receive, _Answer(send, self._headers(scope["path"], request_id)), request_id)
 
     async def _cross(self, scope: Scope, receive: Receive, send: _Answer, request_id: str) -> None:
@@ -74,16 +76,20 @@ class Border:
         except NexusError as error:
             await answer(problem_of(error, request_id))(scope, receive, send)
         except Exception:  # the supervised border: a defect must answer like any error, and leave its traceback in the log only
-            _log.exception("request broke: %s %s", scope["method"], scope["path"])
+            with working_for(tenant_id=_tenant_of(scope["path"])):
+                _log.exception("request broke: %s %s", scope["method"], scope["path"])
             if not send.status:
                 told = problem("internal_error", "Something broke on our side; the request id finds it in the logs.", request_id)
                 await answer(told)(scope, receive, send)
-        _log.info("%s %s %s %.0f ms", scope["method"], scope["path"], send.status, (time.monotonic() - started) * 1000.0)
+        with working_for(tenant_id=_tenant_of(scope["path"])):
+            _log.info("%s %s %s %.0f ms", scope["method"], scope["path"], send.status, (time.monotonic() - started) * 1000.0)
 
     def _guard(self, scope: Scope) -> None:
         headers = Headers(scope=scope)
         host = headers.get("host", "")
         check_host(self._rules.door, host)
+        if scope["method"] == "POST" and headers.get("authorization", "").startswith(_BROWSER_KEY):
+            return  # such a key names its origins itself; the guard holds the page to them
         check_origin(self._rules.door, scope["method"], host, headers.get("origin", ""), headers.get("sec-fetch-site", ""))
 
     def _headers(self, path: str, request_id: str) -> dict[str, str]:

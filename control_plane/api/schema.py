@@ -8,7 +8,8 @@ from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 from pydantic.json_schema import models_json_schema
 
-from control_plane.api.problems import Fault, Problem
+from control_plane.access.matrix import MATRIX
+from control_plane.api.problems import MEDIA_TYPE, Fault, Problem
 
 VERSION = "2026-11-21"
 _TAGS = [
@@ -17,8 +18,18 @@ _TAGS = [
     {"name": "leads", "description": "What finished calls were worth."},
     {"name": "tenants", "description": "The businesses whose agents answer."},
     {"name": "conversations", "description": "Talking with an agent in text."},
+    {"name": "api-keys", "description": "Credentials of a tenant's machines and web pages."},
     {"name": "service", "description": "Probes and self-description."},
 ]
+_CREDENTIAL = {
+    "type": "http",
+    "scheme": "bearer",
+    "description": "An API key (nx_live_, nx_test_), a publishable key (nx_pub_, for createCall only), or a person's token of the issuer.",
+}
+_NO_CREDENTIAL = {
+    "description": "The credential is missing, wrong, expired or revoked; WWW-Authenticate says which",
+    "content": {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}},
+}
 _DESCRIPTION = "Everything before and after a spoken call. docs/api.md says how it is used; every error is a problem document (RFC 9457)."
 
 
@@ -43,4 +54,19 @@ def document(app: FastAPI) -> dict[str, Any]:
     _, problems = models_json_schema([(Problem, "serialization"), (Fault, "serialization")], ref_template="#/components/schemas/{model}")
     components.update(problems["$defs"])
     described["components"]["schemas"] = dict(sorted(components.items()))
+    described["components"]["securitySchemes"] = {"credential": _CREDENTIAL}
+    for path in described["paths"].values():
+        for operation in path.values():
+            _tell_access(operation)
     return described
+
+
+def _tell_access(operation: dict[str, Any]) -> None:
+    """Which permission the operation asks for; nothing where it asks for none."""
+    rule = MATRIX.get(operation.get("operationId", ""))
+    if rule is None or rule.reach == "public":
+        return
+    operation["security"] = [{"credential": []}]
+    operation["x-permission"] = rule.permission
+    operation["responses"]["401"] = _NO_CREDENTIAL
+    operation["responses"] = dict(sorted(operation["responses"].items()))

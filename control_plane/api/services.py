@@ -10,6 +10,8 @@ from typing import Annotated, cast
 from fastapi import Depends, Request
 
 from control_plane.api.guards import DoorPolicy
+from control_plane.services.api_keys import ApiKeyDesk
+from control_plane.services.authentication import Authenticator
 from control_plane.services.calls import CallDesk
 from control_plane.services.conversations import ConversationDesk
 from control_plane.services.leads import LeadDesk
@@ -58,6 +60,8 @@ class ApiServices:
     sessions: SessionDesk
     leads: LeadDesk
     conversations: ConversationDesk
+    api_keys: ApiKeyDesk
+    authenticator: Authenticator
     policy: ApiPolicy
     ready: Callable[[], Awaitable[Mapping[str, Check]]] = always_ready
 

@@ -52,8 +52,9 @@ class AfterCall:
         """
         finished = 0
         for tenant_id in await self._tenants.list_ids():
-            for call_id in await self._archive.list_calls(tenant_id):
-                finished += await self._caught_up(tenant_id, call_id)
+            with working_for(tenant_id=tenant_id):
+                for call_id in await self._archive.list_calls(tenant_id):
+                    finished += await self._caught_up(tenant_id, call_id)
         return finished
 
     async def _caught_up(self, tenant_id: str, call_id: str) -> bool:

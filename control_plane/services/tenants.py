@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from nexus.context import working_for
 from nexus.domain.ids import check_tenant_id
 from nexus.domain.tenant import TenantConfig
 from nexus.errors import NexusError, NotFound
@@ -38,13 +39,18 @@ class TenantDesk:
                 summaries.append(summary)
         return tuple(summaries)
 
+    async def count(self) -> int:
+        """How many tenants there are, broken ones too."""
+        return len(await self._tenants.list_ids())
+
     async def get(self, tenant_id: str) -> TenantConfig:
         """The configuration now. Raises like ``TenantStore.get``, and ``invalid_tenant_id``."""
         return await self._tenants.get(check_tenant_id(tenant_id))
 
     async def _summary(self, tenant_id: str) -> TenantSummary | None:
         try:
-            return TenantSummary(tenant_id, await self._tenants.get(check_tenant_id(tenant_id)))
+            with working_for(tenant_id=tenant_id):
+                return TenantSummary(tenant_id, await self._tenants.get(check_tenant_id(tenant_id)))
         except NotFound:
             return None  # removed since it was listed
         except NexusError as error:

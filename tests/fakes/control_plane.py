@@ -35,6 +35,7 @@ from nexus.domain.lead import LeadObject
 from nexus.domain.session import Meta, PrivateTranscript, SessionRecord, Statistics, ToolUse, TranscriptEvent, Turn
 from nexus.domain.tenant import Limits, TenantConfig
 from nexus.errors import ConfigurationError, NotFound
+from nexus.ports import CallTerms
 from nexus.settings import load_settings
 
 FAULTS = ("config.yaml:3: system_prompt: is missing; write one", "config.yaml:7: limits.concurrent_calls: must be at least 1")
@@ -52,6 +53,9 @@ class TenantsWithABrokenOne:
         if tenant_id == "broken_shop":
             raise ConfigurationError("invalid_config", "The configuration has 2 faults.", faults=FAULTS)
         return await self._good.get(tenant_id)
+
+    async def for_call(self, tenant_id: str, version: int | None = None) -> CallTerms:
+        return CallTerms(await self.get(tenant_id))
 
     async def list_ids(self) -> tuple[str, ...]:
         return tuple(sorted((*await self._good.list_ids(), "broken_shop")))
@@ -134,7 +138,7 @@ def house(stores: Stores) -> House:
         return checks
 
     settings = load_settings(None, engine="scripted", allowed_origins="https://www.example.com")
-    plane = build(settings, stores, Secrets(PRIVATE_KEY, b"k" * 32), Outside(conversations, model, ready), clock)
+    plane = build(settings, stores, Secrets(PRIVATE_KEY, b"k" * 32, b"p" * 32), Outside(conversations, model, ready), clock)
     app = build_app(plane.services)
     client = httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://localhost:8000")
     return House(plane, app, client, stores, model, conversations, checks, clock)

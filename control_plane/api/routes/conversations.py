@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from fastapi import APIRouter, Path
+from fastapi import APIRouter, Path, Request
 from starlette.responses import Response
 
+from control_plane.api.guard import entered
 from control_plane.api.schemas import (
     ConversationBody,
     ConversationDetail,
@@ -27,9 +28,10 @@ ConversationId = Annotated[str, Path(max_length=64, description="the id that ope
 
 
 @router.post("/init-session", operation_id="initSession", response_model=InitSessionAnswer, responses=refusals(404, 413, 415, 429))
-async def init_session(body: InitSessionBody, services: Services) -> Response:
+async def init_session(body: InitSessionBody, request: Request, services: Services) -> Response:
     """Begin a text conversation, as the original did. It goes on at ``/v1/tenants/{tenant_id}/conversations/{session_id}/messages``."""
-    started = await services.conversations.open(body.tenant_id, body.customer_phone)
+    with entered(request, body.tenant_id):
+        started = await services.conversations.open(body.tenant_id, body.customer_phone)
     return told(
         InitSessionAnswer(
             request_id=current().request_id,

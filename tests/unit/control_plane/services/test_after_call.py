@@ -9,6 +9,7 @@ import pytest
 
 from control_plane.services.leads import LeadDesk, LeadReader, call_id_of, lead_id_of
 from nexus.domain.session import PrivateTranscript
+from nexus.context import working_for
 from nexus.errors import NotFound, UpstreamError
 from nexus.ports import SessionFilter
 from tests.fakes.control_plane import House, disk_stores, finished_call, house, memory_stores, private_of
@@ -65,7 +66,8 @@ async def test_a_model_that_hangs_is_left_at_the_deadline(home: House) -> None:
 
 async def test_without_a_private_transcript_the_record_is_read(home: House) -> None:
     record = finished_call(0)
-    analysis = await home.plane.services.leads.extract(record, None)
+    with working_for(tenant_id=record.tenant_id):
+        analysis = await home.plane.services.leads.extract(record, None)
     assert analysis.status == "done" and home.model.seen[0].turns == record.turns
 
 
@@ -74,7 +76,8 @@ async def test_start_up_finishes_what_a_crash_left_and_only_that(home: House) ->
     unseen, unread = finished_call(1), finished_call(2, "pizza_shop")
     for record in (unseen, unread):
         await home.stores.archive.put(record, private_of(record))
-    await home.plane.services.sessions.index(unread)  # died between index and lead
+    with working_for(tenant_id=unread.tenant_id):
+        await home.plane.services.sessions.index(unread)  # died between index and lead
     assert await home.plane.after_call.catch_up() == 2
     assert await home.plane.after_call.catch_up() == 0
     assert [seen.call_id for seen in home.model.seen] == [done.id, unseen.id, unread.id]
