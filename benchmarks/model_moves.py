@@ -22,7 +22,7 @@ from media_plane.audio import EAR_RATE_HZ, FRAME_MS, AudioFrame, silence
 _CALLS = 2
 _PROCESSES = 3
 _ROTATE_AFTER_S = 5
-_SECONDS = 40.0
+_SECONDS = 52.0
 _PAUSE_MS = 900
 _SETUP_S = 1.0
 _TALK_S = 2.0

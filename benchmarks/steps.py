@@ -44,9 +44,9 @@ def cycle(sample_rate_hz: int) -> AudioFrame:
 
 
 def crossings(heard: Iterable[Heard], level: float) -> list[Crossing]:
-    """Each first sample at or above ``level`` after at least 150 ms below it."""
+    """Each first sample at or above ``level`` after at least 150 ms below it; before the first message it was quiet."""
     found: list[Crossing] = []
-    calm_ms = 0.0
+    calm_ms = _CALM_MS
     for piece in heard:
         samples = np.abs(np.frombuffer(piece.frame.pcm, dtype="<i2").astype(np.float64)) / 32768
         last = -1
