@@ -2,7 +2,7 @@
 
 The guard decides first; this holds where a handler has a bug. Each call that names a tenant is held against two things: the tenant that the
 work at hand is for (``nexus.context.working_for``, bound by the guard, by event handlers and jobs), and, inside a request, whether the
-principal reaches that tenant at all. The operator's own documents (owner ``_platform``) hold no tenant's data and pass.
+principal reaches that tenant at all. The operator's own documents (owner ``PLATFORM``) hold no tenant's data and pass.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from nexus.context import current
 from nexus.domain.call import CallEntry, CallOrder, EndReason, MediaProcess
 from nexus.domain.lead import Analysis
 from nexus.domain.session import PrivateTranscript, SessionRecord, SessionRow
+from nexus.domain.tenancy import PLATFORM
 from nexus.domain.tenant import TenantConfig
 from nexus.ports import (
     CallLedger,
@@ -32,7 +33,6 @@ from nexus.ports import (
     TenantStore,
 )
 
-PLATFORM_OWNER = "_platform"
 _log = logging.getLogger("nexus.access")
 
 
@@ -44,7 +44,7 @@ def check_wall(tenant_id: str) -> None:
             and logged as one.
         RuntimeError: the work is bound to no tenant.
     """
-    if tenant_id == PLATFORM_OWNER:
+    if tenant_id == PLATFORM:
         return
     bound, principal = current().tenant_id, asking()
     if not bound:
@@ -101,10 +101,6 @@ class WalledArchive:
         check_wall(tenant_id)
         return await self._archive.list_calls(tenant_id)
 
-    async def erase_tenant(self, tenant_id: str) -> bool:
-        check_wall(tenant_id)
-        return await self._archive.erase_tenant(tenant_id)
-
 
 class WalledIndex:
     """A ``SessionIndex`` behind the wall."""
@@ -123,10 +119,6 @@ class WalledIndex:
     async def has(self, tenant_id: str, call_id: str) -> bool:
         check_wall(tenant_id)
         return await self._index.has(tenant_id, call_id)
-
-    async def erase_tenant(self, tenant_id: str) -> bool:
-        check_wall(tenant_id)
-        return await self._index.erase_tenant(tenant_id)
 
 
 class WalledLeads:
@@ -148,10 +140,6 @@ class WalledLeads:
     ) -> tuple[Analysis, ...]:
         check_wall(tenant_id)
         return await self._leads.list(tenant_id, limit=limit, before=before, outcome=outcome, follow_up=follow_up)
-
-    async def erase_tenant(self, tenant_id: str) -> bool:
-        check_wall(tenant_id)
-        return await self._leads.erase_tenant(tenant_id)
 
 
 class WalledDocuments:
@@ -199,7 +187,3 @@ class WalledLedger:
     async def request_end(self, tenant_id: str, call_id: str) -> CallEntry:
         check_wall(tenant_id)
         return await self._ledger.request_end(tenant_id, call_id)
-
-    async def erase_tenant(self, tenant_id: str) -> bool:
-        check_wall(tenant_id)
-        return await self._ledger.erase_tenant(tenant_id)
