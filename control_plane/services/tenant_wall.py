@@ -21,7 +21,6 @@ from nexus.domain.tenant import TenantConfig
 from nexus.ports import (
     CallLedger,
     CallTerms,
-    CallTerms,
     Change,
     Document,
     DocumentStore,
@@ -63,10 +62,6 @@ class WalledTenants:
     async def get(self, tenant_id: str) -> TenantConfig:
         check_wall(tenant_id)
         return await self._tenants.get(tenant_id)
-
-    async def for_call(self, tenant_id: str, version: int | None = None) -> CallTerms:
-        check_wall(tenant_id)
-        return await self._tenants.for_call(tenant_id, version)
 
     async def for_call(self, tenant_id: str, version: int | None = None) -> CallTerms:
         check_wall(tenant_id)
