@@ -57,7 +57,7 @@ async def _long_call(server: Product, tenant_id: str) -> tuple[str, int, int]:
         caller.keeps_sound = True
         await caller.stream(repeated((), pieces, times * len(pieces)), float(FRAME_MS))
         came = [Heard(at_ms, AudioFrame(data, EAR_RATE_HZ)) for at_ms, data in caller.sound]
-        return caller.call_id, times, len(crossings(came, START))
+        return caller.call_id, times, len(crossings(came, START, quiet_before=True))
 
 
 async def _record(server: Product, tenant_id: str, call_id: str) -> dict[str, Any]:

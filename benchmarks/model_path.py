@@ -128,7 +128,7 @@ def to_caller(link: Link, came: Sequence[Heard]) -> Iterator[float]:
     """From the model's page with a step to the caller's message with it, less the time by which the step stands later in the page."""
     for level, _ in STEPS:
         starts = [each.at_ms + each.into_ms // FRAME_MS * FRAME_MS for each in crossings(_decoded(link, to_model=False), level)]
-        yield from delays(starts, [each.at_ms for each in crossings(came, level)])
+        yield from delays(starts, [each.at_ms for each in crossings(came, level, quiet_before=True)])
 
 
 def arrivals(sound: Sequence[tuple[float, bytes]]) -> list[Heard]:

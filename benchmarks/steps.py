@@ -43,10 +43,11 @@ def cycle(sample_rate_hz: int) -> AudioFrame:
     return AudioFrame((np.concatenate(parts) * 32767).astype("<i2").tobytes(), sample_rate_hz)
 
 
-def crossings(heard: Iterable[Heard], level: float) -> list[Crossing]:
-    """Each first sample at or above ``level`` after at least 150 ms below it; before the first message it was quiet."""
+def crossings(heard: Iterable[Heard], level: float, *, quiet_before: bool = False) -> list[Crossing]:
+    """Each first sample at or above ``level`` after at least 150 ms below it. ``quiet_before``: nothing was heard before the first
+    message, as where silence is not sent."""
     found: list[Crossing] = []
-    calm_ms = _CALM_MS
+    calm_ms = _CALM_MS if quiet_before else 0.0
     for piece in heard:
         samples = np.abs(np.frombuffer(piece.frame.pcm, dtype="<i2").astype(np.float64)) / 32768
         last = -1
