@@ -204,7 +204,7 @@ CLOSE_CODE: Mapping[str, int] = {
     "door_closed": 4403,
     "tenant_suspended": 4403,
     "tenant_not_found": 4404,
-    "config_not_published": 4422,
+    "config_not_published": 4409,
     "call_not_found": 4404,
     "invalid_tenant_id": 4422,
     "invalid_config": 4422,

@@ -25,20 +25,60 @@ class Ids(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True)
+class CallTerms:
+    """What a call of a tenant is held to.
+
+    Attributes:
+        config: the configuration it runs with.
+        version: that configuration's version; 0: one that is edited in place.
+        origins: further pages that may open the tenant's calls.
+    """
+
+    config: TenantConfig
+    version: int = 0
+    origins: tuple[str, ...] = ()
+
+
 class TenantStore(Protocol):
     """Tenants' configurations. What it gives is live: an edit is seen by the next ``get``."""
 
     async def get(self, tenant_id: str) -> TenantConfig:
-        """The configuration now.
+        """The configuration now, whether the tenant may be called or not.
 
         Raises:
             NotFound: ``tenant_not_found``.
-            ConfigurationError: ``invalid_config`` with every fault in ``faults``.
+            ConfigurationError: ``invalid_config`` with every fault in ``faults``, ``config_not_published``.
+        """
+        ...
+
+    async def for_call(self, tenant_id: str, version: int | None = None) -> CallTerms:
+        """What a call is started with now.
+
+        Args:
+            version: the version that the call was ordered with, which is given as long as it is there; None: the active one.
+
+        Raises:
+            NotAuthorised: ``tenant_suspended``: the tenant takes no calls.
+            NotFound, ConfigurationError: like ``get``.
         """
         ...
 
     async def list_ids(self) -> tuple[str, ...]:
         """Every tenant's id, sorted; broken ones too."""
+        ...
+
+
+class Erasable(Protocol):
+    """A store that can forget a tenant: the archive, the index, the leads, the tools' values, the effects, and the ledger, which asks for
+    the end of the tenant's living calls and forgets all others."""
+
+    async def erase_tenant(self, tenant_id: str) -> bool:
+        """Remove what is kept of the tenant. Broken off, it can be begun again; where nothing is left it is silent.
+
+        Returns:
+            Whether nothing is left. False: ask again in a while (a call still lives).
+        """
         ...
 
 

@@ -25,12 +25,13 @@ _ISSUER = "nexus"
 
 @dataclass(frozen=True, slots=True)
 class Ticket:
-    """What a checked ticket says."""
+    """What a checked ticket says. ``config_version`` is the configuration that the call was ordered with (None: the active one)."""
 
     call_id: str
     tenant_id: str
     nonce: str
     expires_at: datetime
+    config_version: int | None = None
 
 
 def new_private_key() -> str:
@@ -69,6 +70,7 @@ def sign(ticket: Ticket, private_pem: str, *, issued_at: datetime) -> str:
         "jti": ticket.nonce,
         "iat": int(issued_at.timestamp()),
         "exp": int(expires_at.timestamp()),
+        **({} if ticket.config_version is None else {"ver": ticket.config_version}),
     }
     return jwt.encode(claims, _private(private_pem), algorithm="EdDSA", headers={"kid": key_id(public_key_of(private_pem))})
 
@@ -99,6 +101,7 @@ def check(token: str, public_pems: Mapping[str, str], *, call_id: str, now: date
             tenant_id=str(claims["ten"]),
             nonce=str(claims["jti"]),
             expires_at=datetime.fromtimestamp(int(claims["exp"]), tz=now.tzinfo),
+            config_version=int(claims["ver"]) if "ver" in claims else None,
         )
     except (jwt.PyJWTError, KeyError, ValueError, TypeError) as error:
         raise NotAuthorised("ticket_invalid", "The ticket is not one of ours; ask POST /calls for a fresh one.") from error

@@ -13,7 +13,7 @@ from nexus.domain.call import CallEntry, Caller, CallOrder
 from nexus.domain.ids import check_call_id, check_tenant_id
 from nexus.domain.tenant import TenantConfig
 from nexus.errors import RequestRejected
-from nexus.ports import CallLedger, Ids, TenantStore
+from nexus.ports import CallLedger, CallTerms, Ids, TenantStore
 
 LONGEST_KEY = 255
 
@@ -89,14 +89,15 @@ class CallDesk:
 
         Raises:
             RequestRejected: ``invalid_tenant_id``, ``idempotency_key_required``, ``idempotency_key_reused``.
-            NotFound, ConfigurationError: like ``TenantStore.get``.
+            NotFound, NotAuthorised, ConfigurationError: like ``TenantStore.for_call``.
             QuotaExceeded, Conflict: like ``CallLedger.reserve``.
         """
         _check_key(request.idempotency_key)
-        tenant = await self._tenants.get(check_tenant_id(tenant_id))
-        max_duration_s = min(request.max_duration_s or tenant.limits.max_duration_s, tenant.limits.max_duration_s)
-        entry = await self._reserve(tenant, request, max_duration_s)
-        return self._with_ticket(entry, tenant, max_duration_s)
+        terms = await self._tenants.for_call(check_tenant_id(tenant_id))
+        limits = terms.config.limits
+        max_duration_s = min(request.max_duration_s or limits.max_duration_s, limits.max_duration_s)
+        entry = await self._reserve(terms, request, max_duration_s)
+        return self._with_ticket(entry, terms.config, max_duration_s)
 
     async def get(self, tenant_id: str, call_id: str) -> CallEntry:
         """The call as the ledger has it. Raises NotFound ``call_not_found``."""
@@ -106,10 +107,12 @@ class CallDesk:
         """Ask the process that holds the call to end it, within seconds. Asking again changes nothing. Raises like ``get``."""
         return await self._ledger.request_end(check_tenant_id(tenant_id), check_call_id(call_id))
 
-    async def _reserve(self, tenant: TenantConfig, request: CallRequest, max_duration_s: int) -> CallEntry:
+    async def _reserve(self, terms: CallTerms, request: CallRequest, max_duration_s: int) -> CallEntry:
+        tenant = terms.config
         order = CallOrder(
             tenant_id=tenant.tenant_id,
             config_hash=tenant.config_hash,
+            config_version=terms.version,
             caller=request.caller,
             metadata=dict(request.metadata),
             max_duration_s=max_duration_s,
@@ -131,7 +134,7 @@ class CallDesk:
         longest = now + timedelta(seconds=tickets.TICKET_LIFETIME_S)
         # A ticket counts whole seconds: what is told is what is signed.
         expires_at = min(entry.lease_expires_at, longest).replace(microsecond=0)
-        ticket = tickets.Ticket(entry.call_id, entry.order.tenant_id, entry.nonce, expires_at)
+        ticket = tickets.Ticket(entry.call_id, entry.order.tenant_id, entry.nonce, expires_at, entry.order.config_version)
         return OrderedCall(
             entry=entry,
             ticket=tickets.sign(ticket, self._policy.signing_key, issued_at=now),

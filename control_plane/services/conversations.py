@@ -39,8 +39,8 @@ class ConversationDesk:
         self._deadline_s = deadline_s
 
     async def open(self, tenant_id: str, phone: str) -> StartedConversation:
-        """Begin. Raises like ``TenantStore.get`` and ``Conversations.open``."""
-        tenant = await self._tenants.get(check_tenant_id(tenant_id))
+        """Begin. Raises like ``TenantStore.for_call`` and ``Conversations.open``."""
+        tenant = (await self._tenants.for_call(check_tenant_id(tenant_id))).config
         return StartedConversation(tenant.tenant_id, await self._in_time(self._conversations.open(tenant, phone)))
 
     async def say(self, tenant_id: str, conversation_id: str, text: str) -> ConversationReply:

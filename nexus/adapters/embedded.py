@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from nexus.adapters import keys
+from nexus.adapters.document_tenants import DocumentTenantStore
 from nexus.adapters.files import FileCallJournal, FileSessionArchive, FileTenantStore
 from nexus.adapters.identifiers import UlidIds
 from nexus.adapters.sqlite import (
@@ -23,6 +24,7 @@ from nexus.ports import (
     CallLedger,
     DocumentStore,
     EffectLog,
+    Erasable,
     Ids,
     LeadStore,
     SessionArchive,
@@ -38,6 +40,8 @@ class EmbeddedStores:
     """One of each."""
 
     tenants: TenantStore
+    folders: TenantStore
+    """Only the tenants that lie in folders; ``tenants`` has all."""
     archive: SessionArchive
     journal: CallJournal
     ledger: CallLedger
@@ -47,22 +51,39 @@ class EmbeddedStores:
     effects: EffectLog
     documents: DocumentStore
     ids: Ids
+    erasable: Mapping[str, Erasable]
+    """What must forget a tenant that is deleted, in this order; documents and journals beside."""
 
 
 def embedded_stores(settings: Settings) -> EmbeddedStores:
     """Open nothing yet: files and tables are made when first used, so that a fault shows where it matters."""
     database = Database(settings.data_dir / "nexus.sqlite")
+    folders = FileTenantStore(settings.tenants_dir)
+    documents = SqliteDocumentStore(database)
+    archive = FileSessionArchive(settings.data_dir)
+    ledger = SqliteCallLedger(database)
+    sessions, leads = SqliteSessionIndex(database), SqliteLeadStore(database)
+    tool_values, effects = SqliteToolStore(database), SqliteEffectLog(database)
     return EmbeddedStores(
-        tenants=FileTenantStore(settings.tenants_dir),
-        archive=FileSessionArchive(settings.data_dir),
+        tenants=DocumentTenantStore(documents, folders),
+        folders=folders,
+        archive=archive,
         journal=FileCallJournal(settings.data_dir),
-        ledger=SqliteCallLedger(database),
-        sessions=SqliteSessionIndex(database),
-        leads=SqliteLeadStore(database),
-        tool_values=SqliteToolStore(database),
-        effects=SqliteEffectLog(database),
-        documents=SqliteDocumentStore(database),
+        ledger=ledger,
+        sessions=sessions,
+        leads=leads,
+        tool_values=tool_values,
+        effects=effects,
+        documents=documents,
         ids=UlidIds(),
+        erasable={
+            "calls": ledger,
+            "archive": archive,
+            "index": sessions,
+            "leads": leads,
+            "tool_values": tool_values,
+            "effects": effects,
+        },
     )
 
 

@@ -97,10 +97,11 @@ class CallerTrace(Value):
 
 
 class CallOrder(Value):
-    """What ``POST /calls`` asks for."""
+    """What ``POST /calls`` asks for. ``config_version`` stays, whatever is published meanwhile (0: edited in place)."""
 
     tenant_id: str
     config_hash: str
+    config_version: int = 0
     caller: Caller = Caller()
     metadata: dict[str, str] = Field(default_factory=dict)
     max_duration_s: int | None = None

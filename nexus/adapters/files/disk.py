@@ -59,6 +59,17 @@ def _sync_folder(folder: Path) -> None:
         os.close(descriptor)
 
 
+def remove_folder(folder: Path) -> None:
+    """The folder and all that is in it; silent where none is. Another process may remove it at the same time."""
+    for _, path in sorted(((len(path.parts), path) for path in folder.rglob("*")), reverse=True):
+        if path.is_dir() and not path.is_symlink():
+            path.rmdir()
+        else:
+            path.unlink(missing_ok=True)
+    with suppress(FileNotFoundError):
+        folder.rmdir()
+
+
 def append(path: Path, data: bytes) -> None:
     """Append lines; they survive the death of the process (the kernel has them), not of the machine.
 

@@ -48,6 +48,13 @@ class FileSessionArchive:
         with disk.translated(self._private):
             return await asyncio.to_thread(self._delete_expired, now)
 
+    async def erase_tenant(self, tenant_id: str) -> bool:
+        check_tenant_id(tenant_id)
+        for root in (self._private, self._history):
+            with disk.translated(root):
+                await asyncio.to_thread(disk.remove_folder, root / tenant_id)
+        return True
+
     def _put(self, record: SessionRecord, private: PrivateTranscript) -> None:
         key = archive.record_key(record.tenant_id, record.id)
         with disk.translated(self._history / key):

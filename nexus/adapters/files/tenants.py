@@ -12,6 +12,7 @@ from nexus.domain.config_file import parse_config
 from nexus.domain.ids import check_tenant_id
 from nexus.domain.tenant import TenantConfig
 from nexus.errors import ConfigurationError, NotFound
+from nexus.ports import CallTerms
 
 _TICK_NS = 2_000_000_000
 """Two edits of the same length within one tick of the file system's clock look alike: so fresh a file is read again each time."""
@@ -33,6 +34,9 @@ class FileTenantStore:
     async def get(self, tenant_id: str) -> TenantConfig:
         check_tenant_id(tenant_id)
         return await asyncio.to_thread(self._get, tenant_id)
+
+    async def for_call(self, tenant_id: str, version: int | None = None) -> CallTerms:
+        return CallTerms(await self.get(tenant_id))
 
     async def list_ids(self) -> tuple[str, ...]:
         return await asyncio.to_thread(self._list_ids)

@@ -59,6 +59,15 @@ class MemoryCallLedger:
         self._entries[call_id] = entry.model_copy(update={"end_requested": True})
         return self._entries[call_id]
 
+    async def erase_tenant(self, tenant_id: str) -> bool:
+        mine = [one for one in self._entries.values() if one.order.tenant_id == tenant_id]
+        for entry in mine:
+            if entry.state == "active":
+                self._entries[entry.call_id] = entry.model_copy(update={"end_requested": True})
+            else:
+                del self._entries[entry.call_id]
+        return all(entry.state != "active" for entry in mine)
+
 
 class MemoryCallJournal:
     def __init__(self) -> None:
@@ -94,3 +103,8 @@ class MemoryEffectLog:
 
     async def forget(self, tenant_id: str, call_id: str, effect_id: str) -> None:
         self._effects.pop((tenant_id, call_id, effect_id), None)
+
+    async def erase_tenant(self, tenant_id: str) -> bool:
+        for key in [key for key in self._effects if key[0] == tenant_id]:
+            del self._effects[key]
+        return True

@@ -40,6 +40,12 @@ class MemorySessionArchive:
             del self._private[key]
         return len(expired)
 
+    async def erase_tenant(self, tenant_id: str) -> bool:
+        for kept in (self._private, self._records):
+            for key in [key for key in kept if key[0] == tenant_id]:
+                kept.pop(key, None)
+        return True
+
 
 class MemorySessionIndex:
     def __init__(self) -> None:
@@ -54,6 +60,11 @@ class MemorySessionIndex:
 
     async def has(self, tenant_id: str, call_id: str) -> bool:
         return (tenant_id, call_id) in self._rows
+
+    async def erase_tenant(self, tenant_id: str) -> bool:
+        for key in [key for key in self._rows if key[0] == tenant_id]:
+            del self._rows[key]
+        return True
 
 
 class MemoryLeadStore:
@@ -79,3 +90,8 @@ class MemoryLeadStore:
             and (not outcome or one.lead.call_outcome == outcome)
             and (follow_up is None or one.lead.follow_up_required == follow_up)
         )[:limit]
+
+    async def erase_tenant(self, tenant_id: str) -> bool:
+        for key in [key for key in self._analyses if key[0] == tenant_id]:
+            del self._analyses[key]
+        return True

@@ -7,6 +7,7 @@ from typing import Any
 
 from nexus.domain.tenant import TenantConfig
 from nexus.errors import Conflict, NotFound
+from nexus.ports import CallTerms
 from nexus.tools import Stored
 
 
@@ -25,6 +26,9 @@ class MemoryTenantStore:
             return self._configs[tenant_id]
         except KeyError as error:
             raise NotFound("tenant_not_found", f"There is no tenant {tenant_id!r}.") from error
+
+    async def for_call(self, tenant_id: str, version: int | None = None) -> CallTerms:
+        return CallTerms(await self.get(tenant_id))
 
     async def list_ids(self) -> tuple[str, ...]:
         return tuple(sorted(self._configs))
@@ -54,3 +58,8 @@ class MemoryToolStore:
 
     async def delete(self, tenant_id: str, key: str) -> None:
         self._values.pop((tenant_id, key), None)
+
+    async def erase_tenant(self, tenant_id: str) -> bool:
+        for key in [key for key in self._values if key[0] == tenant_id]:
+            del self._values[key]
+        return True

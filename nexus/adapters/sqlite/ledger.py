@@ -70,6 +70,16 @@ class SqliteCallLedger:
             lambda db: _put(db, _of_tenant(db, tenant_id, call_id).model_copy(update={"end_requested": True}))
         )
 
+    async def erase_tenant(self, tenant_id: str) -> bool:
+        def write(db: sqlite3.Connection) -> bool:
+            db.execute("DELETE FROM calls WHERE tenant_id = ? AND state <> 'active'", (tenant_id,))
+            rows = db.execute("SELECT body FROM calls WHERE tenant_id = ?", (tenant_id,)).fetchall()
+            for (body,) in rows:
+                _put(db, CallEntry.model_validate_json(body).model_copy(update={"end_requested": True}))
+            return not rows
+
+        return await self._database.write(write)
+
 
 def _processes(db: sqlite3.Connection) -> dict[str, MediaProcess]:
     rows = [MediaProcess.model_validate_json(body) for (body,) in db.execute("SELECT body FROM processes")]

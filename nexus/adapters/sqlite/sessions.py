@@ -36,6 +36,10 @@ class SqliteSessionIndex:
         query = "SELECT 1 FROM sessions WHERE tenant_id = ? AND call_id = ?"
         return await self._database.read(lambda db: db.execute(query, (tenant_id, call_id)).fetchone() is not None)
 
+    async def erase_tenant(self, tenant_id: str) -> bool:
+        await self._database.write(lambda db: db.execute("DELETE FROM sessions WHERE tenant_id = ?", (tenant_id,)))
+        return True
+
 
 class SqliteLeadStore:
     def __init__(self, database: Database) -> None:
@@ -61,3 +65,7 @@ class SqliteLeadStore:
         values = (tenant_id, before or _AFTER_ALL_IDS, outcome, outcome, follow_up, follow_up, limit)
         rows = await self._database.read(lambda db: db.execute(query, values).fetchall())
         return tuple(Analysis.model_validate_json(text) for (text,) in rows)
+
+    async def erase_tenant(self, tenant_id: str) -> bool:
+        await self._database.write(lambda db: db.execute("DELETE FROM analyses WHERE tenant_id = ?", (tenant_id,)))
+        return True

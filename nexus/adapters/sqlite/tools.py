@@ -42,6 +42,10 @@ class SqliteToolStore:
     async def delete(self, tenant_id: str, key: str) -> None:
         await self._database.write(lambda db: db.execute("DELETE FROM tool_values WHERE tenant_id = ? AND key = ?", (tenant_id, key)))
 
+    async def erase_tenant(self, tenant_id: str) -> bool:
+        await self._database.write(lambda db: db.execute("DELETE FROM tool_values WHERE tenant_id = ?", (tenant_id,)))
+        return True
+
 
 class SqliteEffectLog:
     def __init__(self, database: Database) -> None:
@@ -70,3 +74,7 @@ class SqliteEffectLog:
     async def forget(self, tenant_id: str, call_id: str, effect_id: str) -> None:
         statement = "DELETE FROM effects WHERE tenant_id = ? AND call_id = ? AND effect_id = ?"
         await self._database.write(lambda db: db.execute(statement, (tenant_id, call_id, effect_id)))
+
+    async def erase_tenant(self, tenant_id: str) -> bool:
+        await self._database.write(lambda db: db.execute("DELETE FROM effects WHERE tenant_id = ?", (tenant_id,)))
+        return True
