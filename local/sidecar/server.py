@@ -40,7 +40,7 @@ class Sidecar:
         self._model = SharedModel()
         self._runner: web.AppRunner | None = None
         self._port = self._options.port
-        self._open: set[Wire] = set()
+        self._open: dict[Wire, asyncio.Task[None] | None] = {}
         self._idle = asyncio.Event()
         self._idle.set()
         self.sessions: list[SessionDump] = []
@@ -86,10 +86,14 @@ class Sidecar:
     async def stop(self) -> None:
         """Cut every connection and stop listening; again is silent."""
         runner, self._runner = self._runner, None
+        stuck = [task for task in self._open.values() if task is not None]
         for wire in tuple(self._open):
             wire.drop(reset=True)
         if runner is not None:
             await runner.cleanup()
+        for task in stuck:  # a session that no longer looks at its socket does not notice that it is gone
+            task.cancel()
+        await asyncio.gather(*stuck, return_exceptions=True)
 
     async def __aenter__(self) -> Self:
         await self.start()
@@ -115,14 +119,14 @@ class Sidecar:
             dump.ended = "closed"
             return socket
         wire = Wire(socket, transport)
-        self._open.add(wire)
+        self._open[wire] = asyncio.current_task()
         self._idle.clear()
         self.most_open = max(self.most_open, len(self._open))
         ended: Ended = "stopped"
         try:
             ended = await self._serve(wire, request, dump)
         finally:
-            self._open.discard(wire)
+            self._open.pop(wire, None)
             dump.ended = ended if self._runner is not None else "stopped"
             dump.ended_at_ms = self._clock.monotonic_ms()
             self._leave(dump)

@@ -55,7 +55,7 @@ async def tone_house(
     """The product with ENGINE=personaplex until the block is left; every wait of product and doubles goes by one clock's speed."""
     book = ToneBook(word_ms=word_ms)
     ear, voice = ToneEar(book), ToneVoice(book)
-    mind = Speech(ToneEar(book), ToneVoice(book))
+    mind = Speech(ToneEar(book), ToneVoice(book, of_model=True))
     async with (
         sidecars(double, processes, clock=Clock(speed=speed), speech=mind) as running,
         duplex_house(folder, running=running, speed=speed, ear=ear, voice=voice, **over) as built,

@@ -9,6 +9,8 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from local.sidecar.options import FRAME_MS
+from local.sidecar.pieces import pieces
 from media_plane.audio import AudioFrame
 from media_plane.ports import Transcription
 from tests.scenarios.house import QUIET, Caller
@@ -67,8 +69,8 @@ class ToneBook:
     def chord(self, text: str) -> Chord:
         return self.chords.setdefault(text, _CHORDS[len(self.chords) * 7 % len(_CHORDS)])
 
-    def sound(self, text: str, rate_hz: int = _MIC_HZ) -> bytes:
-        return chord_pcm(self.chord(text), max(400.0, self.word_ms * len(text.split())), rate_hz)
+    def sound(self, text: str, rate_hz: int = _MIC_HZ, least_ms: float = 400.0) -> bytes:
+        return chord_pcm(self.chord(text), max(least_ms, self.word_ms * len(text.split())), rate_hz)
 
     def text(self, chord: Chord) -> str:
         return next((text for text, own in self.chords.items() if own == chord), f"?{chord}")
@@ -80,16 +82,18 @@ class ToneBook:
 
 @dataclass
 class ToneVoice:
-    """Implements ``TextToSpeech``. ``said``: every sentence."""
+    """Implements ``TextToSpeech``. ``said``: every sentence. ``of_model``: long enough that each text piece has a frame of its own."""
 
     book: ToneBook
+    of_model: bool = False
     said: list[str] = field(default_factory=list)
 
     async def warm_up(self) -> None: ...
 
     async def speak(self, text: str, *, voice_id: str, speed: float) -> AsyncIterator[AudioFrame]:
         self.said.append(text)
-        yield AudioFrame(self.book.sound(text, 24_000), 24_000)
+        least_ms = (len(pieces(text)) + 1) * FRAME_MS if self.of_model else 400.0
+        yield AudioFrame(self.book.sound(text, 24_000, least_ms), 24_000)
 
 
 @dataclass
@@ -122,10 +126,10 @@ class Mic:
     def saying(self) -> bool:
         return bool(self.row)
 
-    async def say(self, text: str) -> None:
+    async def say(self, text: str, least_ms: float = 400.0) -> None:
         """Say a sentence; returns when its last sample was sent."""
         self.said.append((self.caller.clock.monotonic_ms(), text))
-        self.row += self.book.sound(text)
+        self.row += self.book.sound(text, least_ms=least_ms)
         while self.row and not self.caller.closed.is_set():
             await self.caller.clock.sleep_ms(self.chunk_ms)
 

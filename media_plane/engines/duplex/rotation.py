@@ -109,15 +109,18 @@ class RotatingLine:
         """
         self._brief = brief
         until_ms = self._clock.monotonic_ms() + self._policy.connect_timeout_ms
+        fault: UpstreamError | QuotaExceeded | None = None
         for attempt in range(1, self._policy.attempts + 1):
             try:
                 first = await self._first(brief, until_ms - self._clock.monotonic_ms())
                 break
             except (UpstreamError, QuotaExceeded) as error:
                 _log.warning("model session not opened, attempt %s: %s", attempt, error)
+                if fault is None or isinstance(error, UpstreamError):
+                    fault = error  # why a process failed says more than that it is not free again yet
                 late = self._clock.monotonic_ms() + self._policy.retry_delay_ms >= until_ms
-                if late or attempt == self._policy.attempts or (attempt == 1 and isinstance(error, QuotaExceeded)):
-                    raise
+                if late or attempt == self._policy.attempts or isinstance(fault, QuotaExceeded):
+                    raise fault from error.__cause__
             await self._clock.sleep_ms(self._policy.retry_delay_ms)
         self._session = first
         self._owner = asyncio.create_task(self._live(first), name="rotating line")
