@@ -14,11 +14,13 @@ from zoneinfo import ZoneInfo
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, field_validator
 
 from nexus.domain.ids import check_tenant_id
+from nexus.domain.lead_fields import faults_of_fields
 from nexus.errors import RequestRejected
 
 Sensitivity = Literal["low", "medium", "high"]
 EngineKind = Literal["personaplex", "pcm_sidecar", "cascade", "text"]
 ToolName = Annotated[str, Field(pattern=r"^[a-zA-Z_][a-zA-Z0-9_]{0,63}$")]
+LeadFieldName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,63}$")]
 
 
 def check_timezone(name: str) -> str:
@@ -96,6 +98,9 @@ class TenantConfig(_Part):
     )
     enabled_tools: tuple[ToolName, ...] = ()
     tool_settings: dict[str, JsonValue] = Field(default_factory=dict)
+    lead_fields: dict[LeadFieldName, JsonValue] = Field(
+        default_factory=dict, description="further fields that are read out of each call: a small JSON Schema by name"
+    )
     barge_in: BargeIn = BargeIn()
     limits: Limits = Limits()
     recording: Recording = Recording()
@@ -120,6 +125,14 @@ class TenantConfig(_Part):
         twice = sorted({name for name in value if value.count(name) > 1})
         if twice:
             raise ValueError(f"named more than once: {', '.join(twice)}")
+        return value
+
+    @field_validator("lead_fields")
+    @classmethod
+    def _lead_fields_can_be_read(cls, value: dict[str, JsonValue]) -> dict[str, JsonValue]:
+        faults = [*faults_of_fields(value)]
+        if faults:
+            raise ValueError("; ".join(faults))
         return value
 
     @property
