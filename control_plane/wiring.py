@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
+from datetime import timedelta
 from importlib import metadata
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from control_plane.access.principal import Kind
 from control_plane.access.tokens import TokenRules
+from control_plane.api.conventions import Books
 from control_plane.api.guards import LOOPBACK_HOSTS, DoorPolicy
 from control_plane.api.services import ApiPolicy, ApiServices, Check, always_ready
 from control_plane.models.gemini import GeminiLeads, LeadAccess
@@ -16,14 +19,18 @@ from control_plane.models.scripted import ScriptedLeads
 from control_plane.ports import Conversations, LeadModel
 from control_plane.services.after_call import AfterCall
 from control_plane.services.api_keys import ApiKeyDesk, KeyVault
+from control_plane.services.audit import AuditBook, AuditRules
 from control_plane.services.authentication import Authenticator
 from control_plane.services.calls import CallDesk, CallPolicy
 from control_plane.services.conversations import ConversationDesk
+from control_plane.services.idempotency import IdempotencyBook
 from control_plane.services.leads import LeadDesk, LeadReader
 from control_plane.services.people import TokenChecker
+from control_plane.services.rates import RateLimiter
 from control_plane.services.sessions import SessionDesk, SessionStores
 from control_plane.services.tenant_wall import WalledArchive, WalledDocuments, WalledIndex, WalledLeads, WalledLedger, WalledTenants
 from control_plane.services.tenants import TenantDesk
+from control_plane.services.usage import UsageBook
 from nexus.adapters import keys
 from nexus.adapters.embedded import EmbeddedStores, ticket_private_key
 from nexus.adapters.identifiers import UlidIds
@@ -116,6 +123,7 @@ def build(settings: Settings, stores: Stores, given: Secrets, outside: Outside, 
     api_keys = ApiKeyDesk(stores.documents, ids, clock, KeyVault(given.key_pepper, given.cursor_key))
     sessions = SessionDesk(SessionStores(stores.archive, stores.index, stores.leads), given.cursor_key)
     leads = LeadDesk(stores.leads, LeadReader(outside.lead_model), clock, given.cursor_key)
+    usage = UsageBook(stores.documents, clock)
     services = ApiServices(
         tenants=TenantDesk(stores.tenants),
         calls=CallDesk(stores.tenants, stores.ledger, ids, clock, CallPolicy(given.signing_key, engine=settings.engine.value)),
@@ -124,6 +132,8 @@ def build(settings: Settings, stores: Stores, given: Secrets, outside: Outside, 
         conversations=ConversationDesk(stores.tenants, outside.conversations),
         api_keys=api_keys,
         authenticator=Authenticator(api_keys, people(settings, clock), required=settings.auth_required),
+        usage=usage,
+        books=books(settings, stores.documents, given, ids, clock),
         policy=ApiPolicy(
             new_request_id=lambda: ids.new("req"),
             now=clock.now,
@@ -135,6 +145,21 @@ def build(settings: Settings, stores: Stores, given: Secrets, outside: Outside, 
         ready=outside.ready,
     )
     return ControlPlane(services, AfterCall(stores.archive, stores.index, sessions, leads, stores.tenants))
+
+
+def books(settings: Settings, documents: DocumentStore, given: Secrets, ids: UlidIds, clock: Clock) -> Books:
+    """What the conventions of all routes are kept with."""
+    limits = {
+        Kind.PERSON.value: settings.rate_limit_person,
+        Kind.API_KEY.value: settings.rate_limit_api_key,
+        Kind.PUBLISHABLE_KEY.value: settings.rate_limit_publishable_key,
+    }
+    rules = AuditRules(timedelta(days=settings.audit_retention_days), given.cursor_key)
+    return Books(
+        idempotency=IdempotencyBook(documents, clock, given.cursor_key),
+        rates=RateLimiter(documents, clock, limits),
+        audit=AuditBook(documents, ids, clock, rules),
+    )
 
 
 def people(settings: Settings, clock: Clock) -> TokenChecker | None:

@@ -128,6 +128,15 @@ class Settings(BaseSettings):
         "", description="file of the secret that callers' numbers are hashed with; empty: made under DATA_DIR/keys"
     )
 
+    rate_limit_api_key: int = Field(
+        600, ge=0, description="requests a minute that all API keys of a tenant may send together; 0: any number"
+    )
+    rate_limit_person: int = Field(300, ge=0, description="requests a minute that all people of a tenant may send together; 0: any number")
+    rate_limit_publishable_key: int = Field(
+        120, ge=0, description="requests a minute that all publishable keys of a tenant may send together; 0: any number"
+    )
+    audit_retention_days: int = Field(365, ge=1, le=3650, description="how long audit events are kept")
+
     personaplex_ws_url: str = Field(
         "",
         description="with ENGINE=personaplex: address of each PersonaPlex server process (ws://127.0.0.1:8998/api/chat), comma list; "

@@ -71,6 +71,10 @@ MATRIX: Mapping[str, Rule] = {
     "openConversation": Rule("conversations:write", ADMINS),
     "sendMessage": Rule("conversations:write", ADMINS),
     "endConversation": Rule("conversations:write", ADMINS),
+    # usage and audit
+    "getUsage": Rule("usage:read", ANALYSTS),
+    "listAuditEvents": Rule("audit:read", ADMINS),
+    "listPlatformAuditEvents": Rule("audit:read", PLATFORM, reach="platform", keys=False),
     # api keys: made by people only, so that no key can make a mightier one
     "createApiKey": Rule("api_keys:write", ADMINS, keys=False),
     "listApiKeys": Rule("api_keys:read", ADMINS, keys=False),

@@ -12,14 +12,25 @@ from starlette.responses import Response
 
 from control_plane.api import schema
 from control_plane.api.border import Border, BorderRules
+from control_plane.api.conventions import Conventions
 from control_plane.api.guard import Gate, Guard, guarded
 from control_plane.api.problems import answer, faults_of, problem, problem_of, retry_after_s
-from control_plane.api.routes import api_keys, calls, conversations, health, leads, sessions, tenants
+from control_plane.api.routes import api_keys, audit, calls, conversations, health, leads, sessions, tenants, usage
 from control_plane.api.services import ApiServices
 from nexus.context import current
 from nexus.errors import NexusError
 
-ROUTERS = (health.router, tenants.router, calls.router, sessions.router, leads.router, conversations.router, api_keys.router)
+ROUTERS = (
+    health.router,
+    tenants.router,
+    calls.router,
+    sessions.router,
+    leads.router,
+    conversations.router,
+    api_keys.router,
+    usage.router,
+    audit.router,
+)
 _NOT_JSON = "The body is not JSON, or nests too deeply."
 # FastAPI says 400 for one thing only: a body that cannot be decoded.
 _CODE_OF_STATUS = {400: "message_not_json", 404: "route_not_found", 405: "method_not_allowed"}
@@ -36,6 +47,7 @@ def build_app(services: ApiServices) -> FastAPI:
     app.state.services = services
     policy = services.policy
     # The last one added is met first: the border, then the guard, then whatever works for a known principal.
+    app.add_middleware(Conventions, books=services.books)
     app.add_middleware(Guard, gate=Gate(services.authenticator, operations()))
     app.add_middleware(Border, rules=BorderRules(policy.door, policy.new_request_id, policy.media_url))
     return app

@@ -19,6 +19,8 @@ _TAGS = [
     {"name": "tenants", "description": "The businesses whose agents answer."},
     {"name": "conversations", "description": "Talking with an agent in text."},
     {"name": "api-keys", "description": "Credentials of a tenant's machines and web pages."},
+    {"name": "usage", "description": "What was used, by day."},
+    {"name": "audit", "description": "Who changed what."},
     {"name": "service", "description": "Probes and self-description."},
 ]
 _CREDENTIAL = {

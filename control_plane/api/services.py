@@ -9,6 +9,7 @@ from typing import Annotated, cast
 
 from fastapi import Depends, Request
 
+from control_plane.api.conventions import Books
 from control_plane.api.guards import DoorPolicy
 from control_plane.services.api_keys import ApiKeyDesk
 from control_plane.services.authentication import Authenticator
@@ -17,6 +18,7 @@ from control_plane.services.conversations import ConversationDesk
 from control_plane.services.leads import LeadDesk
 from control_plane.services.sessions import SessionDesk
 from control_plane.services.tenants import TenantDesk
+from control_plane.services.usage import UsageBook
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +64,8 @@ class ApiServices:
     conversations: ConversationDesk
     api_keys: ApiKeyDesk
     authenticator: Authenticator
+    usage: UsageBook
+    books: Books
     policy: ApiPolicy
     ready: Callable[[], Awaitable[Mapping[str, Check]]] = always_ready
 

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from typing import Annotated, Any
 
 from fastapi import Path, Query
-from pydantic import BaseModel
+from pydantic import BaseModel, BeforeValidator
 from starlette.responses import Response
 
 from control_plane.api.problems import MEDIA_TYPE
@@ -19,6 +19,15 @@ MOST = 100
 TenantId = Annotated[str, Path(description="the tenant", examples=["barber_shop_demo"])]
 CallId = Annotated[str, Path(description="the call, or its session", examples=["call_01KAQ2Z3M4N5P6Q7R8S9T0V1W2"])]
 Limit = Annotated[int, Query(ge=1, le=MOST, description="the longest page")]
+
+
+def _plus_kept(value: object) -> object:
+    # A plus sign in a query string arrives as a space: 2026-11-21T09:00:00+01:00 is meant.
+    return value.strip().replace(" ", "+") if isinstance(value, str) and "T" in value else value
+
+
+Moment = Annotated[datetime | None, BeforeValidator(_plus_kept)]
+"""A time in a query; see ``in_utc``."""
 Cursor = Annotated[str, Query(max_length=512, description="next_cursor of the page before, with the same filters")]
 
 _MEANINGS: Mapping[int, str] = {
@@ -26,9 +35,11 @@ _MEANINGS: Mapping[int, str] = {
     403: "Host or origin is not allowed",
     404: "There is no such thing for this tenant",
     409: "The state of the call does not allow it",
+    412: "It has changed since it was read",
     413: "The body is too large",
     415: "The body does not say it is JSON",
     422: "Something in the request must change; errors[] says what",
+    428: "This change is taken only with If-Match",
     429: "The tenant's limit is reached; Retry-After says when to ask again",
     500: "A defect on our side",
     503: "Not possible just now; Retry-After says when to ask again",
@@ -48,6 +59,11 @@ def encoded(value: Any) -> bytes:
 def instant(moment: datetime) -> str:
     """RFC 3339 in UTC with milliseconds."""
     return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def in_utc(moment: datetime | None) -> datetime | None:
+    """A moment of a query; without an offset it is UTC."""
+    return moment.replace(tzinfo=UTC) if moment is not None and moment.tzinfo is None else moment
 
 
 def refusals(*statuses: int) -> dict[int | str, dict[str, Any]]:

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Query, Request
-from pydantic import BeforeValidator
 from starlette.responses import Response
 
+from control_plane.api.guard import seen_within_mode
 from control_plane.api.schemas import AnalysisDetail, SessionDetail, SessionItem, SessionPage, Transcript
 from control_plane.api.services import Services
-from control_plane.api.wire import DEFAULT_LIMIT, CallId, Cursor, Limit, TenantId, encoded, refusals, told
+from control_plane.api.wire import DEFAULT_LIMIT, CallId, Cursor, Limit, Moment, TenantId, encoded, in_utc, refusals, told
 from control_plane.services.sessions import AnalysedSession
 from nexus.domain.call import EndReason, RecordStatus
 from nexus.domain.session import SessionRow, TranscriptEvent
@@ -20,14 +19,6 @@ from nexus.ports import SessionFilter
 
 router = APIRouter(prefix="/v1/tenants/{tenant_id}/sessions", tags=["sessions"])
 _PLAIN_FILTERS = frozenset({"limit", "cursor", "status", "end_reason", "outcome", "started_at[gte]", "started_at[lt]", "duration_ms[gte]"})
-
-
-def _in_utc(value: object) -> object:
-    # A plus sign in a query string arrives as a space: 2026-11-21T09:00:00+01:00 is meant.
-    return value.strip().replace(" ", "+") if isinstance(value, str) and "T" in value else value
-
-
-Moment = Annotated[datetime | None, BeforeValidator(_in_utc)]
 
 
 def where_of(
@@ -52,7 +43,9 @@ def where_of(
             raise RequestRejected(
                 "invalid_request", f"There is no filter of that name; there are {', '.join(sorted(_PLAIN_FILTERS))}, metadata[key]."
             )
-    return SessionFilter(status, end_reason, outcome, _utc(started_from), _utc(started_before), min_duration_ms, tuple(sorted(metadata)))
+    return SessionFilter(
+        status, end_reason, outcome, in_utc(started_from), in_utc(started_before), min_duration_ms, tuple(sorted(metadata))
+    )
 
 
 @router.get("", operation_id="listSessions", response_model=SessionPage, responses=refusals())
@@ -70,15 +63,18 @@ async def list_sessions(
 
 
 @router.get("/{call_id}", operation_id="getSession", response_model=SessionDetail, responses=refusals(404))
-async def get_session(tenant_id: TenantId, call_id: CallId, services: Services) -> Response:
+async def get_session(tenant_id: TenantId, call_id: CallId, request: Request, services: Services) -> Response:
     """One session: the archived record and what was made of it. Texts are redacted."""
-    return Response(_joined(await services.sessions.get(tenant_id, call_id)), media_type="application/json")
+    session = await services.sessions.get(tenant_id, call_id)
+    seen_within_mode(request, test=session.record.test, missing="session_not_found")
+    return Response(_joined(session), media_type="application/json")
 
 
 @router.get("/{call_id}/transcript", operation_id="getTranscript", response_model=Transcript, responses=refusals(404))
-async def get_transcript(tenant_id: TenantId, call_id: CallId, services: Services) -> Response:
+async def get_transcript(tenant_id: TenantId, call_id: CallId, request: Request, services: Services) -> Response:
     """What was said. Texts are redacted."""
     record = await services.sessions.record(tenant_id, call_id)
+    seen_within_mode(request, test=record.test, missing="session_not_found")
     transcript = Transcript(session_id=record.id, turns=record.turns, events=())
     return Response(encoded({**transcript.model_dump(), "events": _events(record.transcript)}), media_type="application/json")
 
@@ -102,9 +98,3 @@ def _joined(session: AnalysedSession) -> bytes:
 
 def _events(events: tuple[TranscriptEvent, ...]) -> list[dict[str, object]]:
     return [event.model_dump(exclude_none=True) for event in events]
-
-
-def _utc(moment: datetime | None) -> datetime | None:
-    if moment is None or moment.tzinfo is not None:
-        return moment
-    return moment.replace(tzinfo=UTC)
