@@ -199,7 +199,7 @@ class Starter:
 
     async def __call__(self, entry: CallEntry) -> Begun | None:
         """The started engine; None for a tenant whose first engine needs no process. Raises NexusError, also for a broken tenant."""
-        config = await self._tenants.get(entry.order.tenant_id)
+        config = (await self._tenants.for_call(entry.order.tenant_id, entry.order.config_version)).config
         if not self._engines.needs_slot(config):
             return None
         specs = await TenantTools(config, entry.call_id, self._tools).tools()

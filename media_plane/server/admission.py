@@ -84,13 +84,12 @@ class Doorkeeper:
 
         Raises:
             NotFound: ``route_not_found``, ``call_not_found``, ``tenant_not_found``.
-            NotAuthorised: a ``ticket_*`` code, ``origin_not_allowed``, ``door_closed``.
+            NotAuthorised: a ``ticket_*`` code, ``origin_not_allowed``, ``door_closed``, ``tenant_suspended``.
             QuotaExceeded: ``draining``, ``no_engine_slot``, and for the simple door the ledger's refusals.
         """
         if self.draining:
             raise QuotaExceeded("draining", "This process takes no new calls; ask POST /calls again.", retry_after_s=1)
         if match := _CALL_PATH.fullmatch(handshake.path):
-            self._check_origin(handshake)
             return await self._by_ticket(check_call_id(match[1]), handshake)
         if match := _SIMPLE_PATH.fullmatch(handshake.path):
             return await self._by_simple_door(check_tenant_id(match[1]), handshake)
@@ -100,7 +99,9 @@ class Doorkeeper:
         token = offered_ticket(handshake.subprotocols, handshake.authorization)
         now = self._clock.now()
         ticket = tickets.check(token, self._policy.public_keys, call_id=call_id, now=now)
-        config = await self._stores.tenants.get(ticket.tenant_id)
+        terms = await self._stores.tenants.for_call(ticket.tenant_id, ticket.config_version)
+        self._check_origin(handshake, terms.origins)
+        config = terms.config
         with self._held(call_id, config):
             entry = await self._stores.ledger.redeem(call_id, nonce=ticket.nonce, process_id=self._policy.process_id, now=now)
         return Admission(entry, config, "nexus.v1")
@@ -112,12 +113,14 @@ class Doorkeeper:
             self._check_origin(handshake)
         self._check_rebinding(handshake)
         parse_output(handshake.output)
-        config = await self._stores.tenants.get(tenant_id)
+        terms = await self._stores.tenants.for_call(tenant_id)
+        config = terms.config
         now = self._clock.now()
         nonce = secrets.token_urlsafe(16)
         order = CallOrder(
             tenant_id=tenant_id,
             config_hash=config.config_hash,
+            config_version=terms.version,
             caller=Caller(phone=parse_customer_phone(handshake.customer_phone)),
             metadata={"door": "simple"},
         )
@@ -151,9 +154,9 @@ class Doorkeeper:
         if not _is_own_name(handshake.host):
             raise NotAuthorised("origin_not_allowed", "Pages of this host name may not open calls; add the origin to ALLOWED_ORIGINS.")
 
-    def _check_origin(self, handshake: Handshake) -> None:
-        """A browser names its page: only pages of this host, of loopback and of the allow-list may open a call."""
-        if not handshake.origin or handshake.origin in self._policy.allowed_origins:
+    def _check_origin(self, handshake: Handshake, of_tenant: tuple[str, ...] = ()) -> None:
+        """A browser names its page: only pages of this host, of loopback, of the allow-list and of the tenant's may open a call."""
+        if not handshake.origin or handshake.origin in self._policy.allowed_origins or handshake.origin in of_tenant:
             return
         if not _is_own_page(handshake.origin, handshake.host):
             raise NotAuthorised("origin_not_allowed", "Pages of this origin may not open calls; add it to ALLOWED_ORIGINS.")
