@@ -23,7 +23,7 @@ from tests.scenarios.tone_speech import Mic, heard_by, microphone
 CONVERSES = SidecarOptions(mode="converse", setup_s=0.5)
 HELLO, QUESTION, THANKS = "Hello, how are you", "Where can I park my car", "Thank you so much"
 FROM_MODEL, FROM_TENANT = "Hi there! What can I do for you?", "Parking: behind the house."
-SPEED = 2.5
+SPEED = 4.0
 ALONE: dict[str, Any] = {"processes": 1, "personaplex_spares": 0, "personaplex_lag_limit_s": 1.0, "speed": SPEED}
 
 
@@ -43,9 +43,9 @@ class Fault:
 FAULTS = (
     Fault("fail_after_frames", "engine_lost", 1_000),
     Fault("drop_after_frames", "engine_lost", 1_000),
-    Fault("hang_after_frames", "engine_mute", 6_000),
-    Fault("mute", "engine_mute", 6_000, value=True),
-    Fault("half_open_after_frames", "engine_mute", 6_000, restarted=True),
+    Fault("hang_after_frames", "engine_mute", 6_500),
+    Fault("mute", "engine_mute", 6_500, value=True),
+    Fault("half_open_after_frames", "engine_mute", 6_500, restarted=True),
     Fault("slow_ms", "engine_lagging", 6_000, value=320.0, question_ms=5_000),
 )
 
