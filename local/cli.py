@@ -131,7 +131,7 @@ def _url(options: argparse.Namespace) -> str:
 def _client(options: argparse.Namespace) -> Any:
     from local.client import ControlPlane
 
-    return ControlPlane(_url(options))
+    return ControlPlane(_url(options), _settings().nexus_api_key.get_secret_value())
 
 
 def _run(options: argparse.Namespace) -> int:

@@ -11,16 +11,17 @@ from nexus.errors import NexusError, RequestRejected, UpstreamError
 
 
 class ControlPlane:
-    """Talks to a running server.
+    """Talks to a running server. ``api_key`` is shown with every request, where it asks for one.
 
     Raises:
         UpstreamError: ``engine_unreachable``: nothing listens there.
         RequestRejected: the server's problem, with its code and words.
     """
 
-    def __init__(self, base_url: str) -> None:
+    def __init__(self, base_url: str, api_key: str = "") -> None:
         self._base_url = base_url.rstrip("/")
-        self._http = httpx.Client(base_url=self._base_url, timeout=30.0, trust_env=False)
+        shown = {"Authorization": f"Bearer {api_key}"} if api_key else {}
+        self._http = httpx.Client(base_url=self._base_url, timeout=30.0, trust_env=False, headers=shown)
 
     def create_call(self, tenant_id: str, *, phone: str = "", test: bool = False) -> dict[str, Any]:
         """Reserve a call; the 201 body with the socket's URL and ticket."""

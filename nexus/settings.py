@@ -120,6 +120,7 @@ class Settings(BaseSettings):
     oidc_roles_claim: str = Field(
         "cognito:groups", description="claim that lists a person's roles: platform_admin, tenant_admin, tenant_viewer, analyst"
     )
+    nexus_api_key: SecretStr = Field(SecretStr(""), description="API key that the `nexus` command shows to a server that asks for one")
     api_key_pepper_file: str = Field("", description="file of the secret that API keys are hashed with; empty: made under DATA_DIR/keys")
     dev_door: bool = Field(True, description="serve the original's /ws/call/{tenant_id} without tickets; never in production")
     ticket_private_key_file: str = Field("", description="PEM file of the Ed25519 key that signs tickets; empty: made under DATA_DIR/keys")

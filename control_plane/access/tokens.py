@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from math import isfinite
 from typing import Any
 
 import jwt
@@ -108,9 +109,9 @@ def _check_times(claims: Mapping[str, Any], now_s: float) -> None:
         expires, issued, begins = (float(claims.get(name, 0)) for name in ("exp", "iat", "nbf"))
     except (TypeError, ValueError) as error:
         raise invalid_token() from error
-    if not max(issued, begins) <= now_s + LEEWAY_S:  # NaN, too, is refused
+    if not isfinite(expires + issued + begins) or max(issued, begins) > now_s + LEEWAY_S:
         raise invalid_token()
-    if not expires > now_s - LEEWAY_S:
+    if expires <= now_s - LEEWAY_S:
         raise NotAuthorised("credential_expired", "This token has expired; sign in again.")
 
 

@@ -27,7 +27,7 @@ from control_plane.api.problems import answer, problem_of
 from control_plane.services.authentication import Authenticator
 from nexus.context import current, working_for
 from nexus.domain.ids import check_tenant_id
-from nexus.errors import NexusError, NotAuthorised, RequestRejected
+from nexus.errors import NexusError, NotAuthorised, NotFound, RequestRejected
 
 BROWSER_OPERATION = "createCall"
 _BROWSER_HEADERS = "authorization, content-type, idempotency-key, x-request-id"
@@ -86,7 +86,10 @@ class Guard:
         rule = self._gate.matrix.get(operation_id)
         if rule is not None and rule.reach == "public":
             return PUBLIC
-        principal = await self._gate.authenticator.principal(headers.get("authorization", ""), headers.get("origin", ""))
+        shown = headers.getlist("authorization")
+        if len(shown) > 1:
+            raise NotAuthorised("credential_invalid", "Send one header Authorization, not several.")
+        principal = await self._gate.authenticator.principal(shown[0] if shown else "", headers.get("origin", ""))
         self._gate.decide(principal, operation_id, tenant_id, matrix=self._gate.matrix)
         return principal
 
@@ -148,6 +151,18 @@ def entered(request: Request, tenant_id: str) -> Iterator[None]:
     authorise(principal_of(request), request.state.operation_id, tenant_id)
     with working_for(tenant_id=tenant_id):
         yield
+
+
+def order_within_mode(request: Request, *, test: bool) -> None:
+    """Raises NotAuthorised ``forbidden`` where a key of test mode orders a real call."""
+    if principal_of(request).test and not test:
+        raise NotAuthorised("forbidden", 'This key is of test mode and orders test calls only: send "test": true, or use a live key.')
+
+
+def seen_within_mode(request: Request, *, test: bool, missing: str) -> None:
+    """Raises NotFound with the code ``missing`` where a key of test mode looks at a real call: to such a key there are none."""
+    if principal_of(request).test and not test:
+        raise NotFound(missing, "There is no such call for this tenant.")
 
 
 def _challenge(error: NexusError) -> str:

@@ -9,6 +9,7 @@ from typing import Annotated
 from fastapi import APIRouter, Header, Request
 from starlette.responses import Response
 
+from control_plane.api.guard import order_within_mode, principal_of, seen_within_mode
 from control_plane.api.schemas import CallBody, CallDetail, CallLimits, ConcurrentCalls, CreatedCall, SocketDoor
 from control_plane.api.services import Services
 from control_plane.api.wire import CallId, TenantId, refusals, told
@@ -26,20 +27,26 @@ async def create_call(tenant_id: TenantId, body: CallBody, request: Request, ser
     Until the call is connected, the same request with the same ``Idempotency-Key`` gives the same call with a fresh ticket, and spends
     the ticket before it.
     """
+    order_within_mode(request, test=body.test)
     ordered = await services.calls.create(tenant_id, _request(body, key))
     base = services.policy.media_url or _same_host(request)
     return told(_created(ordered, base), status=201, headers={"Location": f"/v1/tenants/{tenant_id}/calls/{ordered.entry.call_id}"})
 
 
 @router.get("/{call_id}", operation_id="getCall", response_model=CallDetail, responses=refusals(404))
-async def get_call(tenant_id: TenantId, call_id: CallId, services: Services) -> Response:
+async def get_call(tenant_id: TenantId, call_id: CallId, request: Request, services: Services) -> Response:
     """A call that waits, lives or has ended. Its session appears when it is archived."""
-    return told(_detail(await services.calls.get(tenant_id, call_id), services.policy.now()))
+    entry = await services.calls.get(tenant_id, call_id)
+    seen_within_mode(request, test=entry.order.test, missing="call_not_found")
+    return told(_detail(entry, services.policy.now()))
 
 
 @router.post("/{call_id}:end", operation_id="endCall", status_code=202, response_model=CallDetail, responses=refusals(404))
-async def end_call(tenant_id: TenantId, call_id: CallId, services: Services) -> Response:
+async def end_call(tenant_id: TenantId, call_id: CallId, request: Request, services: Services) -> Response:
     """Ask for the end of a call; it ends within seconds. Asking again is harmless."""
+    if principal_of(request).test:
+        entry = await services.calls.get(tenant_id, call_id)
+        seen_within_mode(request, test=entry.order.test, missing="call_not_found")
     return told(_detail(await services.calls.end(tenant_id, call_id), services.policy.now()), status=202)
 
 
