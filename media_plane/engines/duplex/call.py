@@ -56,6 +56,8 @@ from nexus.errors import UpstreamError
 
 AgentFactory = Callable[[CallBrief], Agent]
 _Event = TypeVar("_Event")
+_ANSWER_DUE_MS = 2_500.0
+"""So long after the caller has spoken the model's answer is awaited: a session that has not heard the question would never give it."""
 _TOLD_AFTER_MS = 300.0
 """How long after its end an item may still turn out to have been cut short."""
 _MOST_TOLD = 64
@@ -118,6 +120,7 @@ class DuplexCall:
         self._caller_began_ms = 0.0
         self._model_missed_words = False
         self._caller_speaks = False
+        self._answer_due_ms = 0.0
         self._was_busy = False
 
     @property
@@ -159,6 +162,8 @@ class DuplexCall:
             self._model.caller_begins(self._now())
         elif fact.kind == "paused":
             self._model.caller_pauses()
+        else:
+            self._answer_due_ms = self._now() + _ANSWER_DUE_MS
 
     def _caller_turn(self, turn: CallerTurn) -> None:
         self._watch.refresh(turn.text)
@@ -253,7 +258,9 @@ class DuplexCall:
 
     def _tell_line(self) -> None:
         now_ms = self._now()
-        busy = self._caller_speaks or self._floor.agent_works or self._floor.own_speaks(now_ms) or self._model.talks(now_ms)
+        if answered := self._floor.own_speaks(now_ms) or self._model.talks(now_ms):
+            self._answer_due_ms = 0.0
+        busy = self._caller_speaks or self._floor.agent_works or answered or now_ms < self._answer_due_ms
         if busy is not self._was_busy:
             self._was_busy = busy
             self._line.busy(busy)

@@ -347,17 +347,32 @@ async def test_the_line_is_told_when_anybody_is_busy() -> None:
     async with talk([WANTED, words("Done.")], ear=Ear(["Book"])) as call:
         assert call.line.busy_told == []
         await call.caller_speaks()
-        assert call.line.busy_told == [True, False]
         await call.turn("Book")
-        await call.quiet(2_000)
-        assert call.line.busy_told == [True, False, True]
+        await call.quiet(4_000)
+        assert call.line.busy_told == [True]
         await call.send(ToolAnswer("t1", "ok"))
         await call.quiet(960)
-        assert call.line.busy_told == [True, False, True, False]
+        assert call.line.busy_told == [True, False]
         await call.send(Say("Still there?"))
         await call.quiet(160)
         assert call.line.busy_told[-1]
         await call.quiet(960)
+        assert not call.line.busy_told[-1]
+
+
+async def test_the_line_stays_busy_until_the_caller_is_answered_or_nobody_will() -> None:
+    """The call does not move to a session that has not heard the question."""
+    async with talk(ear=Ear(["Hello", "Hm"])) as call:
+        await call.caller_speaks()
+        await call.quiet(1_600)
+        assert call.line.busy_told == [True]
+        await call.model(400, "Hello.")
+        await call.quiet(960)
+        assert call.line.busy_told == [True, False]
+        await call.caller_speaks()
+        await call.quiet(2_400)
+        assert call.line.busy_told[-1]
+        await call.quiet(240)
         assert not call.line.busy_told[-1]
 
 
