@@ -19,6 +19,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from nexus.clock import Clock
@@ -90,7 +91,7 @@ class IdempotencyBook:
         Raises:
             RequestRejected: ``invalid_request`` for a key that is none, ``idempotency_key_reused`` for another body.
             QuotaExceeded: ``idempotency_in_flight``: the same request is being done just now.
-            Conflict: ``conflict``: done, but the answer was too long to be kept.
+            Conflict: ``conflict``: done, but the answer is not to be had any more.
         """
         check_key(request.key)
         place = _place(request)
@@ -149,7 +150,11 @@ class IdempotencyBook:
         if sealed is None:
             raise Conflict("conflict", "This request has been done; its answer was too long to be kept. Read what it made.")
         raw = base64.b64decode(sealed)
-        plain = AESGCM(self._cipher_key(request)).decrypt(raw[:_NONCE_BYTES], raw[_NONCE_BYTES:], request.fingerprint.encode())
+        cipher = AESGCM(self._cipher_key(request))
+        try:
+            plain = cipher.decrypt(raw[:_NONCE_BYTES], raw[_NONCE_BYTES:], request.fingerprint.encode())
+        except InvalidTag as error:  # the server's secret has been exchanged since
+            raise Conflict("conflict", "This request has been done; its answer can no longer be read. Read what it made.") from error
         status, headers, body = json.loads(plain)
         return KeptAnswer(status, tuple((name, value) for name, value in headers), base64.b64decode(body))
 
