@@ -282,6 +282,13 @@ class LineNotice:
 
 
 @dataclass(frozen=True, slots=True)
+class LineDropped:
+    """So much more of what ``send`` took will never reach the model."""
+
+    duration_ms: float
+
+
+@dataclass(frozen=True, slots=True)
 class LineLost:
     """The line is gone; its events end after this. ``code``: ``engine_lost``, ``engine_mute``, ``engine_lagging`` or
     ``engine_window_ended``."""
@@ -290,7 +297,7 @@ class LineLost:
     message: str
 
 
-LineEvent = ModelAudio | ModelText | ModelHeard | ModelFlush | LineRotated | LineNotice | LineLost
+LineEvent = ModelAudio | ModelText | ModelHeard | ModelFlush | LineRotated | LineNotice | LineDropped | LineLost
 
 
 class SpeechLine(Protocol):

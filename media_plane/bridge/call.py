@@ -137,6 +137,8 @@ class Bridge:
 
     def feed(self, event: ev.Event) -> None:
         """Give the machine one event and do what it commands."""
+        if isinstance(event, ev.EngineReady):
+            self._hearing.begin(self._now())
         for command in self._machine.handle(self._now(), event):
             self._do(command)
 

@@ -24,7 +24,7 @@ PCM_RATES_HZ = range(8_000, 48_001)
 BARREN_LIMIT_BYTES = 65_536
 """So much without any audio in it is not a stream of the codec that was promised."""
 MESSAGE_LIMIT_MS = 30_000.0
-"""More Opus audio than this out of one message is an attack by compression; the rest of the message is dropped."""
+"""More Opus audio than this out of one message is an attack by compression; the rest is dropped and counted as corrupt."""
 CONCEALED_LIMIT = 5
 """So many lost packets in a row are concealed; after that the caller is simply silent."""
 
@@ -121,6 +121,9 @@ class _Opus:
         good: list[bytes] = []
         corrupt, total_ms = 0, 0.0
         for packet in packets:
+            if total_ms > MESSAGE_LIMIT_MS:
+                corrupt += 1
+                continue
             try:
                 frames.append(self._decoder.decode(packet))
                 good.append(packet)
@@ -129,8 +132,6 @@ class _Opus:
                 corrupt += 1
                 frames.append(self._concealed())
             total_ms += frames[-1].duration_ms
-            if total_ms > MESSAGE_LIMIT_MS:
-                break
         return Reading(tuple(frames), tuple(good), corrupt)
 
     def _concealed(self) -> AudioFrame:

@@ -16,10 +16,15 @@ from nexus.domain.session import JournalEntry
 
 @dataclass(frozen=True, slots=True)
 class CallerAudio:
-    """Caller audio, 16 kHz; ``packets`` are the original Opus packets where the transport has them. Sent by the bridge itself."""
+    """Caller audio, 16 kHz; ``packets`` are the original Opus packets where the transport has them. Sent by the bridge itself.
+
+    ``late``: for ears alone. Its time has passed already (silence stood in for it), so a model that is clocked by what it is given must
+    not be given it.
+    """
 
     frame: AudioFrame
     packets: tuple[bytes, ...] = ()
+    late: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -132,6 +132,13 @@ class EngineNotice:
 
 
 @dataclass(frozen=True, slots=True)
+class EngineDropped:
+    """So much more caller audio was taken and never given to the engine's model: it goes to the record's figures."""
+
+    duration_ms: float
+
+
+@dataclass(frozen=True, slots=True)
 class EngineFailed:
     """The engine is lost; its event stream ends after this."""
 
@@ -214,6 +221,7 @@ EngineEvent = (
     | EngineFlush
     | EngineRotated
     | EngineNotice
+    | EngineDropped
     | EngineFailed
 )
 Event = (

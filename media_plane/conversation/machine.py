@@ -67,6 +67,7 @@ class Conversation:
         self._quiet_since_ms = 0.0
         self._prompts = 0
         self._audio = ev.AudioCounted(AudioFacts())
+        self._dropped_ms = 0.0
         self._handlers: dict[type[Any], Callable[[float, Any], list[Command]]] = {
             ev.CallerSpeech: self._on_speech,
             ev.BargeInDetected: self._on_barge_in,
@@ -113,13 +114,17 @@ class Conversation:
         ended = Ended(
             at_ms=round(at_ms, 1),
             reason=self._end_reason or EndReason.INTERNAL_ERROR,
-            audio=self._audio.facts,
+            audio=self._audio_facts(),
             caller_talk_ms=self._ledger.talk_ms("caller"),
             agent_talk_ms=self._ledger.talk_ms("agent"),
             overlap_ms=self._agent.overlap_ms,
             slot_ms=round(self._audio.slot_ms, 1),
         )
         return [*commands, Note(ended)]
+
+    def _audio_facts(self) -> AudioFacts:
+        facts = self._audio.facts
+        return facts.model_copy(update={"in_dropped_ms": round(facts.in_dropped_ms + self._dropped_ms, 1)})
 
     # --- caller ---
 
@@ -240,6 +245,9 @@ class Conversation:
                 return [_fault(at_ms, event, event.stage)]
             case ev.EngineFailed():
                 return [_fault(at_ms, event, "engine"), TellState("connecting")]
+            case ev.EngineDropped():
+                self._dropped_ms += event.duration_ms
+                return []
             case ev.AudioCounted():
                 self._audio = event
                 return []

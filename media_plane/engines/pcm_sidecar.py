@@ -25,7 +25,7 @@ from media_plane.engines.pcm_sidecar_wire import (
 )
 from media_plane.engines.personaplex.pacing import InputClock, PacingSettings
 from media_plane.engines.socket_writer import SocketWriter
-from media_plane.ports import LineEvent, LineLost, LineNotice, ModelBrief, ModelHeard
+from media_plane.ports import LineDropped, LineEvent, LineLost, LineNotice, ModelBrief, ModelHeard
 from media_plane.speech.level import rms_db
 from nexus.clock import Clock
 from nexus.errors import UpstreamError
@@ -64,7 +64,7 @@ class PcmSidecarLine:
         self._tasks: tuple[asyncio.Task[None], ...] = ()
         self._lost: LineLost | None = None
         self._stirred = asyncio.Event()
-        self._dropped_ms = self._unread_ms = 0.0
+        self._dropped_ms = self._unread_ms = self._told_dropped_ms = 0.0
         self._told: set[str] = set()
         self._closed = False
         self._confirmed = False
@@ -143,9 +143,17 @@ class PcmSidecarLine:
         while self._lost is None:
             await self._clock.sleep_ms(FRAME_MS)
             at_ms = self._clock.monotonic_ms()
+            self._tell_dropped()
             missing_ms = self._wire.clock.missing_ms(at_ms)
             if missing_ms >= FRAME_MS:
                 self._feed(silence(missing_ms, EAR_RATE_HZ), at_ms)
+
+    def _tell_dropped(self) -> None:
+        """What was dropped since it was last told."""
+        if self._dropped_ms > self._told_dropped_ms:
+            self._wire.pacing.put(LineDropped(self._dropped_ms - self._told_dropped_ms))
+            self._told_dropped_ms = self._dropped_ms
+            self._stirred.set()
 
     def _feed(self, frame: AudioFrame, at_ms: float) -> None:
         if self._writer is None:

@@ -101,7 +101,8 @@ class CallFault(Value):
 
 
 class AudioFacts(Value):
-    """What the audio of the call was like. ``dropped_frames`` are agent frames too old to send, ``corrupt_frames`` undecodable ones."""
+    """What the audio of the call was like. ``in_dropped_ms`` is caller audio that was taken and reached no engine, or not the model behind
+    it; ``dropped_frames`` are agent frames too old to send, ``corrupt_frames`` undecodable ones."""
 
     in_ms: float = 0.0
     in_bytes: int = 0

@@ -16,6 +16,7 @@ from media_plane.conversation.events import (
     AgentText,
     CallerSpeech,
     CallerTranscript,
+    EngineDropped,
     EngineEvent,
     EngineNotice,
     EngineRotated,
@@ -38,6 +39,7 @@ from media_plane.engines.speaking import Speaker, SpeakingLimits
 from media_plane.engines.supervision import Job
 from media_plane.ports import (
     CallBrief,
+    LineDropped,
     LineEvent,
     LineLost,
     LineNotice,
@@ -138,8 +140,11 @@ class DuplexCall:
         """Take one input."""
         match value:
             case CallerAudio():
-                self._line.send(value)
                 self._hearing.audio(value.frame)
+                if not value.late:
+                    self._line.send(value)
+                elif value.frame.pcm.strip(b"\0"):  # the caller's own sound, not the silence that stands in for it
+                    await self._outbox.put(EngineDropped(value.frame.duration_ms))
                 return
             case CallerSpeech():
                 self._caller_speech(value)
@@ -228,6 +233,8 @@ class DuplexCall:
             case LineRotated():
                 await self._act(self._model.void(self._now()))
                 await self._outbox.put(EngineRotated(event.generation, event.gap_ms, event.reason))
+            case LineDropped(duration_ms):
+                await self._outbox.put(EngineDropped(duration_ms))
             case LineNotice():
                 await self._outbox.put(EngineNotice(event.code, "engine", event.message))
             case LineLost():

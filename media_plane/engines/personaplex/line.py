@@ -21,7 +21,7 @@ from media_plane.engines.personaplex.pacing import Debt, InputClock, PacingSetti
 from media_plane.engines.personaplex.prompt import compose
 from media_plane.engines.personaplex.voices import choose_model_voice
 from media_plane.engines.personaplex.wire import audio_message, chat_url
-from media_plane.ports import LineEvent, LineLost, LineNotice, ModelAudio, ModelBrief
+from media_plane.ports import LineDropped, LineEvent, LineLost, LineNotice, ModelAudio, ModelBrief
 from media_plane.speech.level import rms_db
 from nexus.clock import Clock
 from nexus.errors import UpstreamError
@@ -82,6 +82,7 @@ class PersonaPlexLine:
         self._wake = asyncio.Event()
         self._delivery = Delivery()
         self._told: set[str] = set()
+        self._told_dropped_ms = 0.0
         self._connection: ClientConnection | None = None
         self._owner: asyncio.Task[None] | None = None
         self._closing: asyncio.Task[bool] | None = None
@@ -212,11 +213,20 @@ class PersonaPlexLine:
             for _ in range(int(self._input.missing_ms(at_ms) // FRAME_MS)):
                 self.facts.filled_ms += FRAME_MS
                 self._take(CallerAudio(silence(FRAME_MS, EAR_RATE_HZ)))
+            self._tell_dropped()
             if loss := self._debt.verdict(at_ms):
                 self._lose(loss)
 
+    def _tell_dropped(self) -> None:
+        """What was dropped since it was last told."""
+        dropped_ms = self.facts.early_ms + self.facts.dropped_ms
+        if dropped_ms > self._told_dropped_ms:
+            self._delivery.put(LineDropped(dropped_ms - self._told_dropped_ms))
+            self._told_dropped_ms = dropped_ms
+
     def _lose(self, loss: LineLost) -> None:
         self._listening = False
+        self._tell_dropped()
         self._delivery.lose(loss)
 
     # --- the ends ------------------------------------------------------------------------------------------------------------

@@ -268,6 +268,18 @@ class TestEngines:
         assert [one.stages["e2e"] for one in call.all(do.TellLatency)] == [200]
 
 
+def test_what_the_engine_dropped_is_added_to_what_never_reached_it() -> None:
+    call = Timeline()
+    call.at(0, VOICE)
+    call.at(1_000, ev.EngineDropped(40.0))
+    call.at(2_000, ev.EngineDropped(60.0))
+    call.at(3_000, ev.CallerLeft("hangup"), ev.AudioCounted(session.AudioFacts(in_dropped_ms=20.0)))
+    call.finish(3_000)
+    ended = call.entries[-1]
+    assert isinstance(ended, session.Ended)
+    assert ended.audio.in_dropped_ms == 120.0
+
+
 class TestLimits:
     def test_maximum_duration(self) -> None:
         call = Timeline(max_duration_ms=10_000)

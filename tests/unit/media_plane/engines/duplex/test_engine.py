@@ -14,6 +14,7 @@ from media_plane.conversation.events import (
     AgentItemEnded,
     AgentText,
     CallerTranscript,
+    EngineDropped,
     EngineFailed,
     EngineFlush,
     EngineNotice,
@@ -24,7 +25,7 @@ from media_plane.conversation.events import (
 from media_plane.dialogue.notes import typed_note
 from media_plane.dialogue.steps import HangUp, Notice, Passed, SentenceReady
 from media_plane.engines.duplex.engine import DuplexEngine, DuplexLimits, DuplexParts
-from media_plane.ports import EngineTraits, LineLost, LineNotice, LineRotated, ModelAudio, ModelFlush, ModelHeard, Said
+from media_plane.ports import EngineTraits, LineDropped, LineLost, LineNotice, LineRotated, ModelAudio, ModelFlush, ModelHeard, Said
 from nexus.clock import Clock
 from nexus.errors import NexusError, QuotaExceeded, UpstreamError
 from tests.fakes.model_lines import WrittenLine
@@ -67,6 +68,18 @@ async def test_the_caller_s_audio_reaches_model_and_ear() -> None:
         assert call.line.sent == [CallerAudio(silence(20, 16_000), (b"opus",))]
         await call.caller_speaks()
         assert call.of(CallerTranscript) == [CallerTranscript("Hello there", True, 0, 400, 0.9)]
+
+
+async def test_what_comes_too_late_is_for_our_ear_alone_and_counted() -> None:
+    async with talk(ear=Ear(["Hello there"])) as call:
+        await call.send(CallerAudio(SPEECH, (), late=True))
+        await call.send(CallerAudio(silence(20, 16_000), (), late=True))
+        call.line.give(LineDropped(40.0))
+        await call.clock.settle()
+        assert call.line.sent == []
+        assert call.of(EngineDropped) == [EngineDropped(SPEECH.duration_ms), EngineDropped(40.0)]
+        await call.caller_speaks()
+        assert call.of(CallerTranscript) != []
 
 
 async def test_without_an_ear_the_line_tells_what_the_caller_said() -> None:
