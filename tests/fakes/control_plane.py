@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -83,6 +84,10 @@ class EchoConversations:
 
     open_ones: dict[str, str] = field(default_factory=dict)
     phones: list[str] = field(default_factory=list)
+    heard: list[str] = field(default_factory=list)
+    may_answer: asyncio.Event | None = None
+    """While there is one that is not set, the agent thinks."""
+    thinks: asyncio.Event = field(default_factory=asyncio.Event)
 
     async def open(self, tenant: TenantConfig, phone: str) -> OpenConversation:
         conversation_id = f"conv_{len(self.open_ones)}"
@@ -93,6 +98,10 @@ class EchoConversations:
     async def say(self, tenant_id: str, conversation_id: str, text: str) -> ConversationReply:
         if self.open_ones.get(conversation_id) != tenant_id:
             raise NotFound("conversation_not_found", "There is no such conversation; open one.")
+        self.heard.append(text)
+        if self.may_answer is not None:
+            self.thinks.set()
+            await self.may_answer.wait()
         if text == "break":
             raise RuntimeError("secret inner detail")
         use = ToolUse(request_id="r1", name="check_availability", turn=0, status="done", output="10:00")
@@ -130,14 +139,14 @@ class House:
         return record
 
 
-def house(stores: Stores) -> House:
-    """Build everything over ``stores``."""
+def house(stores: Stores, **changed: object) -> House:
+    """Build everything over ``stores``; ``changed``: settings."""
     model, conversations, checks, clock = ToldLeadModel(), EchoConversations(), {"store": Check(True)}, Clock()
 
     async def ready() -> Mapping[str, Check]:
         return checks
 
-    settings = load_settings(None, engine="scripted", allowed_origins="https://www.example.com")
+    settings = load_settings(None, **{"engine": "scripted", "allowed_origins": "https://www.example.com", **changed})
     plane = build(settings, stores, Secrets(PRIVATE_KEY, b"k" * 32, b"p" * 32), Outside(conversations, model, ready), clock)
     app = build_app(plane.services)
     client = httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://localhost:8000")
