@@ -225,6 +225,7 @@ class ModelBrief:
     """What a speech model is told when a line to it is opened, also in the middle of a call (``generation`` > 1).
 
     ``facts`` are outcomes of tools and what the platform itself said, one sentence each; ``said`` is the conversation, oldest first.
+    ``now`` is the tenant's wall time, with its timezone; two briefs that differ only in it are the same.
     A line cuts all of it to its own limits: the tenant's persona first, then facts, then the newest words, then knowledge.
     """
 
@@ -233,6 +234,7 @@ class ModelBrief:
     config: TenantConfig
     facts: tuple[str, ...] = ()
     said: tuple[Said, ...] = ()
+    now: datetime | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True, slots=True)

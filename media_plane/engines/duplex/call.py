@@ -6,8 +6,9 @@ import asyncio
 from collections import deque
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TypeVar
+from zoneinfo import ZoneInfo
 
 from media_plane.conversation.commands import CallerAudio, CallerTurn, EngineInput, Interrupted, Say, ToolAnswer
 from media_plane.conversation.events import (
@@ -99,6 +100,7 @@ class DuplexCall:
         self._line = line
         self._clock = clock
         self._tick_ms = limits.tick_ms
+        self._timezone = brief.config.timezone
         self._beside = parts.beside and parts.agent_factory is not None
         self._outbox = outbox
         self._memory = Memory(brief)
@@ -132,7 +134,8 @@ class DuplexCall:
 
     def model_brief(self, generation: int) -> ModelBrief:
         """What the model's session is told."""
-        return self._memory.model_brief(generation)
+        now = self._clock.now().astimezone(ZoneInfo(self._timezone))
+        return replace(self._memory.model_brief(generation), now=now)
 
     # --- inputs --------------------------------------------------------------------------------------------------------------
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 
 from media_plane.engines.personaplex.wire import encoded_bytes
 from media_plane.ports import ModelBrief, Said
@@ -35,6 +36,9 @@ _NO_HANDS = (
 )
 _CALLER_FIRST = "The caller speaks first: wait, then answer."
 _GREETED = "The caller has just heard your greeting: {greeting} Do not greet again; wait for the caller, then answer."
+_NOW = "It is now {now:%A}, {now.day} {now:%B %Y}, {now:%H:%M}."
+_LONGEST_NOW = datetime(2026, 9, 30, 23, 59)
+"""A Wednesday in September: room for the longest date is kept, so that no day changes the persona."""
 _UNDER_WAY = "The call is under way: do not greet again, go on from where you are, and let the caller speak first."
 _FACTS = "What is certain so far:"
 _WORDS = "The latest words:"
@@ -82,7 +86,7 @@ def persona(config: TenantConfig, limit_bytes: int) -> str:
 def _persona(config: TenantConfig, limit_bytes: int) -> tuple[str, bool]:
     rules = _HANDS if config.enabled_tools else _NO_HANDS
     longest_moment = max((_greeted(config, limit_bytes), _UNDER_WAY), key=encoded_bytes)
-    room = int(limit_bytes * (1.0 - _MEMORY_SHARE)) - _size([rules, longest_moment])
+    room = int(limit_bytes * (1.0 - _MEMORY_SHARE)) - _size([rules, longest_moment, _NOW.format(now=_LONGEST_NOW)])
     whole = _clean(config.system_prompt)
     kept = _whole_sentences(whole, room)
     return " ".join(part for part in (kept, rules) if part), kept != whole
@@ -106,7 +110,8 @@ def _whole_sentences(text: str, room_bytes: int) -> str:
 
 
 def _moment(brief: ModelBrief, limit_bytes: int) -> str:
-    return _UNDER_WAY if brief.generation > 1 or brief.said else _greeted(brief.config, limit_bytes)
+    moment = _UNDER_WAY if brief.generation > 1 or brief.said else _greeted(brief.config, limit_bytes)
+    return moment if brief.now is None else f"{_NOW.format(now=brief.now)} {moment}"
 
 
 def _greeted(config: TenantConfig, limit_bytes: int) -> str:

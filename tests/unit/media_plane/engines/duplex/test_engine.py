@@ -523,3 +523,12 @@ async def test_an_outcome_that_the_caller_knows_of_is_a_fact_and_no_answer() -> 
         assert call.texts() == []
         await call.model(400, "Right.")
         assert call.texts() == ["Right."]
+
+
+async def test_the_model_is_told_the_time_where_the_tenant_is() -> None:
+    there = BRIEF.config.model_copy(update={"timezone": "Asia/Tokyo"})
+    async with talk(brief=replace(BRIEF, config=there)) as call:
+        now = call.line.brief(1).now
+        assert now is not None
+        assert str(now.tzinfo) == "Asia/Tokyo"
+        assert abs((now - call.clock.now()).total_seconds()) < 60

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
+from datetime import datetime, timedelta
 from itertools import accumulate
+from zoneinfo import ZoneInfo
 
 import pytest
 from hypothesis import given, settings
@@ -26,8 +29,10 @@ def config(**fields: object) -> TenantConfig:
     return TenantConfig.model_validate({"tenant_id": "fine_cuts", "system_prompt": PERSONA, **fields})
 
 
-def brief(*, generation: int = 1, facts: tuple[str, ...] = (), said: tuple[Said, ...] = (), **fields: object) -> ModelBrief:
-    return ModelBrief("call_1", generation, config(**fields), facts, said)
+def brief(
+    *, generation: int = 1, facts: tuple[str, ...] = (), said: tuple[Said, ...] = (), now: datetime | None = None, **fields: object
+) -> ModelBrief:
+    return ModelBrief("call_1", generation, config(**fields), facts, said, now)
 
 
 def conversation(turns: int) -> tuple[Said, ...]:
@@ -39,6 +44,7 @@ BRIEFS = st.builds(
     brief,
     generation=st.integers(1, 9),
     facts=st.lists(TEXT, max_size=5).map(tuple),
+    now=st.none() | st.datetimes(timezones=st.just(ZoneInfo("Asia/Tokyo"))),
     said=st.lists(st.builds(Said, st.sampled_from(["caller", "agent"]), TEXT), max_size=30).map(tuple),
     system_prompt=st.one_of(
         st.text(min_size=1, max_size=3_000),
@@ -71,7 +77,7 @@ def test_it_is_never_empty_never_too_long_and_can_always_be_sent(one: ModelBrief
 @given(BRIEFS, BRIEFS, st.integers(500, 6_500))
 def test_the_persona_has_the_same_bytes_in_every_generation(one: ModelBrief, other: ModelBrief, limit_bytes: int) -> None:
     block = persona(one.config, limit_bytes)
-    rotated = ModelBrief(one.call_id, other.generation + 1, one.config, other.facts, other.said)
+    rotated = ModelBrief(one.call_id, other.generation + 1, one.config, other.facts, other.said, other.now)
     assert compose(one, limit_bytes).text.startswith(block + " ")
     assert compose(rotated, limit_bytes).text.startswith(block + " ")
 
@@ -131,6 +137,17 @@ def test_the_model_is_told_that_its_hands_are_tied() -> None:
 
 
 # --- what is left out --------------------------------------------------------------------------------------------------------
+
+
+def test_the_model_knows_what_day_and_time_it_is_where_the_tenant_is() -> None:
+    now = datetime(2026, 11, 21, 9, 5, tzinfo=ZoneInfo("Europe/Berlin"))
+    first, later = replace(brief(), now=now), replace(brief(generation=2), now=now + timedelta(minutes=4))
+    assert "It is now Saturday, 21 November 2026, 09:05." in compose(first, 3_000).text
+    assert "09:09." in compose(later, 3_000).text
+    assert "It is now" not in compose(brief(), 3_000).text
+    opening = persona(first.config, 3_000)
+    assert compose(first, 3_000).text.startswith(opening) and compose(later, 3_000).text.startswith(opening)
+    assert first == brief(), "time alone makes no brief stale"
 
 
 def test_facts_go_before_words_and_words_before_knowledge() -> None:
