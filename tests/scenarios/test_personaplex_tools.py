@@ -18,9 +18,8 @@ from local.sidecar.options import SidecarOptions
 from nexus.adapters.embedded import embedded_stores
 from nexus.clock import Clock
 from nexus.domain.session import SessionRecord
-from nexus.domain.tenant import TenantConfig
 from tests.scenarios.house import TENANT, Caller, House, make_settings, write_tenant
-from tests.scenarios.tone_house import ToneHouse, tone_house
+from tests.scenarios.tone_house import tone_house
 from tests.scenarios.tone_speech import Mic, heard_by, microphone
 
 ROOT = Path(__file__).parents[2]
