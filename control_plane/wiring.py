@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
+from functools import partial
 from importlib import metadata
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -16,28 +17,42 @@ from control_plane.api.guards import LOOPBACK_HOSTS, DoorPolicy
 from control_plane.api.services import ApiPolicy, ApiServices, Check, always_ready
 from control_plane.models.gemini import GeminiLeads, LeadAccess
 from control_plane.models.scripted import ScriptedLeads
-from control_plane.ports import Conversations, LeadModel
-from control_plane.services.after_call import AfterCall
+from control_plane.ports import AnalyticsSink, Conversations, LeadModel, WebhookSender
+from control_plane.services.after_call import AfterCall, CallDesks, CallStores, Wake, unheard
 from control_plane.services.api_keys import ApiKeyDesk, KeyVault
-from control_plane.services.audit import AuditBook, AuditRules
+from control_plane.services.audit import AuditBook, AuditRules, Deed
 from control_plane.services.authentication import Authenticator
 from control_plane.services.calls import CallDesk, CallPolicy
+from control_plane.services.configs import ConfigDesk
 from control_plane.services.conversations import ConversationDesk
+from control_plane.services.courier import Courier, Means
+from control_plane.services.erasure import DELETE_TENANT, ErasedStores, TenantErasure
 from control_plane.services.idempotency import IdempotencyBook
+from control_plane.services.jobs import JobDesk
+from control_plane.services.lead_statuses import LeadStatuses
 from control_plane.services.leads import LeadDesk, LeadReader
+from control_plane.services.outbox import Outbox
 from control_plane.services.people import TokenChecker
+from control_plane.services.progress import ProgressBook
 from control_plane.services.rates import RateLimiter
 from control_plane.services.sessions import SessionDesk, SessionStores
+from control_plane.services.tenant_heads import TenantHeads
 from control_plane.services.tenant_wall import WalledArchive, WalledDocuments, WalledIndex, WalledLeads, WalledLedger, WalledTenants
 from control_plane.services.tenants import TenantDesk
 from control_plane.services.usage import UsageBook
+from control_plane.services.webhook_book import Webhook, WebhookBook
+from control_plane.services.webhooks import WebhookDesk, WebhookRules
+from control_plane.services.webhooks import unheard as unheard_nudge
 from nexus.adapters import keys
 from nexus.adapters.embedded import EmbeddedStores, ticket_private_key
 from nexus.adapters.identifiers import UlidIds
 from nexus.adapters.issuer import HttpIssuerKeys
+from nexus.adapters.memory import MemoryAnalyticsSink
+from nexus.adapters.seal import AesSeal
+from nexus.adapters.webhook_sender import HttpWebhookSender, SendingRules
 from nexus.clock import Clock
 from nexus.ports import CallLedger, DocumentStore, LeadStore, SessionArchive, SessionIndex, TenantStore
-from nexus.settings import Settings
+from nexus.settings import Environment, Settings
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,15 +65,37 @@ class Stores:
     leads: LeadStore
     ledger: CallLedger
     documents: DocumentStore
+    folders: TenantStore
+    """Tenants that are edited in place; an empty store where there are none."""
+    erased: ErasedStores
+    """What else forgets a deleted tenant."""
 
 
 @dataclass(frozen=True, slots=True)
 class Secrets:
-    """What is signed with: tickets (PEM), and page cursors; and what API keys are hashed with."""
+    """What is signed with: tickets (PEM), and page cursors; what API keys are hashed with, and webhooks' secrets sealed with."""
 
     signing_key: str
     cursor_key: bytes
     key_pepper: bytes
+    seal_key: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class AfterOutside:
+    """What happens outside after a call.
+
+    Attributes:
+        sink: takes the rows for analytics.
+        sender: sends webhooks.
+        wake: hands a call to whoever finishes calls.
+        nudge: tells whoever delivers webhooks that something is due.
+    """
+
+    sink: AnalyticsSink = field(default_factory=MemoryAnalyticsSink)
+    sender: WebhookSender = field(default_factory=HttpWebhookSender)
+    wake: Wake = unheard
+    nudge: Callable[[], None] = unheard_nudge
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,19 +105,31 @@ class Outside:
     conversations: Conversations
     lead_model: LeadModel
     ready: Callable[[], Awaitable[Mapping[str, Check]]] = always_ready
+    after: AfterOutside = field(default_factory=AfterOutside)
 
 
 @dataclass(frozen=True, slots=True)
 class ControlPlane:
-    """The API's services, and what is done after each call."""
+    """The API's services, what is done after each call, and the jobs that go on by themselves."""
 
     services: ApiServices
     after_call: AfterCall
+    courier: Courier
+    jobs: JobDesk
 
 
 def stores_of(embedded: EmbeddedStores) -> Stores:
     """The control plane's share of the stores of one machine; the same values serve the media plane beside it."""
-    return Stores(embedded.tenants, embedded.archive, embedded.sessions, embedded.leads, embedded.ledger, embedded.documents)
+    return Stores(
+        tenants=embedded.tenants,
+        archive=embedded.archive,
+        index=embedded.sessions,
+        leads=embedded.leads,
+        ledger=embedded.ledger,
+        documents=embedded.documents,
+        folders=embedded.folders,
+        erased=ErasedStores(embedded.erasable, embedded.journal),
+    )
 
 
 def walled(stores: Stores) -> Stores:
@@ -92,13 +141,16 @@ def walled(stores: Stores) -> Stores:
         leads=WalledLeads(stores.leads),
         ledger=WalledLedger(stores.ledger),
         documents=WalledDocuments(stores.documents),
+        folders=WalledTenants(stores.folders),
+        erased=stores.erased,
     )
 
 
 def local_secrets(settings: Settings) -> Secrets:
     """Keys under ``DATA_DIR/keys``, made at first use. Raises Unavailable."""
     pepper = Path(settings.api_key_pepper_file or settings.keys_dir / "api-keys")
-    return Secrets(ticket_private_key(settings), keys.pepper(settings.keys_dir / "cursors"), keys.pepper(pepper))
+    cursors, seal = keys.pepper(settings.keys_dir / "cursors"), keys.pepper(settings.keys_dir / "seal")
+    return Secrets(ticket_private_key(settings), cursors, keys.pepper(pepper), seal)
 
 
 def lead_model(settings: Settings) -> GeminiLeads | ScriptedLeads:
@@ -121,11 +173,25 @@ def build(settings: Settings, stores: Stores, given: Secrets, outside: Outside, 
     ids = UlidIds()
     stores = walled(stores)
     api_keys = ApiKeyDesk(stores.documents, ids, clock, KeyVault(given.key_pepper, given.cursor_key))
+    heads = TenantHeads(stores.documents, stores.folders, clock)
+    jobs = JobDesk(stores.documents, ids, clock, {DELETE_TENANT: TenantErasure(heads, stores.erased).steps()})
     sessions = SessionDesk(SessionStores(stores.archive, stores.index, stores.leads), given.cursor_key)
-    leads = LeadDesk(stores.leads, LeadReader(outside.lead_model), clock, given.cursor_key)
+    leads = LeadDesk(stores.leads, LeadStatuses(stores.documents, clock), LeadReader(outside.lead_model), clock, given.cursor_key)
     usage = UsageBook(stores.documents, clock)
+    kept = books(settings, stores.documents, given, ids, clock)
+    book = WebhookBook(stores.documents)
+    outbox = Outbox(book, clock)
+    means = Means(outside.after.sender, AesSeal(given.seal_key), partial(_note_pause, kept.audit))
+    courier = Courier(book, outbox, means, clock)
+    after_call = AfterCall(
+        CallStores(stores.archive, stores.leads, stores.tenants),
+        CallDesks(sessions, leads, outbox, outside.after.sink),
+        ProgressBook(stores.documents, clock),
+        outside.after.wake,
+    )
     services = ApiServices(
-        tenants=TenantDesk(stores.tenants),
+        tenants=TenantDesk(stores.tenants, heads, jobs, given.cursor_key),
+        configs=ConfigDesk(heads, given.cursor_key),
         calls=CallDesk(stores.tenants, stores.ledger, ids, clock, CallPolicy(given.signing_key, engine=settings.engine.value)),
         sessions=sessions,
         leads=leads,
@@ -133,7 +199,9 @@ def build(settings: Settings, stores: Stores, given: Secrets, outside: Outside, 
         api_keys=api_keys,
         authenticator=Authenticator(api_keys, people(settings, clock), required=settings.auth_required),
         usage=usage,
-        books=books(settings, stores.documents, given, ids, clock),
+        books=kept,
+        webhooks=WebhookDesk(book, courier, means, clock, WebhookRules(given.cursor_key, ids, outside.after.nudge)),
+        after_call=after_call,
         policy=ApiPolicy(
             new_request_id=lambda: ids.new("req"),
             now=clock.now,
@@ -144,7 +212,24 @@ def build(settings: Settings, stores: Stores, given: Secrets, outside: Outside, 
         ),
         ready=outside.ready,
     )
-    return ControlPlane(services, AfterCall(stores.archive, stores.index, sessions, leads, stores.tenants))
+    return ControlPlane(services, after_call, courier, jobs)
+
+
+async def _note_pause(audit: AuditBook, webhook: Webhook) -> None:
+    deed = Deed("system", "webhooks", "pauseWebhook", webhook.id, request_id="", status=200)
+    await audit.note(webhook.tenant_id, deed)
+
+
+def webhook_sender(settings: Settings) -> HttpWebhookSender:
+    """Public HTTPS addresses; in development this machine's own too."""
+    return HttpWebhookSender(SendingRules(loopback=settings.environment is Environment.DEVELOPMENT))
+
+
+def analytics_sink(settings: Settings) -> AnalyticsSink:
+    """Parquet files under ``DATA_DIR/analytics``."""
+    from nexus.adapters.parquet import ParquetAnalyticsSink  # DuckDB is no part of what Lambda carries
+
+    return ParquetAnalyticsSink(settings.data_dir / "analytics" / "sessions")
 
 
 def books(settings: Settings, documents: DocumentStore, given: Secrets, ids: UlidIds, clock: Clock) -> Books:

@@ -30,6 +30,7 @@ from nexus.settings import Settings
 _log = logging.getLogger("nexus.local")
 _CONSOLE = Path(control_plane.__file__).parent / "console"
 _EXPIRY_EVERY_S = 3600.0
+_JOBS_EVERY_S = 2.0
 
 
 class TellingArchive:
@@ -81,6 +82,7 @@ async def local_app(settings: Settings, clock: Clock | None = None, *, instead: 
         works = [
             asyncio.create_task(_after_calls(plane, archived)),
             asyncio.create_task(_expire(plain.archive, chosen)),
+            asyncio.create_task(_jobs(plane)),
         ]
         try:
             yield LocalApp(app, AsgiDoor(media.doorkeeper, media.calls), media)
@@ -99,6 +101,16 @@ async def _after_calls(plane: control.ControlPlane, archived: asyncio.Queue[tupl
             await plane.after_call.finish(tenant_id, call_id)
         except NexusError as error:
             _log.error("call %s is archived but not yet in the index; the next start catches up: %s", call_id, error)
+
+
+async def _jobs(plane: control.ControlPlane) -> None:
+    """Carry on what outlives requests, also what an earlier run began."""
+    while True:
+        try:
+            await plane.jobs.run_open()
+        except NexusError as error:
+            _log.error("jobs could not be carried on: %s", error)
+        await asyncio.sleep(_JOBS_EVERY_S)
 
 
 async def _expire(archive: SessionArchive, clock: Clock) -> None:

@@ -55,6 +55,22 @@ MATRIX: Mapping[str, Rule] = {
     # tenants
     "listTenants": Rule("tenants:read", ANALYSTS, reach="own", test_mode=True),
     "getTenant": Rule("tenants:read", ANALYSTS, test_mode=True),
+    "createTenant": Rule("tenants:write", PLATFORM, reach="platform", keys=False),
+    "updateTenant": Rule("tenants:write", ADMINS, keys=False),
+    "suspendTenant": Rule("tenants:suspend", PLATFORM, keys=False),
+    "resumeTenant": Rule("tenants:suspend", PLATFORM, keys=False),
+    "deleteTenant": Rule("tenants:delete", PLATFORM, keys=False),
+    "getJob": Rule("tenants:read", ANALYSTS),
+    # configuration: it holds prompt and knowledge, which analysts have no use for
+    "getConfig": Rule("config:read", READERS),
+    "listConfigVersions": Rule("config:read", READERS),
+    "getConfigVersion": Rule("config:read", READERS),
+    "getConfigDraft": Rule("config:read", READERS),
+    "validateConfig": Rule("config:read", READERS),
+    "putConfigDraft": Rule("config:write", ADMINS),
+    "deleteConfigDraft": Rule("config:write", ADMINS),
+    "publishConfig": Rule("config:publish", ADMINS),
+    "rollbackConfig": Rule("config:publish", ADMINS),
     # calls
     "createCall": Rule("calls:write", ADMINS, publishable=True, test_mode=True),
     "getCall": Rule("calls:read", READERS, test_mode=True),

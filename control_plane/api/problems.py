@@ -12,6 +12,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.responses import Response
 
+from nexus.domain.config_check import FaultyConfig, Finding
 from nexus.errors import HTTP_STATUS, ConfigurationError, NexusError, QuotaExceeded
 
 MEDIA_TYPE = "application/problem+json"
@@ -61,9 +62,19 @@ def problem(code: str, detail: str, request_id: str, *, retryable: bool = False,
 
 def problem_of(error: NexusError, request_id: str) -> Problem:
     """The problem that tells of one of our errors."""
+    return problem(error.code, error.public_message, request_id, retryable=error.retryable, errors=_faults_in(error))
+
+
+def finding_told(finding: Finding) -> Fault:
+    """A fault or warning of a configuration."""
+    return Fault(pointer=finding.pointer, code=finding.code, detail=finding.detail)
+
+
+def _faults_in(error: NexusError) -> tuple[Fault, ...]:
+    if isinstance(error, FaultyConfig):
+        return tuple(finding_told(one) for one in error.found)
     faults = error.faults if isinstance(error, ConfigurationError) else ()
-    errors = tuple(Fault(code="config_fault", detail=fault) for fault in faults)
-    return problem(error.code, error.public_message, request_id, retryable=error.retryable, errors=errors)
+    return tuple(Fault(code="config_fault", detail=fault) for fault in faults)
 
 
 def retry_after_s(error: NexusError) -> int:

@@ -17,6 +17,7 @@ _TAGS = [
     {"name": "sessions", "description": "Finished calls."},
     {"name": "leads", "description": "What finished calls were worth."},
     {"name": "tenants", "description": "The businesses whose agents answer."},
+    {"name": "config", "description": "What a tenant's agent is: draft, publish, roll back."},
     {"name": "conversations", "description": "Talking with an agent in text."},
     {"name": "api-keys", "description": "Credentials of a tenant's machines and web pages."},
     {"name": "usage", "description": "What was used, by day."},

@@ -45,34 +45,49 @@ class _Given(BaseModel):
 # --- tenants -----------------------------------------------------------------------------------------------------------------
 
 
+TenantStatus = Annotated[
+    Literal["active", "suspended", "deleting", "broken"],
+    Field(description="broken: the configuration has faults; only an active tenant takes calls"),
+]
+CONFIG_VERSION = "what new calls are started with; 0: the tenant's folder, edited in place; null: nothing yet"
+
+
 class TenantItem(_Given):
     """A tenant in the list."""
 
     id: str = Field(examples=["barber_shop_demo"])
     object: Literal["tenant"] = "tenant"
     name: str
-    status: Literal["active", "broken"] = Field(description="broken: the configuration has faults, and calls are refused")
+    status: TenantStatus
+    config_version: int | None = Field(default=None, description=CONFIG_VERSION)
     config_hash: str | None = Field(default=None, examples=["sha256:5f0c…"])
     faults: tuple[str, ...] = Field(default=(), description="every fault of a broken configuration, with its place and fix")
 
 
 class TenantDetail(_Given):
-    """What may be shown of a tenant's configuration: neither prompt, nor knowledge, nor the settings of its tools."""
+    """A tenant, and what may be shown of its configuration to everybody: neither prompt, nor knowledge, nor the settings of its tools.
+
+    What comes from the configuration is null while there is none.
+    """
 
     id: str = Field(examples=["barber_shop_demo"])
     object: Literal["tenant"] = "tenant"
     name: str
-    status: Literal["active"] = "active"
-    config_hash: str
+    status: TenantStatus
+    allowed_origins: tuple[str, ...] = Field(default=(), description="further pages that may open this tenant's calls")
+    language: str
     timezone: str
-    greeting: str
-    first_speaker: Literal["agent", "caller"]
-    voice_settings: VoiceSettings
-    enabled_tools: tuple[str, ...]
-    barge_in: BargeIn
-    limits: Limits
-    recording: Recording
-    has_knowledge_base: bool
+    created_at: datetime | None = Field(description="null for a tenant that so far lies in a folder only")
+    config_version: int | None = Field(description=CONFIG_VERSION)
+    config_hash: str | None = None
+    greeting: str | None = None
+    first_speaker: Literal["agent", "caller"] | None = None
+    voice_settings: VoiceSettings | None = None
+    enabled_tools: tuple[str, ...] = ()
+    barge_in: BargeIn | None = None
+    limits: Limits | None = None
+    recording: Recording | None = None
+    has_knowledge_base: bool = False
 
 
 class TenantPage(_Given):

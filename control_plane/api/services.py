@@ -11,14 +11,17 @@ from fastapi import Depends, Request
 
 from control_plane.api.conventions import Books
 from control_plane.api.guards import DoorPolicy
+from control_plane.services.after_call import AfterCall
 from control_plane.services.api_keys import ApiKeyDesk
 from control_plane.services.authentication import Authenticator
 from control_plane.services.calls import CallDesk
+from control_plane.services.configs import ConfigDesk
 from control_plane.services.conversations import ConversationDesk
 from control_plane.services.leads import LeadDesk
 from control_plane.services.sessions import SessionDesk
 from control_plane.services.tenants import TenantDesk
 from control_plane.services.usage import UsageBook
+from control_plane.services.webhooks import WebhookDesk
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +61,7 @@ class ApiServices:
     """The use cases. ``ready`` gives the named checks of the readiness probe."""
 
     tenants: TenantDesk
+    configs: ConfigDesk
     calls: CallDesk
     sessions: SessionDesk
     leads: LeadDesk
@@ -67,6 +71,8 @@ class ApiServices:
     usage: UsageBook
     books: Books
     policy: ApiPolicy
+    webhooks: WebhookDesk
+    after_call: AfterCall
     ready: Callable[[], Awaitable[Mapping[str, Check]]] = always_ready
 
 

@@ -168,7 +168,8 @@ def published(head: TenantHead, config: TenantConfig, at: datetime, *, note: str
 
 def inherited(body: Mapping[str, JsonValue], tenant_id: str, profile: TenantProfile) -> dict[str, JsonValue]:
     """A draft's body with what it leaves to the tenant: id, name, timezone, language. What it says itself stays, faults too."""
-    whole: dict[str, JsonValue] = {"tenant_id": tenant_id, "name": profile.name, "timezone": profile.timezone, **body}
+    said = {key: value for key, value in body.items() if value is not None}
+    whole: dict[str, JsonValue] = {"tenant_id": tenant_id, "name": profile.name, "timezone": profile.timezone, **said}
     voice = whole.get("voice_settings", {})
     if isinstance(voice, dict):
         whole["voice_settings"] = {"language": profile.language, **voice}

@@ -10,33 +10,54 @@ from pathlib import Path
 
 import httpx
 from fastapi import FastAPI
+from pydantic import JsonValue
 
 from control_plane.api.app import build_app
 from control_plane.api.services import Check
 from control_plane.ports import ConversationReply, OpenConversation
+from control_plane.services.erasure import ErasedStores
 from control_plane.wiring import ControlPlane, Outside, Secrets, Stores, build
 from nexus import tickets
-from nexus.adapters.files.sessions import FileSessionArchive
+from nexus.adapters.document_tenants import DocumentTenantStore
+from nexus.adapters.files import FileCallJournal, FileSessionArchive
 from nexus.adapters.memory import (
+    MemoryCallJournal,
     MemoryCallLedger,
     MemoryDocumentStore,
+    MemoryEffectLog,
     MemoryLeadStore,
     MemorySessionArchive,
     MemorySessionIndex,
     MemoryTenantStore,
+    MemoryToolStore,
 )
-from nexus.adapters.sqlite.database import Database
-from nexus.adapters.sqlite.documents import SqliteDocumentStore
-from nexus.adapters.sqlite.ledger import SqliteCallLedger
-from nexus.adapters.sqlite.sessions import SqliteLeadStore, SqliteSessionIndex
+from nexus.adapters.sqlite import (
+    Database,
+    SqliteCallLedger,
+    SqliteDocumentStore,
+    SqliteEffectLog,
+    SqliteLeadStore,
+    SqliteSessionIndex,
+    SqliteToolStore,
+)
 from nexus.clock import Clock
 from nexus.domain.call import EndReason, MediaProcess
 from nexus.domain.ids import ulid
-from nexus.domain.lead import LeadObject
+from nexus.domain.lead import Evidence, ExtraField, LeadObject, LeadReading
 from nexus.domain.session import Meta, PrivateTranscript, SessionRecord, Statistics, ToolUse, TranscriptEvent, Turn
 from nexus.domain.tenant import Limits, TenantConfig
 from nexus.errors import ConfigurationError, NotFound
-from nexus.ports import CallTerms
+from nexus.ports import (
+    CallJournal,
+    CallLedger,
+    CallTerms,
+    DocumentStore,
+    EffectLog,
+    LeadStore,
+    SessionArchive,
+    SessionIndex,
+    ToolStore,
+)
 from nexus.settings import load_settings
 
 FAULTS = ("config.yaml:3: system_prompt: is missing; write one", "config.yaml:7: limits.concurrent_calls: must be at least 1")
@@ -67,15 +88,17 @@ class ToldLeadModel:
     """Gives ``lead``, or raises ``failure``; keeps what it was shown."""
 
     lead: LeadObject = field(default_factory=lambda: LeadObject(customer_name="Dana", core_intent="booking", call_outcome="booked"))
+    evidence: tuple[Evidence, ...] = ()
+    fields: tuple[ExtraField, ...] = ()
     failure: Exception | None = None
     seen: list[PrivateTranscript] = field(default_factory=list)
     name: str = "told"
 
-    async def extract(self, transcript: PrivateTranscript) -> LeadObject:
+    async def extract(self, transcript: PrivateTranscript, wanted: Mapping[str, JsonValue]) -> LeadReading:
         self.seen.append(transcript)
         if self.failure:
             raise self.failure
-        return self.lead
+        return LeadReading(lead=self.lead, evidence=self.evidence, fields=self.fields)
 
 
 @dataclass
@@ -147,7 +170,7 @@ def house(stores: Stores, **changed: object) -> House:
         return checks
 
     settings = load_settings(None, **{"engine": "scripted", "allowed_origins": "https://www.example.com", **changed})
-    plane = build(settings, stores, Secrets(PRIVATE_KEY, b"k" * 32, b"p" * 32), Outside(conversations, model, ready), clock)
+    plane = build(settings, stores, Secrets(PRIVATE_KEY, b"k" * 32, b"p" * 32, b"s" * 32), Outside(conversations, model, ready), clock)
     app = build_app(plane.services)
     client = httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://localhost:8000")
     return House(plane, app, client, stores, model, conversations, checks, clock)
@@ -155,15 +178,41 @@ def house(stores: Stores, **changed: object) -> House:
 
 def memory_stores() -> Stores:
     """Everything in memory."""
-    return Stores(_tenants(), MemorySessionArchive(), MemorySessionIndex(), MemoryLeadStore(), MemoryCallLedger(), MemoryDocumentStore())
+    archive, index, leads = MemorySessionArchive(), MemorySessionIndex(), MemoryLeadStore()
+    kept = _Kept(MemoryCallLedger(), archive, index, leads, MemoryToolStore(), MemoryEffectLog())
+    return _stores(kept, MemoryDocumentStore(), MemoryCallJournal())
 
 
 def disk_stores(folder: Path) -> Stores:
     """Files and SQLite in ``folder``."""
     database = Database(folder / "nexus.sqlite")
-    ledger = SqliteCallLedger(database)
-    documents = SqliteDocumentStore(database)
-    return Stores(_tenants(), FileSessionArchive(folder), SqliteSessionIndex(database), SqliteLeadStore(database), ledger, documents)
+    archive, index, leads = FileSessionArchive(folder), SqliteSessionIndex(database), SqliteLeadStore(database)
+    kept = _Kept(SqliteCallLedger(database), archive, index, leads, SqliteToolStore(database), SqliteEffectLog(database))
+    return _stores(kept, SqliteDocumentStore(database), FileCallJournal(folder))
+
+
+@dataclass(frozen=True, slots=True)
+class _Kept:
+    calls: CallLedger
+    archive: SessionArchive
+    index: SessionIndex
+    leads: LeadStore
+    tool_values: ToolStore
+    effects: EffectLog
+
+
+def _stores(kept: _Kept, documents: DocumentStore, journal: CallJournal) -> Stores:
+    folders = _tenants()
+    return Stores(
+        tenants=DocumentTenantStore(documents, folders),
+        archive=kept.archive,
+        index=kept.index,
+        leads=kept.leads,
+        ledger=kept.calls,
+        documents=documents,
+        folders=folders,
+        erased=ErasedStores({name: getattr(kept, name) for name in kept.__slots__}, journal),
+    )
 
 
 def finished_call(at: int, tenant_id: str = "barber_shop", **changes: object) -> SessionRecord:
