@@ -6,9 +6,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from nexus.domain.lead import LeadObject
+from pydantic import JsonValue
+
+from nexus.domain.analytics import AnalyticsRow
+from nexus.domain.lead import LeadReading
 from nexus.domain.session import PrivateTranscript, ToolUse
 from nexus.domain.tenant import TenantConfig
+from nexus.domain.webhook import Sent
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,8 +66,11 @@ class LeadModel(Protocol):
         """What stands as ``model`` in the analysis."""
         ...
 
-    async def extract(self, transcript: PrivateTranscript) -> LeadObject:
-        """The lead. The caller sets the deadline and survives any failure.
+    async def extract(self, transcript: PrivateTranscript, wanted: Mapping[str, JsonValue]) -> LeadReading:
+        """The lead, each field with the turn it comes from. The caller sets the deadline and survives any failure.
+
+        Args:
+            wanted: the tenant's own fields (``TenantConfig.lead_fields``), a JSON Schema by name.
 
         Raises:
             UpstreamError: ``model_failed``, ``model_malformed_call``.
@@ -80,4 +87,45 @@ class IssuerKeySource(Protocol):
         Raises:
             Unavailable: ``issuer_unreachable``.
         """
+        ...
+
+
+class AnalyticsSink(Protocol):
+    """Where the flat rows of finished calls go."""
+
+    async def put(self, row: AnalyticsRow) -> None:
+        """Hand over one row. The same call and reading again changes nothing; a later reading of a call takes the place of the earlier
+        one, at the latest when rows are queried (the highest ``reading`` counts).
+
+        Raises:
+            Unavailable: it can be tried again.
+        """
+        ...
+
+    async def erase_tenant(self, tenant_id: str) -> bool:
+        """Remove every row of a tenant; whether nothing is left."""
+        ...
+
+
+class WebhookSender(Protocol):
+    """Sends a message to an address that a tenant named: never to a private one, without following redirects, with a deadline."""
+
+    def check(self, url: str) -> None:
+        """Refuse what can be refused without asking anybody. Raises RequestRejected ``url_not_allowed``."""
+        ...
+
+    async def send(self, url: str, headers: Mapping[str, str], body: bytes) -> Sent:
+        """One attempt; every failure is told in the answer, none is raised."""
+        ...
+
+
+class Seal(Protocol):
+    """Keeps secrets unreadable where they lie."""
+
+    def close(self, owner: str, text: str) -> str:
+        """``text`` as something that only ``open`` with the same owner reads."""
+        ...
+
+    def open(self, owner: str, sealed: str) -> str:
+        """The text again. Raises StoreError ``store_unavailable`` for what this key did not seal for this owner."""
         ...

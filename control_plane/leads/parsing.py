@@ -7,9 +7,11 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from pydantic import ValidationError
+from pydantic import JsonValue, ValidationError
 
-from nexus.domain.lead import LeadObject
+from control_plane.leads.evidence import grounded, grounded_fields
+from nexus.domain.lead import LeadObject, LeadReading
+from nexus.domain.session import PrivateTranscript
 from nexus.errors import UpstreamError
 
 _TEXTS = ("customer_name", "customer_phone", "core_intent", "call_outcome", "summary")
@@ -31,6 +33,27 @@ def parse_lead(text: str) -> LeadObject:
         return LeadObject.model_validate(_tidied(value))
     except ValidationError as error:
         raise UpstreamError("model_malformed_call", "The model's answer is not a lead; the lead falls back to what is certain.") from error
+
+
+def parse_reading(text: str, transcript: PrivateTranscript, wanted: Mapping[str, JsonValue]) -> LeadReading:
+    """The lead, its evidence and the tenant's fields in an answer, held against the transcript.
+
+    Raises:
+        UpstreamError: like ``parse_lead``.
+    """
+    lead = parse_lead(text)
+    value = _first_object(text) or {}
+    cited = _citations(value.get("evidence"))
+    given = value.get("fields")
+    lead, evidence = grounded(lead, cited, transcript)
+    fields = grounded_fields(given if isinstance(given, dict) else {}, cited, wanted, transcript)
+    return LeadReading(lead=lead, evidence=evidence, fields=fields)
+
+
+def _citations(value: Any) -> dict[str, int]:
+    rows = value if isinstance(value, list) else []
+    cited = {str(row.get("field")): row.get("turn") for row in rows if isinstance(row, dict)}
+    return {name: turn for name, turn in cited.items() if isinstance(turn, int) and not isinstance(turn, bool)}
 
 
 def _first_object(text: str) -> Mapping[str, Any] | None:

@@ -17,15 +17,20 @@ core_intent: what the caller wanted, in one or two lower-case words such as book
 sentiment: positive, neutral or negative, of the caller.
 call_outcome: booking_made, order_placed, request_completed, information_given, request_failed or abandoned.
 key_topics: up to six short topics. follow_up_required: whether somebody must get back to the caller.
-summary: two plain sentences."""
+summary: two plain sentences.
+evidence: for every field that you fill in, the number in brackets of the turn that shows it best.
+fields: further facts that this company wants, each described in the form; leave out what was not said."""
 
 
 def lead_prompt(transcript: PrivateTranscript) -> str:
-    """The call as text: who said what in order, with the tools where they were used. The middle of a very long call is left out."""
+    """The call as text: who said what in order, each turn under its number, with the tools where they were used.
+
+    The middle of a very long call is left out.
+    """
     lines = [f"Caller's number: {transcript.caller_phone or 'not known'}", "", "Transcript:"]
     for turn in transcript.turns:
         text = turn.heard_text if turn.role == "agent" else turn.text
-        lines.append(f"{turn.role.capitalize()}: {text}{' [interrupted]' if turn.interrupted else ''}")
+        lines.append(f"[{turn.i}] {turn.role.capitalize()}: {text}{' [interrupted]' if turn.interrupted else ''}")
         lines += [_tool_line(use.name, use.arguments, use.status, use.output) for use in transcript.tools if use.turn == turn.i]
     placed = {turn.i for turn in transcript.turns}
     lines += [_tool_line(use.name, use.arguments, use.status, use.output) for use in transcript.tools if use.turn not in placed]

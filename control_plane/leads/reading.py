@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+
+from pydantic import JsonValue
 
 from nexus.domain.lead import LeadObject, Sentiment
 from nexus.domain.session import PrivateTranscript, ToolUse
@@ -62,6 +64,12 @@ def read_lead(transcript: PrivateTranscript) -> LeadObject:
         follow_up_required=follow_up,
         summary=_summary(name, intent, outcome, done, follow_up),
     )
+
+
+def read_fields(transcript: PrivateTranscript, wanted: Mapping[str, JsonValue]) -> Mapping[str, JsonValue]:
+    """The tenant's fields that a tool was given under the same name; the last use counts."""
+    given = {name: value for use in transcript.tools for name, value in use.arguments.items()}
+    return {name: given[name] for name in wanted if name in given}
 
 
 def _verb(use: ToolUse) -> str:

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import logging
 import ssl
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, get_args
 
 import httpx2
 from google import genai
 from google.genai import errors, types
-from pydantic import BaseModel, Field
+from pydantic import JsonValue
 
-from control_plane.leads.parsing import parse_lead
+from control_plane.leads.parsing import parse_reading
 from control_plane.leads.prompt import INSTRUCTION, lead_prompt
-from nexus.domain.lead import LeadObject, Sentiment
+from nexus.domain.lead import LeadReading, Sentiment
 from nexus.domain.session import PrivateTranscript
 from nexus.errors import UpstreamError
 
@@ -34,17 +35,32 @@ class LeadAccess:
         return f"LeadAccess(model={self.model!r}, base_url={self.base_url!r})"
 
 
-class _LeadForm(BaseModel):
-    """What the service is asked to fill in: plain types only, the service knows no tuples."""
+_TEXT: JsonValue = {"type": "string"}
+_PLAIN: dict[str, JsonValue] = {
+    "customer_name": _TEXT,
+    "customer_phone": _TEXT,
+    "core_intent": _TEXT,
+    "sentiment": {"type": "string", "enum": [*get_args(Sentiment)]},
+    "call_outcome": _TEXT,
+    "key_topics": {"type": "array", "items": _TEXT},
+    "follow_up_required": {"type": "boolean"},
+    "summary": _TEXT,
+}
+_REFUSED_FOR_GOOD = range(400, 500)
+_PASSING = frozenset({408, 409, 429})
 
-    customer_name: str = ""
-    customer_phone: str = ""
-    core_intent: str = "unknown"
-    sentiment: Sentiment = "neutral"
-    call_outcome: str = "unknown"
-    key_topics: list[str] = Field(default_factory=list)
-    follow_up_required: bool = False
-    summary: str = ""
+
+def lead_form(wanted: Mapping[str, JsonValue]) -> dict[str, JsonValue]:
+    """What the service is asked to fill in, as JSON Schema: the lead, a turn for each field, and the tenant's own fields."""
+    cited: JsonValue = {
+        "type": "object",
+        "properties": {"field": {"type": "string", "enum": [*_PLAIN, *wanted]}, "turn": {"type": "integer"}},
+        "required": ["field", "turn"],
+    }
+    form: dict[str, JsonValue] = {**_PLAIN, "evidence": {"type": "array", "items": cited}}
+    if wanted:
+        form["fields"] = {"type": "object", "properties": dict(wanted)}
+    return {"type": "object", "properties": form, "required": [*_PLAIN, "evidence"]}
 
 
 class GeminiLeads:
@@ -70,14 +86,18 @@ class GeminiLeads:
         """``gemini:`` and the model."""
         return f"gemini:{self._access.model}"
 
-    async def extract(self, transcript: PrivateTranscript) -> LeadObject:
+    async def extract(self, transcript: PrivateTranscript, wanted: Mapping[str, JsonValue]) -> LeadReading:
         """The lead as Gemini reads it.
 
         Raises:
-            UpstreamError: ``model_failed``, or ``model_malformed_call`` when the answer is no lead.
+            UpstreamError: ``model_failed`` (final where the service refuses key, model or form), or ``model_malformed_call`` when the
+                answer is no lead.
         """
         config = types.GenerateContentConfig(
-            system_instruction=INSTRUCTION, temperature=0.0, response_mime_type="application/json", response_schema=_LeadForm
+            system_instruction=INSTRUCTION,
+            temperature=0.0,
+            response_mime_type="application/json",
+            response_json_schema=lead_form(wanted),
         )
         try:
             answer = await self._client.aio.models.generate_content(
@@ -85,13 +105,13 @@ class GeminiLeads:
             )
         except errors.APIError as error:
             raise UpstreamError(
-                "model_failed", f"Gemini refused to read the call (status {error.code}); check key, model and quota."
+                "model_failed",
+                f"Gemini refused to read the call (status {error.code}); check key, model and quota.",
+                retryable=error.code not in _REFUSED_FOR_GOOD or error.code in _PASSING,
             ) from error
         except (httpx2.HTTPError, OSError, ValueError) as error:
             raise UpstreamError("model_failed", "Gemini could not be reached to read the call; it can be tried again.") from error
-        if isinstance(answer.parsed, _LeadForm):
-            return LeadObject.model_validate({**answer.parsed.model_dump(), "key_topics": tuple(answer.parsed.key_topics)})
-        return parse_lead(answer.text or "")
+        return parse_reading(answer.text or "", transcript, wanted)
 
     async def close(self) -> None:
         """Let go of the connections."""

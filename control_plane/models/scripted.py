@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
-from control_plane.leads.reading import read_lead
-from nexus.domain.lead import LeadObject
+from collections.abc import Mapping
+
+from pydantic import JsonValue
+
+from control_plane.leads.evidence import grounded, grounded_fields
+from control_plane.leads.reading import read_fields, read_lead
+from nexus.domain.lead import LeadReading
 from nexus.domain.session import PrivateTranscript
 
 
@@ -15,6 +20,8 @@ class ScriptedLeads:
         """``scripted``."""
         return "scripted"
 
-    async def extract(self, transcript: PrivateTranscript) -> LeadObject:
+    async def extract(self, transcript: PrivateTranscript, wanted: Mapping[str, JsonValue]) -> LeadReading:
         """The lead; never fails."""
-        return read_lead(transcript)
+        lead, evidence = grounded(read_lead(transcript), {}, transcript)
+        fields = grounded_fields(read_fields(transcript, wanted), {}, wanted, transcript)
+        return LeadReading(lead=lead, evidence=evidence, fields=fields)

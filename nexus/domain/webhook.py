@@ -11,6 +11,7 @@ import binascii
 import hashlib
 import hmac
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any, Literal
@@ -51,6 +52,21 @@ class Event(Value):
     created_at: datetime
     tenant_id: str
     data: dict[str, Any] = Field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """What became of one attempt to send. ``status`` is None where no answer came; ``error`` then says why in one word."""
+
+    status: int | None
+    duration_ms: float
+    error: str = ""
+    retry_after_s: int = 0
+
+    @property
+    def ok(self) -> bool:
+        """Whether the receiver took the message."""
+        return self.status is not None and 200 <= self.status < 300
 
 
 def event_id(happened_at: datetime, *what: str) -> str:

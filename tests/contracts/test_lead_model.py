@@ -60,14 +60,15 @@ async def gemini(*answers: Answer) -> AsyncIterator[GeminiLeads]:
 @pytest.mark.parametrize("opened", [scripted, gemini])
 async def test_a_booking_becomes_a_lead(opened: Callable[[], AbstractAsyncContextManager[LeadModel]]) -> None:
     async with opened() as model:
-        lead = await model.extract(CALL)
+        reading = await model.extract(CALL, {})
+        lead = reading.lead
         assert model.name in ("scripted", "gemini:gemini-test")
     assert {name: getattr(lead, name) for name in FORM} == FORM
 
 
 async def test_a_fenced_answer_is_read_too() -> None:
     async with gemini(text("```json\n", json.dumps(FORM), "\n```")) as model:
-        assert (await model.extract(CALL)).customer_name == "Dana"
+        assert (await model.extract(CALL, {})).lead.customer_name == "Dana"
 
 
 @pytest.mark.parametrize(
@@ -82,6 +83,6 @@ async def test_a_fenced_answer_is_read_too() -> None:
 async def test_failures_are_ours(answers: tuple[Answer, ...], code: str) -> None:
     async with gemini(*answers) as model:
         with pytest.raises(UpstreamError) as caught:
-            await model.extract(CALL)
+            await model.extract(CALL, {})
     assert caught.value.code == code
     assert "test-key" not in str(caught.value)

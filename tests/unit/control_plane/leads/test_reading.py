@@ -84,8 +84,8 @@ def test_the_prompt_shows_only_what_was_heard_with_tools_in_place() -> None:
     lines = lead_prompt(transcript).split("\n")
     assert lines[0] == "Caller's number: +12125550123"
     assert lines[5].startswith("[tool book_appointment(")
-    assert lines.index("Caller: Hi") == 4
-    assert "Agent: A long [interrupted]" in lines
+    assert lines.index("[1] Caller: Hi") == 4
+    assert "[4] Agent: A long [interrupted]" in lines
     assert lines[-1].startswith("[tool late_tool(")
 
 

@@ -7,9 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from control_plane.services.lead_statuses import LeadStatuses
 from control_plane.services.leads import LeadDesk, LeadReader, call_id_of, lead_id_of
-from nexus.domain.session import PrivateTranscript
 from nexus.context import working_for
+from nexus.domain.session import PrivateTranscript
 from nexus.errors import NotFound, UpstreamError
 from nexus.ports import SessionFilter
 from tests.fakes.control_plane import House, disk_stores, finished_call, house, memory_stores, private_of
@@ -56,10 +57,12 @@ async def test_a_model_that_hangs_is_left_at_the_deadline(home: House) -> None:
     class Hanging:
         name = "hanging"
 
-        async def extract(self, transcript: PrivateTranscript) -> None:
+        async def extract(self, transcript: PrivateTranscript, wanted: object) -> None:
             await asyncio.Event().wait()
 
-    desk = LeadDesk(home.stores.leads, LeadReader(Hanging(), deadline_s=0.01), home.clock, b"k")  # type: ignore[arg-type]
+    desk = LeadDesk(
+        home.stores.leads, LeadStatuses(home.stores.documents, home.clock), LeadReader(Hanging(), deadline_s=0.01), home.clock, b"k"
+    )  # type: ignore[arg-type]
     record = finished_call(0)
     assert (await desk.extract(record, private_of(record))).status == "fallback"
 
