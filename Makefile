@@ -13,6 +13,7 @@ help:
 	@echo "make emulator  install the emulator of AWS that some tests run over (loopback only)"
 	@echo "make check   format, lint, types, import contracts, documents, licences, known vulnerabilities"
 	@echo "make bench   measure, and write docs/performance.md"
+	@echo "make openapi renew docs/openapi.json and the client's types, after a change of the API"
 	@echo "make lock    lock the dependencies anew (maintainers)"
 
 $(BIN)/python:
@@ -59,6 +60,7 @@ bench: $(VENV)/.dev-ready
 
 openapi: $(VENV)/.dev-ready
 	@$(BIN)/python -m control_plane.api.openapi > docs/openapi.json
+	@$(BIN)/python scripts/client_schemas.py
 
 format: $(VENV)/.dev-ready
 	@$(BIN)/ruff format . && $(BIN)/ruff check --fix .

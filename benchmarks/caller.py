@@ -8,13 +8,14 @@ import time
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from contextlib import asynccontextmanager
 from itertools import cycle
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.typing import Subprotocol
 
 from local.client import ControlPlane
+from local.client.schemas import CreatedCall
 from nexus.errors import NexusError
 
 Found = TypeVar("Found")
@@ -115,12 +116,12 @@ async def calling(api: ControlPlane, tenant_id: str, codec: str = "pcm_s16le") -
             listening.cancel()
 
 
-async def _order(api: ControlPlane, tenant_id: str) -> dict[str, Any]:
+async def _order(api: ControlPlane, tenant_id: str) -> CreatedCall:
     """A reserved call; an engine that is not free yet is waited for."""
     async with asyncio.timeout(_FREE_LIMIT_S):
         while True:
             try:
-                return await asyncio.to_thread(api.create_call, tenant_id, test=True)
+                return await asyncio.to_thread(api.calls.create, tenant_id, test=True)
             except NexusError as error:
                 if error.code != "no_engine_slot":
                     raise

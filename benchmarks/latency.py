@@ -44,10 +44,10 @@ async def measure() -> list[Figure]:
 
 
 async def _call(server: Product, tenant_id: str) -> tuple[list[StageTimes], list[float]]:
-    order = server.api.create_call(tenant_id, test=True)
+    order = server.api.calls.create(tenant_id, test=True)
     phone = SoftPhone(order["websocket"]["url"], order["websocket"]["ticket"])
     report = await phone.call(Script(wavs=tuple(SPEECH / f"{name}.wav" for name in _SAID)))
-    record = server.api.session(tenant_id, report.call_id)
+    record = server.api.sessions.get(tenant_id, report.call_id)
     stages = [StageTimes.model_validate(turn["stages"]) for turn in record["turns"] if turn.get("stages")]
     return stages, [turn.response_ms for turn in report.turns if turn.response_ms is not None]
 

@@ -210,7 +210,7 @@ def _sessions_list(options: argparse.Namespace) -> int:
     from local.show import sessions_table
 
     where = {"limit": options.limit, "status": options.status, "end_reason": options.end_reason}
-    _console.print(sessions_table(_client(options).sessions(options.tenant, **where)))
+    _console.print(sessions_table(_client(options).sessions.page(options.tenant, **where)["data"]))
     return 0
 
 
@@ -220,12 +220,12 @@ def _sessions_show(options: argparse.Namespace) -> int:
     client = _client(options)
     call_id = options.call
     if call_id == "last":
-        newest = client.sessions(options.tenant, limit="1")
+        newest = client.sessions.page(options.tenant, limit=1)["data"]
         if not newest:
             _console.print("No finished call yet.")
             return 1
         call_id = newest[0]["id"]
-    for part in session_view(client.session(options.tenant, call_id)):
+    for part in session_view(client.sessions.get(options.tenant, call_id)):
         _console.print(part)
     return 0
 
@@ -233,7 +233,7 @@ def _sessions_show(options: argparse.Namespace) -> int:
 def _leads_list(options: argparse.Namespace) -> int:
     from local.show import leads_table
 
-    _console.print(leads_table(_client(options).leads(options.tenant, limit=options.limit)))
+    _console.print(leads_table(_client(options).leads.page(options.tenant, limit=options.limit)["data"]))
     return 0
 
 

@@ -21,7 +21,7 @@ async def dial(options: argparse.Namespace, client: ControlPlane, console: Conso
     for wav in options.wav:  # before the call: a slip in a file name must not leave a call behind
         if not wav.is_file():
             raise RequestRejected("invalid_request", f"There is no file {wav}.")
-    call = client.create_call(options.tenant, phone=options.phone)
+    call = client.calls.create(options.tenant, phone=options.phone)
     console.print(f"[dim]{call['id']}[/dim]")
     phone = SoftPhone(call["websocket"]["url"], call["websocket"]["ticket"])
     report = await phone.call(Script(wavs=tuple(options.wav), typed=tuple(options.type)))

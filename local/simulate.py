@@ -13,13 +13,13 @@ from local.client import ControlPlane
 
 def simulate(client: ControlPlane, tenant_id: str, lines: tuple[str, ...], phone: str, console: Console) -> int:
     """Say each line (or what is typed, when there are none) and show the answers with the tools they used."""
-    opened = client.open_conversation(tenant_id, phone)
+    opened = client.conversations.open(tenant_id, phone)
     console.print(f"[dim]{opened['id']}, tools: {', '.join(opened.get('active_tools', []))}[/dim]")
     if opened.get("greeting"):
         console.print(f"[cyan]agent[/cyan]   {escape(opened['greeting'])}", highlight=False, soft_wrap=True)
     for line in lines or _typed():
         console.print(f"[green]caller[/green]  {escape(line)}", highlight=False, soft_wrap=True)
-        reply = client.say(tenant_id, opened["id"], line)
+        reply = client.conversations.say(tenant_id, opened["id"], line)
         for tool in reply.get("tools", []):
             console.print(f"[magenta]tool[/magenta]    {tool['name']}: {tool['status']}", highlight=False)
         console.print(f"[cyan]agent[/cyan]   {escape(reply['reply'])}", highlight=False, soft_wrap=True)

@@ -41,14 +41,14 @@ async def test_a_key_makes_gemini_hold_the_dialogue_and_read_the_lead(tmp_path: 
     turns = (call("check_availability", {"date": "2030-01-08"}), text("There is room ", "in the morning."), text(LEAD))
     async with gemini_server(*turns) as gemini, serving(settings_for(tmp_path, gemini), instead=no_voice) as base:
         rest = ControlPlane(base)
-        ordered = await asyncio.to_thread(rest.create_call, TENANT)
+        ordered = await asyncio.to_thread(rest.calls.create, TENANT)
         phone = SoftPhone(ordered["websocket"]["url"], ordered["websocket"]["ticket"])
         report = await phone.call(Said(typed=("Any room on January 8th 2030?",)))
         leads: list[dict[str, object]] = []
         async with asyncio.timeout(10):
             while not leads:
                 leads = await asyncio.to_thread(rest.leads, TENANT)
-        session = await asyncio.to_thread(rest.session, TENANT, report.call_id)
+        session = await asyncio.to_thread(rest.sessions.get, TENANT, report.call_id)
     assert [line.text for line in report.lines if line.role == "agent"][-1] == "There is room in the morning."
     assert [(use["name"], use["status"]) for use in session["tools"]] == [("check_availability", "done")]
     assert session["mode_changes"][0]["to"] == "text_only"
@@ -64,13 +64,13 @@ async def test_malformed_and_empty_calls_are_retried_once_and_recorded(tmp_path:
     turns = (malformed, call("check_availability", {"date": "2030-01-08"}), text("There is room."), empty, malformed, text(LEAD))
     async with gemini_server(*turns) as gemini, serving(settings_for(tmp_path, gemini), instead=no_voice) as base:
         rest = ControlPlane(base)
-        ordered = await asyncio.to_thread(rest.create_call, TENANT)
+        ordered = await asyncio.to_thread(rest.calls.create, TENANT)
         phone = SoftPhone(ordered["websocket"]["url"], ordered["websocket"]["ticket"])
         report = await phone.call(Said(typed=("Any room on January 8th 2030?", "And the day after?")))
         async with asyncio.timeout(10):
             while not await asyncio.to_thread(rest.leads, TENANT):
                 pass
-        session = await asyncio.to_thread(rest.session, TENANT, report.call_id)
+        session = await asyncio.to_thread(rest.sessions.get, TENANT, report.call_id)
     said = [line.text for line in report.lines if line.role == "agent"]
     faults = [(event["event"], event["message"]) for event in session["transcript"] if event["type"] == "error"]
     assert said[-2:] == ["There is room.", APOLOGY]

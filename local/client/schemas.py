@@ -1,0 +1,619 @@
+"""The shapes of the REST API's bodies and answers, by their names in docs/openapi.json.
+
+Written by ``python scripts/client_schemas.py``; do not edit. ``NotRequired`` is what an answer may leave out.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Literal, NotRequired, TypedDict
+
+
+class Actor(TypedDict):
+    id: str
+    kind: str
+
+
+class Alive(TypedDict):
+    status: NotRequired[Literal["ok"]]
+
+
+class Amounts(TypedDict):
+    call_minutes: float
+    call_ms: float
+    calls: int
+    failed_calls: int
+    slot_ms: float
+    talk_ms: TalkTimeUsed
+    test_calls: int
+    tool_calls: int
+
+
+class AnalysisDetail(TypedDict):
+    created_at: str
+    error: str
+    lead_id: str
+    model: str
+    schema_version: int
+    status: Literal["done", "fallback"]
+
+
+class ApiKeyBody(TypedDict):
+    expires_at: NotRequired[str | None]
+    kind: NotRequired[Literal["secret", "publishable"]]
+    mode: NotRequired[Literal["live", "test"]]
+    name: str
+    origins: NotRequired[list[str]]
+    scopes: NotRequired[list[str]]
+
+
+class ApiKeyDetail(TypedDict):
+    created_at: str
+    created_by: str
+    expires_at: str | None
+    id: str
+    kind: Literal["secret", "publishable"]
+    last_used_on: str | None
+    mode: Literal["live", "test"]
+    name: str
+    object: NotRequired[Literal["api_key"]]
+    origins: list[str]
+    revoked_at: str | None
+    scopes: list[str]
+    secrets: list[LiveSecret]
+    status: Literal["active", "expired", "revoked"]
+    tenant_id: str
+
+
+class ApiKeyPage(TypedDict):
+    data: list[ApiKeyDetail]
+    has_more: bool
+    next_cursor: str | None
+
+
+class AudioFacts(TypedDict):
+    corrupt_frames: NotRequired[int]
+    dropped_frames: NotRequired[int]
+    in_bytes: NotRequired[int]
+    in_dropped_ms: NotRequired[float]
+    in_ms: NotRequired[float]
+    out_bytes: NotRequired[int]
+    out_ms: NotRequired[float]
+    rms_db: NotRequired[float | None]
+
+
+class AuditEventDetail(TypedDict):
+    actor: Actor
+    address_hash: str
+    at: str
+    id: str
+    object: NotRequired[Literal["audit_event"]]
+    object_id: str
+    operation: str
+    request_id: str
+    status: int
+
+
+class AuditEventPage(TypedDict):
+    data: list[AuditEventDetail]
+    has_more: bool
+    next_cursor: str | None
+
+
+class BargeIn(TypedDict):
+    enabled: NotRequired[bool]
+    greeting_interruptible: NotRequired[bool]
+    sensitivity: NotRequired[Literal["low", "medium", "high"]]
+
+
+class CallBody(TypedDict):
+    caller: NotRequired[CallerBody]
+    channel: NotRequired[Literal["websocket"]]
+    max_duration_s: NotRequired[int | None]
+    metadata: NotRequired[dict[str, Any]]
+    test: NotRequired[bool]
+
+
+class CallDetail(TypedDict):
+    config_hash: str
+    created_at: str
+    end_reason: EndReason | None
+    end_requested: bool
+    id: str
+    max_duration_s: int | None
+    metadata: dict[str, str]
+    object: NotRequired[Literal["call"]]
+    status: Literal["ready", "active"] | Literal["completed", "failed", "abandoned"]
+    tenant_id: str
+    test: bool
+
+
+class CallLimits(TypedDict):
+    concurrent_calls: ConcurrentCalls
+    max_duration_s: int
+
+
+class CallerBody(TypedDict):
+    external_id: NotRequired[str]
+    name: NotRequired[str]
+    phone: NotRequired[str]
+
+
+class CallerTrace(TypedDict):
+    hash: NotRequired[str]
+    last4: NotRequired[str]
+
+
+class CheckResult(TypedDict):
+    detail: NotRequired[str]
+    ok: bool
+
+
+class ConcurrentCalls(TypedDict):
+    max: int
+
+
+class ConversationBody(TypedDict):
+    customer_phone: NotRequired[str]
+
+
+class ConversationDetail(TypedDict):
+    active_tools: list[str]
+    greeting: str
+    id: str
+    object: NotRequired[Literal["conversation"]]
+    tenant_id: str
+
+
+class CreatedCall(TypedDict):
+    config_hash: str
+    created_at: str
+    engine: str
+    id: str
+    limits: CallLimits
+    metadata: dict[str, str]
+    object: NotRequired[Literal["call"]]
+    status: NotRequired[Literal["ready"]]
+    tenant_id: str
+    test: bool
+    websocket: SocketDoor
+
+
+EndReason = Literal[
+    "caller_hangup",
+    "agent_hangup",
+    "tenant_ended",
+    "max_duration",
+    "no_input",
+    "idle_socket",
+    "connect_timeout",
+    "engine_unavailable",
+    "engine_lost",
+    "capacity",
+    "draining_forced",
+    "tool_requested_end",
+    "policy",
+    "consent_refused",
+    "caller_lost",
+    "protocol_error",
+    "lost",
+    "internal_error",
+]
+
+
+class EngineRotation(TypedDict):
+    at_ms: float
+    gap_ms: float
+    generation: int
+    reason: str
+
+
+class Fault(TypedDict):
+    code: str
+    detail: str
+    parameter: NotRequired[str | None]
+    pointer: NotRequired[str | None]
+
+
+class Health(TypedDict):
+    service: str
+    status: Literal["healthy", "degraded"]
+    tenants: int
+    version: str
+
+
+class InitSessionAnswer(TypedDict):
+    active_tools: list[str]
+    greeting: str
+    request_id: str
+    session_id: str
+    status: NotRequired[Literal["success"]]
+    tenant_id: str
+
+
+class InitSessionBody(TypedDict):
+    customer_phone: NotRequired[str]
+    tenant_id: str
+
+
+class Interruptions(TypedDict):
+    caller: NotRequired[int]
+    false: NotRequired[int]
+
+
+class IssuedApiKey(TypedDict):
+    created_at: str
+    created_by: str
+    expires_at: str | None
+    id: str
+    kind: Literal["secret", "publishable"]
+    last_used_on: str | None
+    mode: Literal["live", "test"]
+    name: str
+    object: NotRequired[Literal["api_key"]]
+    origins: list[str]
+    revoked_at: str | None
+    scopes: list[str]
+    secret: str
+    secrets: list[LiveSecret]
+    status: Literal["active", "expired", "revoked"]
+    tenant_id: str
+
+
+JsonValue = Any
+
+
+class LeadDetail(TypedDict):
+    call_started_at: str
+    created_at: str
+    error: str
+    id: str
+    lead: LeadObject
+    model: str
+    object: NotRequired[Literal["lead"]]
+    session_id: str
+    status: Literal["done", "fallback"]
+    tenant_id: str
+
+
+class LeadObject(TypedDict):
+    call_outcome: NotRequired[str]
+    core_intent: NotRequired[str]
+    customer_name: NotRequired[str]
+    customer_phone: NotRequired[str]
+    follow_up_required: NotRequired[bool]
+    key_topics: NotRequired[list[str]]
+    sentiment: NotRequired[Literal["positive", "neutral", "negative"]]
+    summary: NotRequired[str]
+
+
+class LeadPage(TypedDict):
+    data: list[LeadDetail]
+    has_more: bool
+    next_cursor: str | None
+
+
+class Limits(TypedDict):
+    concurrent_calls: NotRequired[int]
+    idle_timeout_s: NotRequired[int]
+    knowledge_chars: NotRequired[int]
+    max_duration_s: NotRequired[int]
+    no_input_s: NotRequired[int]
+    tool_timeout_s: NotRequired[float]
+
+
+class LiveSecret(TypedDict):
+    created_at: str
+    expires_at: str | None
+    last4: str
+
+
+class MessageAnswer(TypedDict):
+    ended: bool
+    object: NotRequired[Literal["message"]]
+    reply: str
+    tools: list[ToolTold]
+
+
+class MessageBody(TypedDict):
+    text: str
+
+
+class Meta(TypedDict):
+    duration_seconds: float
+    end_time: str
+    start_time: str
+    status: Literal["COMPLETED", "DISCONNECTED", "ERROR"]
+    tenant_id: str
+
+
+class ModeChange(TypedDict):
+    at_ms: float
+    reason: str
+    to: Literal["voice", "text_only"]
+
+
+class Percentiles(TypedDict):
+    max: float
+    n: int
+    p50: float
+    p90: float
+    p95: float
+    p99: float
+
+
+class Problem(TypedDict):
+    code: str
+    detail: str
+    errors: NotRequired[list[Fault]]
+    request_id: str
+    retryable: bool
+    status: int
+    title: str
+    type: str
+
+
+class Readiness(TypedDict):
+    checks: dict[str, CheckResult]
+    status: Literal["ready", "not_ready"]
+
+
+class RecordedError(TypedDict):
+    code: str
+    message: str
+    stage: str
+
+
+class Recording(TypedDict):
+    consent_line: NotRequired[str]
+    enabled: NotRequired[bool]
+    retention_days: NotRequired[int]
+
+
+class Redaction(TypedDict):
+    counts: NotRequired[dict[str, int]]
+    policy: NotRequired[str]
+
+
+class RotateBody(TypedDict):
+    overlap_s: NotRequired[int]
+
+
+class ServiceDescription(TypedDict):
+    api_version: str
+    engine: str
+    name: str
+    openapi_url: str
+    protocol: str
+    version: str
+
+
+class SessionDetail(TypedDict):
+    analysis: AnalysisDetail | None
+    audio: NotRequired[AudioFacts]
+    caller: NotRequired[CallerTrace]
+    channel: NotRequired[str]
+    config_hash: str
+    connected_at: str
+    created_at: str
+    duration_ms: float
+    end_reason: EndReason
+    ended_at: str
+    engine: str
+    engine_rotations: NotRequired[list[EngineRotation]]
+    error: NotRequired[RecordedError | None]
+    first_audio_at: NotRequired[str | None]
+    id: str
+    intelligence: LeadObject | None
+    interruptions: NotRequired[Interruptions]
+    latency_ms: NotRequired[dict[str, Percentiles]]
+    meta: Meta
+    metadata: NotRequired[dict[str, str]]
+    mode_changes: NotRequired[list[ModeChange]]
+    object: NotRequired[Literal["session"]]
+    redaction: NotRequired[Redaction]
+    retention_days: NotRequired[int]
+    schema_version: NotRequired[int]
+    session_id: str
+    slot_ms: NotRequired[float]
+    statistics: Statistics
+    status: Literal["completed", "failed", "abandoned"]
+    summary: NotRequired[Summary]
+    talk_ms: NotRequired[TalkTime]
+    tenant_id: str
+    test: NotRequired[bool]
+    tools: NotRequired[list[ToolUse]]
+    transcript: NotRequired[list[TranscriptEvent]]
+    turns: NotRequired[list[Turn]]
+    voice_id: NotRequired[str]
+
+
+class SessionItem(TypedDict):
+    caller_last4: str
+    duration_ms: float
+    end_reason: EndReason
+    ended_at: str
+    engine: str
+    id: str
+    metadata: dict[str, str]
+    object: NotRequired[Literal["session"]]
+    outcome: str
+    started_at: str
+    status: Literal["completed", "failed", "abandoned"]
+    tenant_id: str
+    test: bool
+    tool_calls: int
+    turns: int
+
+
+class SessionPage(TypedDict):
+    data: list[SessionItem]
+    has_more: bool
+    next_cursor: str | None
+
+
+class SocketDoor(TypedDict):
+    expires_at: str
+    single_use: NotRequired[Literal[True]]
+    subprotocol: NotRequired[Literal["nexus.v1"]]
+    ticket: str
+    url: str
+
+
+class StageTimes(TypedDict):
+    dialogue: NotRequired[float]
+    e2e: NotRequired[float]
+    first_sentence: NotRequired[float]
+    silence_wait: NotRequired[float]
+    stt: NotRequired[float]
+    transport: NotRequired[float]
+
+
+class Statistics(TypedDict):
+    ai_messages: int
+    errors: int
+    tool_calls: int
+    total_events: int
+    user_messages: int
+
+
+class Summary(TypedDict):
+    intent: NotRequired[str]
+    outcome: NotRequired[str]
+
+
+class TalkTime(TypedDict):
+    agent: NotRequired[float]
+    caller: NotRequired[float]
+    overlap: NotRequired[float]
+    silence: NotRequired[float]
+
+
+class TalkTimeUsed(TypedDict):
+    agent: float
+    caller: float
+
+
+class TenantDetail(TypedDict):
+    barge_in: BargeIn
+    config_hash: str
+    enabled_tools: list[str]
+    first_speaker: Literal["agent", "caller"]
+    greeting: str
+    has_knowledge_base: bool
+    id: str
+    limits: Limits
+    name: str
+    object: NotRequired[Literal["tenant"]]
+    recording: Recording
+    status: NotRequired[Literal["active"]]
+    timezone: str
+    voice_settings: VoiceSettings
+
+
+class TenantItem(TypedDict):
+    config_hash: NotRequired[str | None]
+    faults: NotRequired[list[str]]
+    id: str
+    name: str
+    object: NotRequired[Literal["tenant"]]
+    status: Literal["active", "broken"]
+
+
+class TenantPage(TypedDict):
+    data: list[TenantItem]
+    has_more: bool
+    next_cursor: str | None
+
+
+class ToolTold(TypedDict):
+    arguments: dict[str, Any]
+    duration_ms: float
+    name: str
+    output: str
+    status: Literal["running", "done", "refused", "failed", "replayed", "cancelled", "unknown"]
+
+
+class ToolUse(TypedDict):
+    arguments: NotRequired[dict[str, JsonValue]]
+    attempts: NotRequired[int]
+    bytes: NotRequired[int]
+    duration_ms: NotRequired[float]
+    effect_id: NotRequired[str]
+    error_code: NotRequired[str]
+    name: str
+    output: NotRequired[str]
+    request_id: str
+    started_ms: NotRequired[float]
+    status: NotRequired[Literal["running", "done", "refused", "failed", "replayed", "cancelled", "unknown"]]
+    turn: int
+
+
+class Transcript(TypedDict):
+    events: list[TranscriptEvent]
+    object: NotRequired[Literal["transcript"]]
+    session_id: str
+    turns: list[Turn]
+
+
+class TranscriptEvent(TypedDict):
+    bytes: NotRequired[int | None]
+    confidence: NotRequired[float | None]
+    content: NotRequired[str | None]
+    duration_ms: NotRequired[float | None]
+    duration_seconds: NotRequired[float | None]
+    event: NotRequired[str | None]
+    execution_time_ms: NotRequired[float | None]
+    input: NotRequired[dict[str, JsonValue] | None]
+    interrupted: NotRequired[bool | None]
+    message: NotRequired[str | None]
+    name: NotRequired[str | None]
+    output: NotRequired[str | None]
+    role: Literal["user", "ai", "tool", "system"]
+    status: NotRequired[str | None]
+    timestamp: str
+    type: str
+    voice_id: NotRequired[str | None]
+
+
+class Turn(TypedDict):
+    backchannel: NotRequired[bool]
+    confidence: NotRequired[float | None]
+    end_ms: float
+    engine: NotRequired[str]
+    heard_ms: NotRequired[float]
+    heard_text: str
+    i: int
+    interrupted: NotRequired[bool]
+    role: Literal["caller", "agent"]
+    stages: NotRequired[StageTimes | None]
+    start_ms: float
+    text: str
+    typed: NotRequired[bool]
+
+
+class UsageDay(TypedDict):
+    call_minutes: float
+    call_ms: float
+    calls: int
+    date: str
+    failed_calls: int
+    slot_ms: float
+    talk_ms: TalkTimeUsed
+    test_calls: int
+    tool_calls: int
+
+
+class UsageDetail(TypedDict):
+    days: list[UsageDay]
+    first_day: str
+    last_day: str
+    object: NotRequired[Literal["usage"]]
+    tenant_id: str
+    total: Amounts
+
+
+class VoiceSettings(TypedDict):
+    language: NotRequired[str]
+    provider: NotRequired[Literal["nvidia_personaplex", "local"]]
+    speed: NotRequired[float]
+    voice_id: NotRequired[str]
