@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
+import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -22,6 +23,9 @@ ATTEMPTS = 3
 DEADLINE_S = 10.0
 """Longer than this nobody waits for one request, its retries included."""
 
+MAKING_CLIENTS = threading.Lock()
+"""boto3 makes clients in one thread at a time."""
+
 _OUR_FAULT = ("ValidationException", "InvalidRequest", "InvalidArgument", "SerializationException", "EntityTooLarge")
 _NO_RIGHT = ("AccessDenied", "AccessDeniedException", "UnrecognizedClientException", "ExpiredToken", "ExpiredTokenException", "403")
 _MISSING = ("ResourceNotFoundException", "NoSuchBucket")
@@ -32,7 +36,8 @@ class AwsPlace:
     """Where the stores are.
 
     ``region`` and ``endpoint_url`` empty: as the environment says. ``fleet`` names the set of media processes that share calls.
-    ``workers`` is how many requests are under way at once; more wait in line, in the order in which they came.
+    ``workers`` is how many requests are under way at once; more wait in line, in the order in which they came, none longer than
+    ``DEADLINE_S``.
     """
 
     table: str

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
@@ -21,7 +22,7 @@ from nexus.adapters.aws.ledger_items import HeldCall
 from nexus.adapters.aws.places import Place, microseconds
 from nexus.adapters.aws.table import ABSENT, Range, Table, When, Write
 from nexus.domain.call import CallEntry, CallOrder, EndReason, MediaProcess
-from nexus.errors import NotAuthorised, NotFound, Unavailable
+from nexus.errors import NotAuthorised, NotFound, StoreError, Unavailable
 from nexus.ports import LedgerOrders
 
 _TRIES = 25
@@ -238,16 +239,18 @@ class DynamoCallLedger:
         )
 
     async def _settle(self, now: datetime) -> None:
-        """Say again what has not been heard."""
+        """Say again what has not been heard. What is not heard this time either waits for the next heartbeat, and holds up nothing."""
         for call_id, reason in [*self._unsettled.items()]:
-            if reason is not None:
-                await self.release(call_id, reason, now)
-                continue
-            call = await self._find(call_id)
-            if call is not None and call.entry.state == "active":
-                await self.release(call_id, EndReason.CALLER_LOST, now)
-            elif call is None or call.entry.state == "ended" or call.entry.lease_expires_at <= now:
-                del self._unsettled[call_id]
+            with suppress(StoreError):
+                if reason is not None or await self._has_begun(call_id, now):
+                    await self.release(call_id, reason or EndReason.CALLER_LOST, now)
+
+    async def _has_begun(self, call_id: str, now: datetime) -> bool:
+        """Whether a redemption that nobody heard of has happened. Where it cannot happen any more, it is forgotten."""
+        call = await self._find(call_id)
+        if call is None or call.entry.state == "ended" or (call.entry.state == "ready" and call.entry.lease_expires_at <= now):
+            del self._unsettled[call_id]
+        return call is not None and call.entry.state == "active"
 
     async def _forget(self, dead: MediaProcess) -> None:
         """A dead process without calls has nothing to tell: unless it has come back, its item goes."""

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from nexus.adapters.aws import keys
+from nexus.adapters.aws import bodies, keys
 from nexus.adapters.aws.items import Item, Plain, item
 from nexus.adapters.aws.keys import Key, TenantContext
 from nexus.adapters.aws.places import Place, held_until_us, microseconds
@@ -54,9 +54,7 @@ def call_item(call: HeldCall) -> Item:
 
 
 def read_call(found: Item) -> HeldCall:
-    return HeldCall(
-        CallEntry.model_validate_json(str(found["body"])), int(found["seat"]), int(found["slot"]), revision=int(found["revision"])
-    )
+    return HeldCall(bodies.read(CallEntry, found), int(found["seat"]), int(found["slot"]), revision=int(found["revision"]))
 
 
 def owner_item(call: HeldCall) -> Item:
@@ -87,8 +85,8 @@ def process_item(process: MediaProcess, fleet: str) -> Item:
 
 def read_processes(found: Iterable[Item]) -> dict[str, MediaProcess]:
     """The processes among a fleet's items, by id."""
-    bodies = (str(one["body"]) for one in found if str(one["sk"]).startswith(keys.PROCESSES_PREFIX))
-    return {process.process_id: process for process in map(MediaProcess.model_validate_json, bodies)}
+    ours = (bodies.read(MediaProcess, one) for one in found if str(one["sk"]).startswith(keys.PROCESSES_PREFIX))
+    return {process.process_id: process for process in ours}
 
 
 def read_slots(found: Iterable[Item]) -> list[Place]:

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-
-from nexus.adapters.aws import keys
+from nexus.adapters.aws import bodies, keys
 from nexus.adapters.aws.items import item
 from nexus.adapters.aws.keys import TenantContext
 from nexus.adapters.aws.table import Range, Table
@@ -34,8 +32,8 @@ class DynamoSessionIndex:
         page = limit if where in (SessionFilter(), SessionFilter(status=where.status)) else max(limit, _FILTERED_PAGE)
         pk = keys.sessions(of) if where.status is None else keys.sessions_of_status(of, where.status)
         rows: list[SessionRow] = []
-        async for body in _bodies(self._table, Range(pk, below=before, backwards=True, index=where.status is not None, page=page)):
-            row = SessionRow.model_validate_json(body)
+        async for found in self._table.query(Range(pk, below=before, backwards=True, index=where.status is not None, page=page)):
+            row = bodies.read(SessionRow, found)
             if len(rows) < limit and matches(row, where):
                 rows.append(row)
             if len(rows) >= limit:
@@ -65,7 +63,7 @@ class DynamoLeadStore:
 
     async def get(self, tenant_id: str, call_id: str) -> Analysis | None:
         found = await self._table.get(keys.lead(TenantContext(tenant_id), call_id))
-        return None if found is None else Analysis.model_validate_json(str(found["body"]))
+        return None if found is None else bodies.read(Analysis, found)
 
     async def list(
         self, tenant_id: str, *, limit: int, before: str = "", outcome: str = "", follow_up: bool | None = None
@@ -74,16 +72,11 @@ class DynamoLeadStore:
         pk = keys.leads_of_outcome(of, outcome) if outcome else keys.leads(of)
         page = limit if follow_up is None else max(limit, _FILTERED_PAGE)
         analyses: list[Analysis] = []
-        async for body in _bodies(self._table, Range(pk, below=before, backwards=True, index=bool(outcome), page=page)):
-            one = Analysis.model_validate_json(body)
+        async for found in self._table.query(Range(pk, below=before, backwards=True, index=bool(outcome), page=page)):
+            one = bodies.read(Analysis, found)
             wanted = (not outcome or one.lead.call_outcome == outcome) and (follow_up is None or one.lead.follow_up_required == follow_up)
             if len(analyses) < limit and wanted:
                 analyses.append(one)
             if len(analyses) >= limit:
                 break
         return tuple(analyses)
-
-
-async def _bodies(table: Table, wanted: Range) -> AsyncIterator[str]:
-    async for found in table.query(wanted):
-        yield str(found["body"])

@@ -13,7 +13,7 @@ from typing import Any, Literal, TypeVar
 import boto3
 from botocore.exceptions import ClientError
 
-from nexus.adapters.aws.connection import Connection, code_of
+from nexus.adapters.aws.connection import MAKING_CLIENTS, Connection, code_of
 from nexus.adapters.aws.items import Item, Plain, marshalled, unmarshalled
 from nexus.adapters.aws.keys import Key
 from nexus.errors import Unavailable
@@ -73,7 +73,8 @@ class Table:
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
         self._name = connection.place.table
-        self._client = boto3.client("dynamodb", **connection.options())
+        with MAKING_CLIENTS:
+            self._client = boto3.client("dynamodb", **connection.options())
 
     async def get(self, key: Key) -> Item | None:
         """The item as it is now (a consistent read)."""
@@ -154,13 +155,14 @@ class Table:
     async def write_together(self, writes: Sequence[Write]) -> tuple[bool, ...]:
         """All of the writes or none. Gives for each whether its condition held; all were made when all did.
 
-        The request carries a token, so that a retry after a lost answer changes nothing.
+        Every try carries the same token, so that one after a lost answer changes nothing.
         """
         parts: Any = [{one.kind: one.parameters} for one in writes]
+        token = secrets.token_hex(16)
 
         def request() -> tuple[bool, ...]:
             try:
-                self._client.transact_write_items(TransactItems=parts)
+                self._client.transact_write_items(TransactItems=parts, ClientRequestToken=token)
             except ClientError as error:
                 reasons = _reasons(error)
                 if "ConditionalCheckFailed" not in reasons:

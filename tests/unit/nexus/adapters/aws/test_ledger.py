@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import json
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -12,12 +13,14 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from nexus.adapters.aws import AwsStores, aws_stores
+from nexus.adapters.aws import AwsStores, aws_stores, keys
+from nexus.adapters.aws.items import item
+from nexus.adapters.aws.keys import TenantContext
 from nexus.adapters.aws.ledger import DynamoCallLedger
 from nexus.adapters.aws.table import Table
 from nexus.adapters.memory import MemoryCallLedger
 from nexus.domain.call import CallEntry, EndReason
-from nexus.errors import NexusError, NotAuthorised, QuotaExceeded, Unavailable
+from nexus.errors import NexusError, NotAuthorised, QuotaExceeded, StoreError, Unavailable
 from nexus.ports import CallLedger, LedgerOrders
 from tests.aws import items_of
 from tests.fakes.aws_line import AwsLine
@@ -251,6 +254,28 @@ async def test_two_fleets_share_a_table_and_no_slot(moto_stores: AwsStores) -> N
         await reserve(moto_stores.ledger, 1)
     assert (await reserve(canary.ledger, 1)).process_id == "mp_canary"
     canary.close()
+
+
+async def test_while_releases_change_over_an_older_process_reads_a_newer_ones_items(moto_stores: AwsStores) -> None:
+    await moto_stores.ledger.heartbeat(process("mp_new", slots=1))
+    await reserve(moto_stores.ledger, 1)
+    table = Table(moto_stores.connection)
+    for key in (keys.process("main", "mp_new"), keys.call(TenantContext("barber"), call_id(1))):
+        found = await table.get(key)
+        assert found is not None
+        body = {**json.loads(str(found["body"])), "of_a_later_release": {"a": [1]}}
+        if "order" in body:
+            body["order"]["another"] = 1
+        await table.put({**found, "body": json.dumps(body)})
+    assert (await moto_stores.ledger.heartbeat(process("mp_old", slots=1))).ready == ()
+    assert (await moto_stores.ledger.redeem(call_id(1), nonce="n1", process_id="mp_new", now=NOON)).state == "active"
+
+
+@pytest.mark.parametrize("body", ["{", "[]", '{"process_id": 1}'])
+async def test_a_broken_item_is_a_fault_of_the_store(moto_stores: AwsStores, body: str) -> None:
+    await Table(moto_stores.connection).put(item(keys.process("main", "mp_1"), body=body, seen_us=0))
+    with pytest.raises(StoreError):
+        await moto_stores.ledger.heartbeat(process("mp_2"))
 
 
 # --- the same as in memory -----------------------------------------------------------------------------------------------------

@@ -58,6 +58,32 @@ async def test_a_transaction_that_meets_another_is_tried_again(refusing: Refusin
     assert await refusing.table.write_together(parts) == (True, True)
 
 
+class Told:
+    """Equal to anything; keeps what it was compared with."""
+
+    def __init__(self) -> None:
+        self.seen: list[object] = []
+
+    def __eq__(self, other: object) -> bool:
+        self.seen.append(other)
+        return True
+
+    __hash__ = None  # type: ignore[assignment]
+
+
+async def test_a_transaction_that_is_still_under_way_is_asked_for_again_under_its_own_token(refusing: Refusing) -> None:
+    told = Told()
+    asked = {"TransactItems": ANY, "ClientRequestToken": told}
+    refusing.stub.add_client_error("transact_write_items", "TransactionInProgressException", expected_params=asked)
+    refusing.stub.add_response("transact_write_items", {}, asked)
+    refusing.stub.add_response("transact_write_items", {}, asked)
+    parts = [refusing.table.put_part(item(KEY))]
+    for _ in range(2):
+        assert await refusing.table.write_together(parts) == (True,)
+    first, again, second = (str(one) for one in told.seen[:3])
+    assert first == again != second
+
+
 async def test_a_writing_that_meets_a_transaction_is_tried_again(refusing: Refusing) -> None:
     refusing.stub.add_client_error("put_item", "TransactionConflictException")
     refusing.stub.add_response("put_item", {})
