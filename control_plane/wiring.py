@@ -177,15 +177,15 @@ def build(settings: Settings, stores: Stores, given: Secrets, outside: Outside, 
     jobs = JobDesk(stores.documents, ids, clock, {DELETE_TENANT: TenantErasure(heads, stores.erased).steps()})
     sessions = SessionDesk(SessionStores(stores.archive, stores.index, stores.leads), given.cursor_key)
     leads = LeadDesk(stores.leads, LeadStatuses(stores.documents, clock), LeadReader(outside.lead_model), clock, given.cursor_key)
-    usage = UsageBook(stores.documents, clock)
     kept = books(settings, stores.documents, given, ids, clock)
     book = WebhookBook(stores.documents)
     outbox = Outbox(book, clock)
     means = Means(outside.after.sender, AesSeal(given.seal_key), partial(_note_pause, kept.audit))
     courier = Courier(book, outbox, means, clock)
+    usage = UsageBook(stores.documents, clock)
     after_call = AfterCall(
         CallStores(stores.archive, stores.leads, stores.tenants),
-        CallDesks(sessions, leads, outbox, outside.after.sink),
+        CallDesks(sessions, leads, outbox, outside.after.sink, usage),
         ProgressBook(stores.documents, clock),
         outside.after.wake,
     )

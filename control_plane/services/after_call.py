@@ -19,6 +19,7 @@ from control_plane.services.leads import Assignment, LeadDesk
 from control_plane.services.outbox import Outbox
 from control_plane.services.progress import Failure, Progress, ProgressBook, Step
 from control_plane.services.sessions import SessionDesk
+from control_plane.services.usage import UsageBook
 from nexus.context import working_for
 from nexus.domain.analytics import analytics_row
 from nexus.domain.lead import Analysis
@@ -51,6 +52,7 @@ class CallDesks:
     leads: LeadDesk
     outbox: Outbox
     sink: AnalyticsSink
+    usage: UsageBook
 
 
 class AfterCall:
@@ -165,6 +167,7 @@ class AfterCall:
     ) -> tuple[Failure | None, tuple[Change, ...]]:
         match step:
             case Step.INDEX:
+                await self._desks.usage.count(record)
                 known = await self._stores.leads.get(record.tenant_id, record.id)
                 await self._desks.sessions.index(record, outcome=known.lead.call_outcome if known else "")
             case Step.ENDED:

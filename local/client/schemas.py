@@ -152,6 +152,42 @@ class ConcurrentCalls(TypedDict):
     max: int
 
 
+class ConfigDetail(TypedDict):
+    config: TenantConfig
+    config_hash: str
+    note: str
+    object: NotRequired[Literal["config"]]
+    published_at: str | None
+    rolled_back_to: int | None
+    source: Literal["folder", "published"]
+    tenant_id: str
+    version: int
+
+
+class ConfigVerdict(TypedDict):
+    config_hash: str | None
+    errors: list[Fault]
+    object: NotRequired[Literal["config_verdict"]]
+    valid: bool
+    warnings: list[Fault]
+
+
+class ConfigVersionItem(TypedDict):
+    active: bool
+    config_hash: str
+    note: str
+    object: NotRequired[Literal["config_version"]]
+    published_at: str
+    rolled_back_to: int | None
+    version: int
+
+
+class ConfigVersionPage(TypedDict):
+    data: list[ConfigVersionItem]
+    has_more: bool
+    next_cursor: str | None
+
+
 class ConversationBody(TypedDict):
     customer_phone: NotRequired[str]
 
@@ -176,6 +212,13 @@ class CreatedCall(TypedDict):
     tenant_id: str
     test: bool
     websocket: SocketDoor
+
+
+class DraftDetail(TypedDict):
+    config: dict[str, Any]
+    object: NotRequired[Literal["config_draft"]]
+    tenant_id: str
+    updated_at: str
 
 
 EndReason = Literal[
@@ -257,6 +300,19 @@ class IssuedApiKey(TypedDict):
     secrets: list[LiveSecret]
     status: Literal["active", "expired", "revoked"]
     tenant_id: str
+
+
+class JobDetail(TypedDict):
+    created_at: str
+    done: list[str]
+    error: str
+    id: str
+    kind: str
+    object: NotRequired[Literal["job"]]
+    status: Literal["running", "succeeded"]
+    steps: list[str]
+    tenant_id: str
+    updated_at: str
 
 
 JsonValue = Any
@@ -341,6 +397,14 @@ class Percentiles(TypedDict):
     p99: float
 
 
+class Phrases(TypedDict):
+    engine_changed: NotRequired[str]
+    filler: NotRequired[list[str]]
+    goodbye: NotRequired[str]
+    no_input: NotRequired[list[str]]
+    tool_failed: NotRequired[str]
+
+
 class Problem(TypedDict):
     code: str
     detail: str
@@ -350,6 +414,10 @@ class Problem(TypedDict):
     status: int
     title: str
     type: str
+
+
+class PublishBody(TypedDict):
+    note: NotRequired[str]
 
 
 class Readiness(TypedDict):
@@ -372,6 +440,11 @@ class Recording(TypedDict):
 class Redaction(TypedDict):
     counts: NotRequired[dict[str, int]]
     policy: NotRequired[str]
+
+
+class RollbackBody(TypedDict):
+    note: NotRequired[str]
+    version: int
 
 
 class RotateBody(TypedDict):
@@ -493,36 +566,75 @@ class TalkTimeUsed(TypedDict):
     caller: float
 
 
-class TenantDetail(TypedDict):
-    barge_in: BargeIn
-    config_hash: str
-    enabled_tools: list[str]
-    first_speaker: Literal["agent", "caller"]
-    greeting: str
-    has_knowledge_base: bool
+class TenantBody(TypedDict):
+    allowed_origins: NotRequired[list[str]]
     id: str
-    limits: Limits
+    language: NotRequired[str]
+    name: NotRequired[str]
+    timezone: NotRequired[str]
+
+
+class TenantConfig(TypedDict):
+    barge_in: NotRequired[BargeIn]
+    enabled_tools: NotRequired[list[str]]
+    engines: NotRequired[list[Literal["personaplex", "pcm_sidecar", "cascade", "text"]]]
+    first_speaker: NotRequired[Literal["agent", "caller"]]
+    greeting: NotRequired[str]
+    knowledge_base: NotRequired[JsonValue]
+    lead_fields: NotRequired[dict[str, Any]]
+    limits: NotRequired[Limits]
+    name: NotRequired[str]
+    phrases: NotRequired[Phrases]
+    recording: NotRequired[Recording]
+    system_prompt: str
+    tenant_id: str
+    timezone: NotRequired[str]
+    tool_settings: NotRequired[dict[str, JsonValue]]
+    voice_settings: NotRequired[VoiceSettings]
+
+
+class TenantDetail(TypedDict):
+    allowed_origins: NotRequired[list[str]]
+    barge_in: NotRequired[BargeIn | None]
+    config_hash: NotRequired[str | None]
+    config_version: int | None
+    created_at: str | None
+    enabled_tools: NotRequired[list[str]]
+    first_speaker: NotRequired[Literal["agent", "caller"] | None]
+    greeting: NotRequired[str | None]
+    has_knowledge_base: NotRequired[bool]
+    id: str
+    language: str
+    limits: NotRequired[Limits | None]
     name: str
     object: NotRequired[Literal["tenant"]]
-    recording: Recording
-    status: NotRequired[Literal["active"]]
+    recording: NotRequired[Recording | None]
+    status: Literal["active", "suspended", "deleting", "broken"]
     timezone: str
-    voice_settings: VoiceSettings
+    voice_settings: NotRequired[VoiceSettings | None]
 
 
 class TenantItem(TypedDict):
     config_hash: NotRequired[str | None]
+    config_version: NotRequired[int | None]
     faults: NotRequired[list[str]]
     id: str
     name: str
     object: NotRequired[Literal["tenant"]]
-    status: Literal["active", "broken"]
+    status: Literal["active", "suspended", "deleting", "broken"]
 
 
 class TenantPage(TypedDict):
     data: list[TenantItem]
     has_more: bool
     next_cursor: str | None
+
+
+class TenantPatch(TypedDict):
+    allowed_origins: NotRequired[list[str]]
+    language: NotRequired[str]
+    name: NotRequired[str]
+    timezone: NotRequired[str]
 
 
 class ToolTold(TypedDict):

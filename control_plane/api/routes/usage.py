@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import date, timedelta
+from datetime import date
 from typing import Annotated, Literal
 
 from fastapi import APIRouter, Query
@@ -68,7 +68,7 @@ async def get_usage(
 ) -> Response:
     """What finished calls used, by day: at most 366 days at once. Days without calls are left out."""
     last = to or services.usage.today()
-    first = from_ or last - timedelta(days=_DEFAULT_DAYS - 1)
+    first = from_ or date.fromordinal(max(1, last.toordinal() - _DEFAULT_DAYS + 1))
     return told(_detail(tenant_id, await services.usage.report(tenant_id, first, last)))
 
 
