@@ -187,10 +187,10 @@ def _tenant_new(options: argparse.Namespace) -> int:
 def _tenant_check(options: argparse.Namespace) -> int:
     from local.scaffold import check_tenant, tenant_folders
 
-    root = _settings().tenants_dir
+    settings = _settings()
     faulty = False
-    for folder in tenant_folders(root, options.tenant):
-        faults = check_tenant(folder)
+    for folder in tenant_folders(settings.tenants_dir, options.tenant):
+        faults = check_tenant(folder, settings)
         faulty = faulty or bool(faults)
         _console.print(f"[red]✗[/red] {folder.name}" if faults else f"[green]✓[/green] {folder.name}", highlight=False)
         for fault in faults:

@@ -186,9 +186,22 @@ def _tenants(settings: Settings) -> Iterator[Finding]:
     if not folders:
         yield Finding("tenants", "warning", f"no tenant in {root}", f"make one: {command()} tenant new my_shop")
     for folder in folders:
-        faults = config_faults(folder)
+        faults = config_faults(folder) or absent_engines(folder, settings)
         fix = f"{command()} tenant check {folder.name}: {faults[0]}" if faults else ""
         yield Finding(f"tenant {folder.name}", "warning" if faults else "ok", f"{len(faults)} fault(s)" if faults else "fine", fix)
+
+
+def absent_engines(folder: Path, settings: Settings) -> tuple[str, ...]:
+    """The engines that a sound ``config.yaml`` names and these settings give no process for: its calls go on with the next one."""
+    config = parse_config((folder / "config.yaml").read_text(encoding="utf-8"), folder=folder.name)
+    here = {"cascade", "text", *(name.value for name in settings.sidecars)}
+    if settings.engine is EngineName.SCRIPTED:
+        return ()
+    if needs_stand_in(settings):
+        here.add(EngineName.PERSONAPLEX.value)
+    setting = {"personaplex": "PERSONAPLEX_WS_URL", "pcm_sidecar": "PCM_SIDECAR_WS_URL"}
+    absent = [kind for kind in dict.fromkeys(config.engines) if kind not in here]
+    return tuple(f"engines: there is no process of {kind} here; set {setting.get(kind, 'ENGINE')}, or take it out" for kind in absent)
 
 
 def config_faults(folder: Path) -> tuple[str, ...]:

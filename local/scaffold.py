@@ -7,12 +7,13 @@ import shutil
 from pathlib import Path
 
 from local.command import command
-from local.doctor import config_faults
+from local.doctor import absent_engines, config_faults
 from media_plane.tooling.check import check_tenant_tools
 from nexus.domain.config_file import parse_config
 from nexus.domain.ids import check_tenant_id
 from nexus.domain.tenant import TenantConfig
 from nexus.errors import ConfigurationError, Conflict, NotFound
+from nexus.settings import Settings
 
 TEMPLATE = "_template"
 
@@ -50,13 +51,14 @@ def tenant_folders(root: Path, tenant_id: str | None) -> list[Path]:
     return [folder]
 
 
-def check_tenant(folder: Path) -> tuple[str, ...]:
-    """Faults of ``config.yaml``, then of ``tools.py``."""
+def check_tenant(folder: Path, settings: Settings | None = None) -> tuple[str, ...]:
+    """Faults of ``config.yaml`` (with ``settings`` also the engines that are not there), then of ``tools.py``."""
     faults = tuple(f"config.yaml {fault}" for fault in config_faults(folder))
     if faults:  # tools.py is looked at all the same, only not for what the configuration wants of it
         config = TenantConfig(tenant_id=folder.name, system_prompt="unread")
     else:
         config = parse_config((folder / "config.yaml").read_text(encoding="utf-8"), folder=folder.name)
+        faults = () if settings is None else tuple(f"config.yaml {fault}" for fault in absent_engines(folder, settings))
     tools = folder / "tools.py"
     source = tools.read_text(encoding="utf-8", errors="replace") if tools.is_file() else ""
     return faults + tuple(f"tools.py {fault}" for fault in asyncio.run(check_tenant_tools(source, config)))

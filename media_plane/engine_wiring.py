@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from itertools import takewhile
 from math import inf
 
@@ -23,7 +24,7 @@ from media_plane.slots import SlotPool
 from media_plane.speech.vad import InferenceSession
 from nexus.clock import Clock
 from nexus.domain.tenant import TenantConfig
-from nexus.errors import ConfigurationError, QuotaExceeded
+from nexus.errors import ConfigurationError
 from nexus.settings import EngineName, Settings
 
 _log = logging.getLogger("nexus.wiring")
@@ -59,15 +60,25 @@ def engine_slots(settings: Settings, clock: Clock) -> SlotPool | None:
     Raises:
         ConfigurationError: ``setting_invalid`` when no process is named.
     """
-    if settings.engine is EngineName.PERSONAPLEX:
-        if not settings.personaplex_urls:
-            raise ConfigurationError(
-                "setting_invalid", "ENGINE=personaplex needs PERSONAPLEX_WS_URL: the address of each PersonaPlex server process."
-            )
+    if settings.engine is EngineName.PERSONAPLEX and not settings.personaplex_urls:
+        raise ConfigurationError(
+            "setting_invalid", "ENGINE=personaplex needs PERSONAPLEX_WS_URL: the address of each PersonaPlex server process."
+        )
+    return _pool(settings, settings.engine, clock) if settings.engine in _SIDECARS else None
+
+
+def other_slots(settings: Settings, clock: Clock) -> Mapping[str, SlotPool]:
+    """The server processes of sidecar engines that are not the platform's, for tenants that name them. The ledger is told of the
+    platform's alone: a tenant that finds these taken goes on with the next engine."""
+    if settings.engine is EngineName.SCRIPTED:
+        return {}
+    return {name.value: _pool(settings, name, clock) for name in settings.sidecars if name is not settings.engine}
+
+
+def _pool(settings: Settings, name: EngineName, clock: Clock) -> SlotPool:
+    if name is EngineName.PERSONAPLEX:
         return SlotPool(settings.personaplex_urls, settings.personaplex_spares, clock)
-    if settings.engine is EngineName.PCM_SIDECAR:
-        return SlotPool([settings.pcm_sidecar_ws_url] * settings.engine_slots, 0, clock)
-    return None
+    return SlotPool([settings.pcm_sidecar_ws_url] * settings.engine_slots, 0, clock)
 
 
 class EngineRoom:
@@ -79,14 +90,22 @@ class EngineRoom:
         slots: the server processes of a sidecar engine; None without one.
         clock: every wait goes by it.
         instead: makes the only voice engine, whatever the settings and tenants say (tests, benchmarks).
+        others: the server processes of other sidecar engines, by engine.
     """
 
     def __init__(
-        self, settings: Settings, models: Models, slots: SlotPool | None, clock: Clock, instead: Callable[[], VoiceEngine] | None = None
+        self,
+        settings: Settings,
+        models: Models,
+        slots: SlotPool | None,
+        clock: Clock,
+        instead: Callable[[], VoiceEngine] | None = None,
+        others: Mapping[str, SlotPool] | None = None,
     ) -> None:
         self._settings = settings
         self._models = models
         self._slots = slots
+        self._pools = {**(others or {}), **({settings.engine.value: slots} if slots is not None else {})}
         self._clock = clock
         self._instead = instead
 
@@ -125,7 +144,10 @@ class EngineRoom:
         }
         if kind in makers:
             return EngineMaker(makers[kind])
-        return EngineMaker(lambda: self._duplex(config, call_id), _longest_open_ms(self._rotation()))
+        if kind not in self._pools:
+            return EngineMaker(lambda: _not_here(kind))
+        name = EngineName(kind)
+        return EngineMaker(lambda: self._duplex(name, config, call_id), _longest_open_ms(self._rotation(name)))
 
     def _voices(self, config: TenantConfig) -> tuple[str, ...]:
         if self._instead is not None:
@@ -133,12 +155,15 @@ class EngineRoom:
         own = self._settings.engine.value
         if own == "scripted":
             return (own,)
-        here = (own, "cascade") if self._slots is not None else ("cascade",)
-        wanted = list(takewhile(lambda kind: kind != "text", config.engines))  # text is always there: nothing comes after it
-        served = tuple(dict.fromkeys(kind for kind in wanted if kind in here))
-        if wanted and not served:
-            _log.warning("no engine of %s is served here (%s); the platform's order is used", config.tenant_id, ", ".join(wanted))
-        return served if served or config.engines[:1] == ("text",) else here
+        platforms = (own, "cascade") if self._slots is not None else ("cascade",)
+        # text is always there: nothing comes after it
+        wanted = tuple(dict.fromkeys(takewhile(lambda kind: kind != "text", config.engines)))
+        if not wanted:
+            return () if config.engines else platforms
+        if any(kind == "cascade" or kind in self._pools for kind in wanted):
+            return wanted
+        _log.warning("no engine of %s is served here (%s); the platform's order follows", config.tenant_id, ", ".join(wanted))
+        return (*wanted, *platforms)
 
     # --- how ---
 
@@ -155,28 +180,25 @@ class EngineRoom:
     def _cascade(self) -> VoiceEngine:
         return CascadeEngine(self._models.speech.ear, self._models.speech.voice, self.agent, self._clock)
 
-    def _duplex(self, config: TenantConfig, call_id: str) -> VoiceEngine:
-        if self._slots is None:
-            raise QuotaExceeded("no_engine_slot", "This platform has no process of that engine.")
-        name = self._settings.engine.value
-        line = RotatingLine(self._slots, self._line, self._rotation(), self._clock, call_id)
+    def _duplex(self, name: EngineName, config: TenantConfig, call_id: str) -> VoiceEngine:
+        line = RotatingLine(self._pools[name.value], partial(self._line, name), self._rotation(name), self._clock, call_id)
         speech = self._models.speech
         # a tenant without tools has nothing to do for an agent beside the model, but what is typed must be answered by somebody
         parts = DuplexParts(speech.ear, speech.voice, self._beside, beside=bool(config.enabled_tools))
-        return DuplexEngine(name, line, parts, self._clock)
+        return DuplexEngine(name.value, line, parts, self._clock)
 
-    def _line(self, address: str) -> SpeechLine:
+    def _line(self, name: EngineName, address: str) -> SpeechLine:
         settings = self._settings
-        if settings.engine is EngineName.PCM_SIDECAR:
+        if name is EngineName.PCM_SIDECAR:
             return PcmSidecarLine(address, PcmSidecarLimits(mute_ms=settings.engine_mute_s * 1000), self._clock)
         limits = LineSettings(
             prompt_bytes=settings.personaplex_prompt_bytes, lag_limit_s=settings.personaplex_lag_limit_s, mute_s=settings.engine_mute_s
         )
         return PersonaPlexLine(address, limits, self._clock)
 
-    def _rotation(self) -> RotationPolicy:
+    def _rotation(self, name: EngineName) -> RotationPolicy:
         settings = self._settings
-        if settings.engine is EngineName.PCM_SIDECAR:
+        if name is EngineName.PCM_SIDECAR:
             return RotationPolicy(
                 attempts=settings.engine_connect_attempts,
                 retry_delay_ms=settings.engine_retry_delay_s * 1000,
@@ -197,6 +219,10 @@ def _first(primed: VoiceEngine, make: Callable[[], VoiceEngine]) -> Callable[[],
     """Gives the primed engine, then freshly made ones."""
     waiting = [primed]
     return lambda: waiting.pop() if waiting else make()
+
+
+def _not_here(kind: str) -> VoiceEngine:
+    raise ConfigurationError("engine_unreachable", f"This platform has no process of {kind}; name its address, or another engine.")
 
 
 def _longest_open_ms(policy: RotationPolicy) -> float:

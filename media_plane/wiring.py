@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from functools import partial
@@ -13,7 +13,7 @@ from pathlib import Path
 from media_plane.bridge.call import Bridge, CallFacts, CallParts
 from media_plane.bridge.engine_line import EngineLine
 from media_plane.conversation.machine import CallLimits, Conversation
-from media_plane.engine_wiring import EngineRoom, Models, engine_slots, needs_speech
+from media_plane.engine_wiring import EngineRoom, Models, engine_slots, needs_speech, other_slots
 from media_plane.engine_wiring import SpeechModels as SpeechModels
 from media_plane.models.gemini import GeminiAccess, GeminiChat
 from media_plane.models.scripted import ScriptedChat
@@ -80,6 +80,7 @@ class CallRooms:
     speech: SpeechModels
     engines: EngineRoom
     slots: SlotPool | None
+    other_slots: Mapping[str, SlotPool]
     primer: Primer | None
     tools: ToolParts
 
@@ -117,7 +118,7 @@ class CallWiring:
             tools=tools,
             ear=Ear(self._detector(), EarSettings(sensitivity=config.barge_in.sensitivity)),
             journal=self._stores.journal,
-            slot_ms=partial(_slot_ms, rooms.slots, call_id),
+            slot_ms=partial(_slot_ms, rooms, call_id),
         )
         limits = CallLimits(max_duration_ms=_max_duration_s(admission) * 1000, engine_mute_ms=self._settings.engine_mute_s * 1000)
         facts = CallFacts(opened, config, admission.entry.order.caller.phone, specs)
@@ -128,8 +129,13 @@ class CallWiring:
         return ScriptedDetector() if detector is None else SileroDetector(detector)
 
 
-def _slot_ms(slots: SlotPool | None, call_id: str) -> float:
-    return 0.0 if slots is None else slots.held_ms(call_id)
+def _slot_ms(rooms: CallRooms, call_id: str) -> float:
+    """How long the call held processes of any engine. Asked once, at its end: the platform's own pool is cleared by the primer."""
+    held_ms = 0.0 if rooms.slots is None else rooms.slots.held_ms(call_id)
+    for pool in rooms.other_slots.values():
+        held_ms += pool.held_ms(call_id)
+        pool.forget(call_id)
+    return held_ms
 
 
 def _max_duration_s(admission: Admission) -> float:
@@ -152,18 +158,18 @@ async def media_plane(
         StoreError: keys or stores cannot be read.
     """
     given = instead or Instead()
-    slots = engine_slots(settings, clock)
+    slots, others = engine_slots(settings, clock), other_slots(settings, clock)
     speech, faults = (given.speech, ()) if given.speech is not None else await _speech_models(settings, warm=warm)
     chat = given.chat or chat_model(settings)
     process_id = stores.ids.new("proc")
-    async with ToolProcesses(stores.tool_values) as processes, _checked(slots):
+    async with ToolProcesses(stores.tool_values) as processes, _checked(slots, *others.values()):
         tools = ToolParts(processes, folder_sources(settings.tenants_dir), stores.effects, clock)
-        engines = EngineRoom(settings, Models(speech, chat), slots, clock, given.voice_engine)
+        engines = EngineRoom(settings, Models(speech, chat), slots, clock, given.voice_engine, others)
         starts = EngineStarts(engines.needs_slot, Starter(stores.tenants, engines, tools))
         primer = None if slots is None else Primer(slots, starts)
         calls = CallServer(
             CallStores(stores.ledger, stores.journal, stores.archive),
-            CallWiring(settings, CallRooms(speech, engines, slots, primer, tools), stores),
+            CallWiring(settings, CallRooms(speech, engines, slots, others, primer, tools), stores),
             ProcessFacts(process_id, url, settings.engine.value, partial(_room, settings, slots), call_pepper(settings)),
             clock,
             primer,
@@ -219,18 +225,17 @@ def _room(settings: Settings, slots: SlotPool | None) -> int:
 
 
 @asynccontextmanager
-async def _checked(slots: SlotPool | None) -> AsyncIterator[None]:
+async def _checked(*pools: SlotPool | None) -> AsyncIterator[None]:
     """The server processes' health is known, and watched until the block is left."""
-    if slots is None:
-        yield
-        return
-    await slots.check_all()
-    watch = asyncio.create_task(slots.run())
+    known = [pool for pool in pools if pool is not None]
+    await asyncio.gather(*(pool.check_all() for pool in known))
+    watches = [asyncio.create_task(pool.run()) for pool in known]
     try:
         yield
     finally:
-        watch.cancel()
-        await asyncio.gather(watch, return_exceptions=True)
+        for watch in watches:
+            watch.cancel()
+        await asyncio.gather(*watches, return_exceptions=True)
 
 
 def chat_model(settings: Settings) -> ChatModel:

@@ -245,6 +245,15 @@ class Settings(BaseSettings):
         return tuple(part.strip() for part in self.personaplex_ws_url.split(",") if part.strip())
 
     @property
+    def sidecars(self) -> tuple[EngineName, ...]:
+        """The sidecar engines that have usable addresses: the platform's own, and those that a tenant may name besides."""
+        told = {
+            EngineName.PERSONAPLEX: bool(self.personaplex_urls) and _are_processes(self.personaplex_urls, self.personaplex_spares),
+            EngineName.PCM_SIDECAR: self.engine is EngineName.PCM_SIDECAR or "pcm_sidecar_ws_url" in self.model_fields_set,
+        }
+        return tuple(name for name, is_told in told.items() if is_told)
+
+    @property
     def uses_gemini(self) -> bool:
         """Whether the dialogue and the lead extraction ask Gemini."""
         return self.chat_model is ChatModelName.GEMINI or (
@@ -272,6 +281,14 @@ def _check_issuer_url(url: str) -> None:
     parts = urlsplit(url)
     if url and (parts.scheme != "https" or not parts.hostname) and not (parts.scheme == "http" and parts.hostname in LOOPBACK):
         raise ValueError(f"OIDC_ISSUER, OIDC_JWKS_URL: {url!r} is no https URL; whoever can change it on the way could sign in as anybody")
+
+
+def _are_processes(urls: tuple[str, ...], spares: int) -> bool:
+    try:
+        _check_processes(urls, spares)
+    except ValueError:
+        return False
+    return True
 
 
 def _check_processes(urls: tuple[str, ...], spares: int) -> None:

@@ -12,7 +12,8 @@ from typing import Any
 
 import pytest
 
-from local.doctor import Finding, examine
+from local.doctor import Finding, absent_engines, examine
+from local.scaffold import check_tenant
 from nexus.settings import Settings, load_settings
 
 TENANTS = Path(__file__).parents[3] / "tenants"
@@ -118,3 +119,27 @@ def test_a_sidecar_of_ones_own_is_asked_too(tmp_path: Path, running_port: int) -
 def test_ear_and_voice_are_looked_for_beside_a_sidecar(tmp_path: Path) -> None:
     assert "not needed" in finding(settings_of(tmp_path), "speech models").detail
     assert "not needed" not in finding(settings_of(tmp_path, engine="pcm_sidecar"), "speech models").detail
+
+
+@pytest.mark.parametrize(
+    ("given", "absent"),
+    [
+        ({"engine": "cascade"}, ["personaplex", "pcm_sidecar"]),
+        ({"engine": "personaplex"}, ["pcm_sidecar"]),
+        ({"engine": "cascade", "personaplex_ws_url": "ws://127.0.0.1:1/api/chat"}, ["pcm_sidecar"]),
+        ({"engine": "cascade", "personaplex_ws_url": "ws://127.0.0.1:1/elsewhere"}, ["personaplex", "pcm_sidecar"]),
+        ({"engine": "personaplex", "pcm_sidecar_ws_url": "ws://127.0.0.1:1/v1/audio-stream"}, []),
+        ({"engine": "scripted"}, []),
+    ],
+)
+def test_an_engine_that_a_tenant_names_and_nobody_runs_is_told_with_the_setting(
+    tmp_path: Path, given: dict[str, Any], absent: list[str]
+) -> None:
+    (tmp_path / "shop").mkdir()
+    config = "tenant_id: shop\nsystem_prompt: x\nengines: [personaplex, pcm_sidecar, cascade]\n"
+    (tmp_path / "shop" / "config.yaml").write_text(config)
+    settings = settings_of(tmp_path, tenants_dir=tmp_path, **given)
+    told = absent_engines(tmp_path / "shop", settings)
+    assert [line.split("process of ")[1].split(" ")[0] for line in told] == absent
+    assert all("_WS_URL" in line for line in told)
+    assert [line for line in check_tenant(tmp_path / "shop", settings) if "engines" in line] == [f"config.yaml {line}" for line in told]

@@ -163,7 +163,7 @@ class TestProcesses:
         with pytest.raises(ConfigurationError) as refused:
             load_settings(None, engine="personaplex", personaplex_ws_url=urls)
         assert told in refused.value.faults[0]
-        assert load_settings(None, personaplex_ws_url=urls)  # of no concern to another engine
+        assert load_settings(None, personaplex_ws_url=urls).sidecars == ()  # of no concern to another engine
 
     def test_spares_leave_something_for_calls(self) -> None:
         two = "ws://a:1/api/chat,ws://b:1/api/chat"
