@@ -15,7 +15,20 @@ from control_plane.api.border import Border, BorderRules
 from control_plane.api.conventions import Conventions
 from control_plane.api.guard import Gate, Guard, guarded
 from control_plane.api.problems import answer, faults_of, problem, problem_of, retry_after_s
-from control_plane.api.routes import api_keys, audit, calls, configs, conversations, health, leads, sessions, tenants, usage
+from control_plane.api.routes import (
+    api_keys,
+    audit,
+    calls,
+    configs,
+    conversations,
+    failed_items,
+    health,
+    leads,
+    sessions,
+    tenants,
+    usage,
+    webhooks,
+)
 from control_plane.api.services import ApiServices
 from nexus.context import current
 from nexus.errors import NexusError
@@ -26,7 +39,9 @@ ROUTERS = (
     configs.router,
     calls.router,
     sessions.router,
+    failed_items.router,
     leads.router,
+    webhooks.router,
     conversations.router,
     api_keys.router,
     usage.router,

@@ -16,6 +16,7 @@ _TAGS = [
     {"name": "calls", "description": "Order a spoken call, look at it, end it."},
     {"name": "sessions", "description": "Finished calls."},
     {"name": "leads", "description": "What finished calls were worth."},
+    {"name": "webhooks", "description": "Who is told of finished calls."},
     {"name": "tenants", "description": "The businesses whose agents answer."},
     {"name": "config", "description": "What a tenant's agent is: draft, publish, roll back."},
     {"name": "conversations", "description": "Talking with an agent in text."},

@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
 
 from nexus.domain.call import EndReason, RecordStatus
-from nexus.domain.lead import LeadObject
+from nexus.domain.lead import Evidence, ExtraField, LeadObject, LeadStatus
 from nexus.domain.session import SessionRecord, ToolStatus, TranscriptEvent, Turn
 from nexus.domain.tenant import BargeIn, Limits, Recording, VoiceSettings
 
@@ -208,6 +208,18 @@ class AnalysisDetail(_Given):
     model: str
     status: Literal["done", "fallback"] = Field(description="fallback: the model failed and only what is certain stands in the lead")
     error: str
+    reading: int
+    evidence: tuple[Evidence, ...]
+    fields: tuple[ExtraField, ...]
+
+
+class Reanalysis(_Given):
+    """A reading that is wanted."""
+
+    object: Literal["reanalysis"] = "reanalysis"
+    session_id: str
+    reading: int = Field(description="the session's analysis is this one as soon as its reading says so")
+    status: Literal["queued"] = "queued"
 
 
 class SessionDetail(SessionRecord):
@@ -236,9 +248,21 @@ class LeadDetail(_Given):
     created_at: datetime
     call_started_at: datetime
     model: str
-    status: Literal["done", "fallback"]
+    status: Literal["done", "fallback"] = Field(
+        description="of the reading; fallback: the model failed, only what is certain stands in lead"
+    )
     error: str
+    lead_status: LeadStatus = Field(description="where a person stands with it")
+    reading: int = Field(description="how often the call has been read")
     lead: LeadObject
+    evidence: tuple[Evidence, ...] = Field(description="where each filled field comes from: the index of a turn, or what else")
+    fields: tuple[ExtraField, ...] = Field(description="the tenant's own fields (lead_fields), each with its turn")
+
+
+class LeadChange(_Asked):
+    """What a person notes on a lead."""
+
+    lead_status: LeadStatus
 
 
 class LeadPage(_Given):

@@ -17,11 +17,12 @@ from control_plane.ports import AnalyticsSink
 from control_plane.services.call_events import analyzed, artifacts_ready, ended
 from control_plane.services.leads import Assignment, LeadDesk
 from control_plane.services.outbox import Outbox
-from control_plane.services.progress import Failure, Progress, ProgressBook, Step
+from control_plane.services.progress import FailedCall, Failure, Progress, ProgressBook, Step
 from control_plane.services.sessions import SessionDesk
 from control_plane.services.usage import UsageBook
 from nexus.context import working_for
 from nexus.domain.analytics import analytics_row
+from nexus.domain.ids import check_tenant_id
 from nexus.domain.lead import Analysis
 from nexus.domain.session import SessionRecord
 from nexus.errors import Conflict, NexusError, NotFound
@@ -104,10 +105,14 @@ class AfterCall:
         await self._wake(tenant_id, call_id)
         return progress
 
+    async def failures(self, tenant_id: str) -> tuple[FailedCall, ...]:
+        """The tenant's calls of which a step failed for good, oldest first."""
+        return await self._progress.failures(check_tenant_id(tenant_id))
+
     async def redrive(self, tenant_id: str, call_id: str = "") -> tuple[str, ...]:
         """Begin the failed calls of a tenant again (or the one named) where they failed; which they were."""
         redriven = []
-        for item in await self._progress.failures(tenant_id):
+        for item in await self.failures(tenant_id):
             if call_id in ("", item.call_id):
                 await self._progress.redo(tenant_id, item)
                 await self._wake(tenant_id, item.call_id)

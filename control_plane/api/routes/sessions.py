@@ -8,13 +8,13 @@ from fastapi import APIRouter, Depends, Query, Request
 from starlette.responses import Response
 
 from control_plane.api.guard import seen_within_mode
-from control_plane.api.schemas import AnalysisDetail, SessionDetail, SessionItem, SessionPage, Transcript
+from control_plane.api.schemas import AnalysisDetail, Reanalysis, SessionDetail, SessionItem, SessionPage, Transcript
 from control_plane.api.services import Services
 from control_plane.api.wire import DEFAULT_LIMIT, CallId, Cursor, Limit, Moment, TenantId, encoded, in_utc, refusals, told
 from control_plane.services.sessions import AnalysedSession
 from nexus.domain.call import EndReason, RecordStatus
 from nexus.domain.session import SessionRow, TranscriptEvent
-from nexus.errors import RequestRejected
+from nexus.errors import NotFound, RequestRejected
 from nexus.ports import SessionFilter
 
 router = APIRouter(prefix="/v1/tenants/{tenant_id}/sessions", tags=["sessions"])
@@ -77,6 +77,22 @@ async def get_transcript(tenant_id: TenantId, call_id: CallId, request: Request,
     seen_within_mode(request, test=record.test, missing="session_not_found")
     transcript = Transcript(session_id=record.id, turns=record.turns, events=())
     return Response(encoded({**transcript.model_dump(), "events": _events(record.transcript)}), media_type="application/json")
+
+
+@router.get("/{call_id}/recording", operation_id="getRecording", responses=refusals(404), response_class=Response)
+async def get_recording(tenant_id: TenantId, call_id: CallId, services: Services) -> Response:
+    """The sound of a call: ``recording_not_found`` for a session that has none, which is every one as yet."""
+    await services.sessions.record(tenant_id, call_id)
+    raise NotFound("recording_not_found", "This session has no recording.")
+
+
+@router.post(
+    "/{call_id}:reanalyze", operation_id="reanalyzeSession", status_code=202, response_model=Reanalysis, responses=refusals(404, 409)
+)
+async def reanalyze(tenant_id: TenantId, call_id: CallId, services: Services) -> Response:
+    """Have the call read again. Asked again before that is done, it is the same reading."""
+    progress = await services.after_call.reanalyze(tenant_id, call_id)
+    return told(Reanalysis(session_id=call_id, reading=progress.wanted), status=202)
 
 
 def _item(row: SessionRow) -> SessionItem:
