@@ -162,9 +162,9 @@ class House:
         return record
 
 
-def house(stores: Stores, **changed: object) -> House:
+def house(stores: Stores, *, clock: Clock | None = None, **changed: object) -> House:
     """Build everything over ``stores``; ``changed``: settings."""
-    model, conversations, checks, clock = ToldLeadModel(), EchoConversations(), {"store": Check(True)}, Clock()
+    model, conversations, checks, clock = ToldLeadModel(), EchoConversations(), {"store": Check(True)}, clock or Clock()
 
     async def ready() -> Mapping[str, Check]:
         return checks
