@@ -20,7 +20,19 @@ SETTING = re.compile(r"`([A-Z][A-Z0-9]*(?:_[A-Z0-9]+)+)(?:=[^`]*)?`")
 ASSIGNED = re.compile(r"\b([A-Z][A-Z0-9]*(?:_[A-Z0-9]+)*)=")
 LINK = re.compile(r"(?<!!)\[[^\]]*\]\(([^)\s]+)\)|!\[[^\]]*\]\(([^)\s]+)\)")
 TEST = re.compile(r"`(?:[\w./]*/)?(test_\w+)(?:\.py)?`")
-OF_OTHERS = {"ARGS", "PYTHON", "BASE", "HF_HOME", "HF_HUB_OFFLINE", "HF_TOKEN", "NO_TORCH_COMPILE", "CUDA_VISIBLE_DEVICES"}
+OF_OTHERS = {
+    "ARGS",
+    "PYTHON",
+    "BASE",
+    "KEY",
+    "KEY_ID",
+    "TAG",
+    "HF_HOME",
+    "HF_HUB_OFFLINE",
+    "HF_TOKEN",
+    "NO_TORCH_COMPILE",
+    "CUDA_VISIBLE_DEVICES",
+}
 """Words of make, of shell examples and of the genuine PersonaPlex server."""
 
 

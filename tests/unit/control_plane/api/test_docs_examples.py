@@ -1,4 +1,8 @@
-"""Every curl example of docs/api.md, run against the application: the comment under it says what must come back."""
+"""Every curl example of docs/api.md, run against the application: the comment under it says what must come back.
+
+A block is played from top to bottom at one door. What a shell would do is done here: variables, and the two ways in which the examples fill
+them (a field of the answer by ``jq``, a header by ``-w``).
+"""
 
 from __future__ import annotations
 
@@ -13,19 +17,23 @@ from tests.fakes.control_plane import house, memory_stores
 
 DOCS = Path(__file__).parents[4] / "docs" / "api.md"
 BLOCK = re.compile(r"```sh\n(.*?)```", re.DOTALL)
-EXAMPLE = re.compile(r"^(curl .*)\n# (\d{3})(?: (\w+))?$", re.MULTILINE)
+EXPECTED = re.compile(r"# (?P<status>\d{3})(?: (?P<code>\w+))?(?:, (?P<header>[\w-]+): (?P<value>.+))?")
+FROM_FIELD = re.compile(r"(?P<name>[A-Z_]+)=\$\((?P<command>curl .*) \| jq -r \.(?P<field>\w+)\)")
+FROM_HEADER = re.compile(r"(?P<name>[A-Z_]+)=\$\((?P<command>curl .*-w '%header\{(?P<header>[\w-]+)\}'.*)\)")
+VARIABLE = re.compile(r"\$([A-Z_]+)")
 
 
-def examples() -> list[tuple[str, int, str]]:
-    blocks = BLOCK.findall(DOCS.read_text())
-    found = [(command, int(status), code) for block in blocks for command, status, code in EXAMPLE.findall(block)]
-    assert len(found) == sum(block.count("curl ") for block in blocks), "an example has no expected answer under it"
-    return found
+def blocks() -> list[list[str]]:
+    return [block.strip().splitlines() for block in BLOCK.findall(DOCS.read_text()) if "curl " in block]
 
 
-def request_of(command: str) -> httpx.Request:
+def request_of(command: str, variables: dict[str, str]) -> httpx.Request:
     """The request that a curl command line makes."""
-    words = shlex.split(command.replace("$BASE", "http://localhost:8000").replace("barber_shop_demo", "barber_shop"))[1:]
+    # Split first, then filled in, as a shell does: the quotes in a value are part of it.
+    words = [
+        VARIABLE.sub(lambda found: variables[found[1]], word).replace("barber_shop_demo", "barber_shop")
+        for word in shlex.split(command)[1:]
+    ]
     method, headers, body, url = "GET", {}, None, ""
     while words:
         word = words.pop(0)
@@ -36,17 +44,37 @@ def request_of(command: str) -> httpx.Request:
             headers[name] = value
         elif word == "-d":
             body = words.pop(0)
+        elif word in ("-w", "-o"):
+            words.pop(0)
         elif not word.startswith("-"):
             url = word
     return httpx.Request(method, url, headers=headers, content=body)
 
 
-@pytest.mark.parametrize(("command", "status", "code"), examples())
-async def test_the_example_answers_as_documented(command: str, status: int, code: str) -> None:
+def test_every_request_has_its_answer_under_it() -> None:
+    for lines in blocks():
+        for line, following in zip(lines, [*lines[1:], ""], strict=True):
+            if line.startswith("curl "):
+                assert EXPECTED.fullmatch(following), f"no answer under: {line}"
+            else:
+                assert EXPECTED.fullmatch(line) or FROM_FIELD.fullmatch(line) or FROM_HEADER.fullmatch(line), line
+
+
+@pytest.mark.parametrize("lines", blocks(), ids=lambda lines: lines[0][:60])
+async def test_the_examples_answer_as_documented(lines: list[str]) -> None:
     door = house(memory_stores())
     await door.engine_slots(1)
+    variables = {"BASE": "http://localhost:8000"}
     async with door.client:
-        answer = await door.client.send(request_of(command))
-    assert answer.status_code == status, answer.text
-    if code:
-        assert answer.json()["code"] == code
+        for line in lines:
+            if filled := FROM_FIELD.fullmatch(line) or FROM_HEADER.fullmatch(line):
+                answer = await door.client.send(request_of(filled["command"], variables))
+                assert answer.is_success, answer.text
+                named = filled.groupdict()
+                variables[filled["name"]] = answer.json()[named["field"]] if "field" in named else answer.headers[named["header"]]
+            elif line.startswith("curl "):
+                answer = await door.client.send(request_of(line, variables))
+            elif expected := EXPECTED.fullmatch(line):
+                assert answer.status_code == int(expected["status"]), (line, answer.text)
+                assert not expected["code"] or answer.json()["code"] == expected["code"]
+                assert not expected["header"] or answer.headers[expected["header"]] == expected["value"]
