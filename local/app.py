@@ -17,6 +17,7 @@ import control_plane
 from control_plane import wiring as control
 from control_plane.api.app import build_app
 from control_plane.api.services import Check
+from local.after_calls import Bells, deliver_events, finish_calls
 from local.conversations import TextConversations
 from media_plane.server.asgi import AsgiDoor
 from media_plane.wiring import Instead, MediaPlane, media_plane, tools_for
@@ -69,18 +70,20 @@ class LocalApp:
 async def local_app(settings: Settings, clock: Clock | None = None, *, instead: Instead | None = None) -> AsyncIterator[LocalApp]:
     """The whole product until the block is left. ``instead``: see ``media_plane``. Raises NexusError when it cannot start."""
     chosen = clock or Clock()
-    archived: asyncio.Queue[tuple[str, str]] = asyncio.Queue()
+    bells = Bells()
     plain = embedded_stores(settings)
-    stores = replace(plain, archive=TellingArchive(plain.archive, archived))
+    stores = replace(plain, archive=TellingArchive(plain.archive, bells.archived))
     secrets = control.local_secrets(settings)
     async with media_plane(settings, stores, chosen, instead=instead) as media:
         conversations = TextConversations(media.chat, partial(tools_for, media.tools), stores.ids, chosen)
-        outside = control.Outside(conversations, control.lead_model(settings), partial(_ready, settings, media))
+        after = control.AfterOutside(control.analytics_sink(settings), control.webhook_sender(settings), bells.wake, bells.due.set)
+        outside = control.Outside(conversations, control.lead_model(settings), partial(_ready, settings, media), after)
         plane = control.build(settings, control.stores_of(stores), secrets, outside, chosen)
         app = build_app(plane.services)
         app.mount("/", StaticFiles(directory=_CONSOLE, html=True))
         works = [
-            asyncio.create_task(_after_calls(plane, archived)),
+            asyncio.create_task(finish_calls(plane.after_call, bells, chosen)),
+            asyncio.create_task(deliver_events(plane.courier, plain.tenants, bells, chosen)),
             asyncio.create_task(_expire(plain.archive, chosen)),
             asyncio.create_task(_jobs(plane)),
         ]
@@ -90,17 +93,6 @@ async def local_app(settings: Settings, clock: Clock | None = None, *, instead: 
             for work in works:
                 work.cancel()
             await asyncio.gather(*works, return_exceptions=True)
-
-
-async def _after_calls(plane: control.ControlPlane, archived: asyncio.Queue[tuple[str, str]]) -> None:
-    """Finish each archived call; first those that an earlier run left unfinished."""
-    await plane.after_call.catch_up()
-    while True:
-        tenant_id, call_id = await archived.get()
-        try:
-            await plane.after_call.finish(tenant_id, call_id)
-        except NexusError as error:
-            _log.error("call %s is archived but not yet in the index; the next start catches up: %s", call_id, error)
 
 
 async def _jobs(plane: control.ControlPlane) -> None:
