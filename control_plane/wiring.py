@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from functools import partial
 from importlib import metadata
@@ -174,7 +174,9 @@ def build(settings: Settings, stores: Stores, given: Secrets, outside: Outside, 
     stores = walled(stores)
     api_keys = ApiKeyDesk(stores.documents, ids, clock, KeyVault(given.key_pepper, given.cursor_key))
     heads = TenantHeads(stores.documents, stores.folders, clock)
-    jobs = JobDesk(stores.documents, ids, clock, {DELETE_TENANT: TenantErasure(heads, stores.erased).steps()})
+    jobs = JobDesk(
+        stores.documents, ids, clock, {DELETE_TENANT: TenantErasure(heads, _with_analytics(stores.erased, outside.after.sink)).steps()}
+    )
     sessions = SessionDesk(SessionStores(stores.archive, stores.index, stores.leads), given.cursor_key)
     leads = LeadDesk(stores.leads, LeadStatuses(stores.documents, clock), LeadReader(outside.lead_model), clock, given.cursor_key)
     kept = books(settings, stores.documents, given, ids, clock)
@@ -213,6 +215,10 @@ def build(settings: Settings, stores: Stores, given: Secrets, outside: Outside, 
         ready=outside.ready,
     )
     return ControlPlane(services, after_call, courier, jobs)
+
+
+def _with_analytics(erased: ErasedStores, sink: AnalyticsSink) -> ErasedStores:
+    return replace(erased, erasable={**erased.erasable, "analytics": sink})
 
 
 async def _note_pause(audit: AuditBook, webhook: Webhook) -> None:
