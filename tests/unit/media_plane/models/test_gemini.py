@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from media_plane.models.gemini import GeminiAccess, GeminiChat
+from media_plane.models.gemini_wire import contents_of
 from media_plane.ports import AgentSaid, AnswerDone, CallerSaid, ChatMessage, ChatRequest, TextDelta, ToolCall, ToolReturned, ToolSpec
 from nexus.domain.tenant import TenantConfig
 from nexus.errors import UpstreamError
@@ -220,3 +221,10 @@ async def test_words_of_the_voice_are_the_model_own_on_the_wire() -> None:
         await collect(model, request(CallerSaid("hi"), AgentSaid("Hello!"), CallerSaid("Book me in."), CallerSaid("Please."), beside=True))
     assert [content["role"] for content in server.requests[0]["contents"]] == ["user", "model", "user"]
     assert server.violations == []
+
+
+def test_a_call_that_another_model_made_is_shown_with_the_signature_that_stands_for_none() -> None:
+    calls = (ToolCall("tool_1", "look", {"at": 10}), ToolCall("tool_2", "look", {"at": 11}))
+    parts = contents_of([CallerSaid("Is ten free?"), AgentSaid("", calls)])[1].parts or []
+    assert [part.thought_signature for part in parts] == [b"skip_thought_signature_validator", None]
+    assert [part.function_call.id for part in parts if part.function_call] == ["tool_1", "tool_2"]
