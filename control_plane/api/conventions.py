@@ -34,6 +34,7 @@ UNAUDITED = frozenset({"createCall", "initSession", "openConversation", "sendMes
 """Talking is use, not administration: calls leave records of their own."""
 WITHOUT_EFFECT = frozenset({"validateConfig"})
 """POST only for the sake of a body."""
+ERASING = frozenset({"deleteTenant"})
 _OBJECT_ID = re.compile(r"[A-Za-z0-9_.:-]{1,128}")
 _TENANT_ITSELF = re.compile(r"/v1/tenants/[^/]+")
 _log = logging.getLogger("nexus.api")
@@ -140,9 +141,7 @@ class Conventions:
             status=status,
             address=str((scope.get("client") or ("",))[0]),
         )
-        # What becomes of a tenant itself must be known when the tenant's own documents are gone.
-        owners = {asked.owner, PLATFORM} if _TENANT_ITSELF.fullmatch(asked.path) else {asked.owner}
-        for owner in sorted(owners):
+        for owner in sorted(_audited_for(asked)):
             try:
                 await self._books.audit.note(owner, deed)
             except StoreError as error:  # the change is made: its answer must not fail for want of an event
@@ -174,6 +173,13 @@ class _Work:
     reservation: Reservation | None
 
 
+def _audited_for(asked: Asked) -> set[str]:
+    """Whose event it is. What becomes of a tenant itself is the operator's too: it is known when the tenant's own documents are gone."""
+    if asked.operation_id in ERASING:
+        return {PLATFORM}  # nothing may be written behind the job that erases
+    return {asked.owner, PLATFORM} if _TENANT_ITSELF.fullmatch(asked.path) else {asked.owner}
+
+
 def _unchanged(asked: Asked, whole: KeptAnswer) -> Tag:
     if not asked.tagged or whole.status != 200:
         return Tag()
@@ -183,6 +189,8 @@ def _unchanged(asked: Asked, whole: KeptAnswer) -> Tag:
 
 def _object_of(asked: Asked, scope: Scope, whole: KeptAnswer) -> str:
     """What was changed: the last id of the path, for something new the id it was given."""
+    if _TENANT_ITSELF.fullmatch(asked.path):
+        return current().tenant_id
     names = [str(value) for name, value in scope.get("path_params", {}).items() if name != "tenant_id"]
     location = dict(whole.headers).get("location", "").rstrip("/").rpartition("/")[2]
     for found in (*names[-1:], location, _id_in(whole.body), current().tenant_id):

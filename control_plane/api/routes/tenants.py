@@ -9,10 +9,10 @@ from fastapi import APIRouter, Path
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.responses import Response
 
-from control_plane.api.etags import IfMatch, matched_version, version_tag
+from control_plane.api.etags import IfMatch, body_tag, check_match, matched_version, version_tag
 from control_plane.api.schemas import TenantDetail, TenantItem, TenantPage
-from control_plane.api.services import Services
-from control_plane.api.wire import MOST, Cursor, Limit, TenantId, refusals, told
+from control_plane.api.services import ApiServices, Services
+from control_plane.api.wire import MOST, Cursor, Limit, TenantId, encoded, refusals, told
 from control_plane.services.jobs import Job
 from control_plane.services.tenants import TenantView
 from nexus.domain.tenancy import Language, Origin, TenantProfile, Timezone
@@ -90,7 +90,7 @@ async def get_tenant(tenant_id: TenantId, services: Services) -> Response:
 async def update_tenant(tenant_id: TenantId, body: TenantPatch, services: Services, if_match: IfMatch = "") -> Response:
     """Change what the tenant is called and where it is at home. What is published already stays as it is."""
     fields: dict[str, Any] = {name: getattr(body, name) for name in body.model_fields_set}
-    return _told(await services.tenants.change(tenant_id, fields, revision=matched_version(if_match, required=False)))
+    return _told(await services.tenants.change(tenant_id, fields, revision=await _revision(tenant_id, services, if_match)))
 
 
 @router.delete("/{tenant_id}", operation_id="deleteTenant", status_code=202, response_model=JobDetail, responses=refusals(404, 409))
@@ -120,6 +120,14 @@ async def get_job(tenant_id: TenantId, job_id: JobId, services: Services) -> Res
 
 def _told(view: TenantView, *, status: int = 200, headers: dict[str, str] | None = None) -> Response:
     return told(_detail(view), status=status, headers={"ETag": version_tag(view.revision), **(headers or {})} if _keeps(view) else headers)
+
+
+async def _revision(tenant_id: str, services: ApiServices, if_match: str) -> int | None:
+    """The revision that ``If-Match`` names: its own tag, or that of the whole object where the revision does not name all of it."""
+    if if_match and not _keeps(view := await services.tenants.get(tenant_id)):
+        check_match(if_match, body_tag(encoded(_detail(view).model_dump())))
+        return view.revision
+    return matched_version(if_match, required=False)
 
 
 def _keeps(view: TenantView) -> bool:

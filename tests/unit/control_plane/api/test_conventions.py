@@ -176,6 +176,17 @@ async def test_lists_refusals_and_changes_have_none(door: House) -> None:
     assert "etag" not in (await door.client.post(KEYS, json=KEY_BODY)).headers
 
 
+async def test_a_tenant_of_a_folder_is_changed_by_its_tag_and_by_no_other(door: House) -> None:
+    tag = (await door.client.get(TENANT)).headers["etag"]
+    stale = await door.client.patch(TENANT, json={"name": "B"}, headers={"If-Match": '"other"'})
+    assert (stale.status_code, stale.json()["code"]) == (412, "precondition_failed")
+    changed = await door.client.patch(TENANT, json={"name": "Clip or Comb"}, headers={"If-Match": tag})
+    assert changed.status_code == 200 and changed.json()["name"] == "Clip or Comb"
+    again = await door.client.patch(TENANT, json={"name": "A"}, headers={"If-Match": tag})
+    assert again.status_code == 412
+    assert (await door.client.get(TENANT, headers={"If-None-Match": tag})).status_code == 200
+
+
 # --- limits ------------------------------------------------------------------------------------------------------------------
 
 
@@ -282,6 +293,22 @@ async def test_a_tenant_sees_its_own_events_only(door: House) -> None:
     await door.client.post(KEYS, json=KEY_BODY)
     assert await events(door, "/v1/tenants/pizza_shop/audit-events") == []
     assert await events(door, "/v1/audit-events") == []
+
+
+async def test_what_becomes_of_a_tenant_is_known_to_the_operator_when_it_is_gone(door: House) -> None:
+    made = await door.client.post("/v1/tenants", json={"id": "nail_studio"}, headers=keyed())
+    assert made.status_code == 201, made.text
+    assert (await door.client.post("/v1/tenants", json={"id": "nail_studio"}, headers=keyed())).headers["idempotent-replayed"] == "true"
+    studio = "/v1/tenants/nail_studio"
+    for path in (f"{studio}:suspend", f"{studio}:resume"):
+        assert (await door.client.post(path)).status_code == 200
+    await door.client.post(f"{studio}/api-keys", json=KEY_BODY)
+    told = [event["operation"] for event in await events(door, f"{studio}/audit-events")]
+    assert told == ["createApiKey", "resumeTenant", "suspendTenant"]
+    assert (await door.client.delete(studio)).status_code == 202
+    everywhere = [(event["operation"], event["object_id"]) for event in await events(door, "/v1/audit-events")]
+    names = ["deleteTenant", "resumeTenant", "suspendTenant", "createTenant"]
+    assert everywhere == [(name, "nail_studio") for name in names]
 
 
 async def test_a_lost_event_does_not_undo_the_answer(caplog: pytest.LogCaptureFixture) -> None:
