@@ -50,6 +50,23 @@ class Books:
     matrix: Mapping[str, Rule] = field(default_factory=lambda: MATRIX)
 
 
+def is_change(operation_id: str, method: str, matrix: Mapping[str, Rule] = MATRIX) -> bool:
+    """Whether an operation changes something: told by its method, but for what is POST only for the sake of a body."""
+    rule = matrix.get(operation_id)
+    reads = method in ("GET", "HEAD", "OPTIONS") or operation_id in WITHOUT_EFFECT
+    return not reads and not (rule is not None and rule.permission.endswith(":read"))
+
+
+def takes_key(operation_id: str, method: str) -> bool:
+    """Whether the conventions honour an Idempotency-Key of the operation, if it changes something."""
+    return method == "POST" and operation_id not in OWN_IDEMPOTENCY
+
+
+def is_tagged(operation_id: str, method: str) -> bool:
+    """Whether the operation shows one object, which has an entity tag."""
+    return method == "GET" and operation_id.startswith("get")
+
+
 @dataclass(frozen=True, slots=True)
 class Asked:
     """A request as the conventions see it."""
@@ -65,7 +82,7 @@ class Asked:
     @property
     def keyed(self) -> bool:
         """Whether an Idempotency-Key is ours to honour."""
-        return self.method == "POST" and self.changes and self.operation_id not in OWN_IDEMPOTENCY and "idempotency-key" in self.headers
+        return "idempotency-key" in self.headers and self.changes and takes_key(self.operation_id, self.method)
 
     @property
     def audited(self) -> bool:
@@ -75,7 +92,7 @@ class Asked:
     @property
     def tagged(self) -> bool:
         """Whether its answer is one object that has an entity tag."""
-        return self.method == "GET" and self.operation_id.startswith("get")
+        return is_tagged(self.operation_id, self.method)
 
 
 class Conventions:
@@ -152,8 +169,6 @@ class Conventions:
         operation_id, principal = state.get("operation_id", ""), state.get("principal")
         if not operation_id or not isinstance(principal, Principal):
             return None
-        rule = self._books.matrix.get(operation_id)
-        reads = scope["method"] in ("GET", "HEAD", "OPTIONS") or operation_id in WITHOUT_EFFECT
         return Asked(
             operation_id=operation_id,
             method=scope["method"],
@@ -161,7 +176,7 @@ class Conventions:
             owner=current().tenant_id or PLATFORM,
             principal=principal,
             headers=Headers(scope=scope),
-            changes=not reads and not (rule is not None and rule.permission.endswith(":read")),
+            changes=is_change(operation_id, scope["method"], self._books.matrix),
         )
 
 

@@ -9,6 +9,7 @@ from fastapi.openapi.utils import get_openapi
 from pydantic.json_schema import models_json_schema
 
 from control_plane.access.matrix import MATRIX
+from control_plane.api.convention_schema import tell_conventions
 from control_plane.api.problems import MEDIA_TYPE, Fault, Problem
 
 VERSION = "2026-11-21"
@@ -60,8 +61,9 @@ def document(app: FastAPI) -> dict[str, Any]:
     described["components"]["schemas"] = dict(sorted(components.items()))
     described["components"]["securitySchemes"] = {"credential": _CREDENTIAL}
     for path in described["paths"].values():
-        for operation in path.values():
+        for method, operation in path.items():
             _tell_access(operation)
+            tell_conventions(operation, method.upper())
     return described
 
 

@@ -31,8 +31,11 @@ class Amounts(TypedDict):
 class AnalysisDetail(TypedDict):
     created_at: str
     error: str
+    evidence: list[Evidence]
+    fields: list[ExtraField]
     lead_id: str
     model: str
+    reading: int
     schema_version: int
     status: Literal["done", "fallback"]
 
@@ -68,6 +71,13 @@ class ApiKeyPage(TypedDict):
     data: list[ApiKeyDetail]
     has_more: bool
     next_cursor: str | None
+
+
+class AttemptDetail(TypedDict):
+    at: str
+    duration_ms: float
+    error: str
+    status: int | None
 
 
 class AudioFacts(TypedDict):
@@ -214,6 +224,23 @@ class CreatedCall(TypedDict):
     websocket: SocketDoor
 
 
+class DeliveryDetail(TypedDict):
+    attempts: list[AttemptDetail]
+    created_at: str
+    id: str
+    next_attempt_at: str | None
+    object: NotRequired[Literal["webhook_delivery"]]
+    status: Literal["pending", "delivered", "failed"]
+    type: EventType
+    webhook_id: str
+
+
+class DeliveryPage(TypedDict):
+    data: list[DeliveryDetail]
+    has_more: bool
+    next_cursor: str | None
+
+
 class DraftDetail(TypedDict):
     config: dict[str, Any]
     object: NotRequired[Literal["config_draft"]]
@@ -248,6 +275,36 @@ class EngineRotation(TypedDict):
     gap_ms: float
     generation: int
     reason: str
+
+
+EventType = Literal["call.ended", "call.artifacts_ready", "call.analyzed", "webhook.paused", "webhook.test"]
+
+
+class Evidence(TypedDict):
+    field: str
+    source: NotRequired[Literal["turn", "tool", "caller_id", "whole_call"]]
+    turn: NotRequired[int | None]
+
+
+class ExtraField(TypedDict):
+    evidence_turn: NotRequired[int | None]
+    name: str
+    value: JsonValue
+
+
+class FailedItem(TypedDict):
+    code: str
+    detail: str
+    failed_at: str
+    object: NotRequired[Literal["failed_item"]]
+    session_id: str
+    step: Step
+
+
+class FailedItemPage(TypedDict):
+    data: list[FailedItem]
+    has_more: bool
+    next_cursor: str | None
 
 
 class Fault(TypedDict):
@@ -318,14 +375,22 @@ class JobDetail(TypedDict):
 JsonValue = Any
 
 
+class LeadChange(TypedDict):
+    lead_status: LeadStatus
+
+
 class LeadDetail(TypedDict):
     call_started_at: str
     created_at: str
     error: str
+    evidence: list[Evidence]
+    fields: list[ExtraField]
     id: str
     lead: LeadObject
+    lead_status: LeadStatus
     model: str
     object: NotRequired[Literal["lead"]]
+    reading: int
     session_id: str
     status: Literal["done", "fallback"]
     tenant_id: str
@@ -346,6 +411,9 @@ class LeadPage(TypedDict):
     data: list[LeadDetail]
     has_more: bool
     next_cursor: str | None
+
+
+LeadStatus = Literal["new", "contacted", "qualified", "won", "lost", "dismissed"]
 
 
 class Limits(TypedDict):
@@ -425,6 +493,13 @@ class Readiness(TypedDict):
     status: Literal["ready", "not_ready"]
 
 
+class Reanalysis(TypedDict):
+    object: NotRequired[Literal["reanalysis"]]
+    reading: int
+    session_id: str
+    status: NotRequired[Literal["queued"]]
+
+
 class RecordedError(TypedDict):
     code: str
     message: str
@@ -442,12 +517,25 @@ class Redaction(TypedDict):
     policy: NotRequired[str]
 
 
+class RedriveBody(TypedDict):
+    session_id: NotRequired[str]
+
+
+class Redriven(TypedDict):
+    object: NotRequired[Literal["redrive"]]
+    session_ids: list[str]
+
+
 class RollbackBody(TypedDict):
     note: NotRequired[str]
     version: int
 
 
 class RotateBody(TypedDict):
+    overlap_s: NotRequired[int]
+
+
+class SecretRotation(TypedDict):
     overlap_s: NotRequired[int]
 
 
@@ -524,6 +612,11 @@ class SessionPage(TypedDict):
     next_cursor: str | None
 
 
+class SigningSecret(TypedDict):
+    expires_at: str | None
+    last4: str
+
+
 class SocketDoor(TypedDict):
     expires_at: str
     single_use: NotRequired[Literal[True]]
@@ -547,6 +640,9 @@ class Statistics(TypedDict):
     tool_calls: int
     total_events: int
     user_messages: int
+
+
+Step = Literal["read", "index", "ended", "artifacts", "lead", "row", "analyzed"]
 
 
 class Summary(TypedDict):
@@ -729,3 +825,57 @@ class VoiceSettings(TypedDict):
     provider: NotRequired[Literal["nvidia_personaplex", "local"]]
     speed: NotRequired[float]
     voice_id: NotRequired[str]
+
+
+class WebhookBody(TypedDict):
+    description: NotRequired[str]
+    events: NotRequired[list[Literal["call.ended", "call.artifacts_ready", "call.analyzed", "webhook.paused"]]]
+    url: str
+
+
+class WebhookChange(TypedDict):
+    description: NotRequired[str | None]
+    events: NotRequired[list[Literal["call.ended", "call.artifacts_ready", "call.analyzed", "webhook.paused"]] | None]
+    status: NotRequired[Literal["active", "paused"] | None]
+    url: NotRequired[str | None]
+
+
+class WebhookDetail(TypedDict):
+    created_at: str
+    description: str
+    events: list[EventType]
+    failing_since: str | None
+    failures: int
+    id: str
+    object: NotRequired[Literal["webhook"]]
+    paused_at: str | None
+    paused_reason: Literal["", "by_hand", "gone", "failing"]
+    secrets: list[SigningSecret]
+    status: Literal["active", "paused"]
+    tenant_id: str
+    updated_at: str
+    url: str
+
+
+class WebhookPage(TypedDict):
+    data: list[WebhookDetail]
+    has_more: bool
+    next_cursor: str | None
+
+
+class WebhookWithSecret(TypedDict):
+    created_at: str
+    description: str
+    events: list[EventType]
+    failing_since: str | None
+    failures: int
+    id: str
+    object: NotRequired[Literal["webhook"]]
+    paused_at: str | None
+    paused_reason: Literal["", "by_hand", "gone", "failing"]
+    secret: str
+    secrets: list[SigningSecret]
+    status: Literal["active", "paused"]
+    tenant_id: str
+    updated_at: str
+    url: str

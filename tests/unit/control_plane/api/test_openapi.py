@@ -25,3 +25,19 @@ def test_every_operation_has_a_stable_id_and_one_error_shape() -> None:
                 assert list(response["content"]) == ["application/problem+json"], operation["operationId"]
     assert {"Problem", "Fault"} <= set(document["components"]["schemas"])
     assert "HTTPValidationError" not in json.dumps(document)
+
+
+def test_every_operation_tells_its_conventions() -> None:
+    for path, operations in json.loads(render())["paths"].items():
+        for method, operation in operations.items():
+            headers = {one["name"] for one in operation.get("parameters", ()) if one["in"] == "header"}
+            name, answers = operation["operationId"], operation["responses"]
+            open_to_all = "security" not in operation
+            assert ("429" in answers) is not open_to_all or name == "createCall", name
+            assert ("304" in answers) is ("If-None-Match" in headers) is (not open_to_all and method == "get" and name.startswith("get")), (
+                name
+            )
+            takes_key = method == "post" and name != "validateConfig" and "/init-session" not in path
+            assert ("Idempotency-Key" in headers) is (takes_key or name == "initSession"), name
+            if "Idempotency-Key" in headers:
+                assert "409" in answers and "422" in answers
