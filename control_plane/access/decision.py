@@ -38,6 +38,8 @@ def authorise(principal: Principal, operation_id: str, tenant_id: str = "", *, m
         raise credential_missing()
     if (tenant_id or rule.reach == "tenant") and not principal.reaches(tenant_id):
         raise unknown_tenant()
+    if rule.reach == "own" and not (principal.is_platform or principal.tenant_id):
+        raise NotAuthorised("forbidden", "This credential belongs to no tenant; ask the operator to assign one.")
     if not (holds(principal, rule) and (principal.is_platform or rule.reach != "platform")):
         raise NotAuthorised("forbidden", f"This credential does not hold {rule.permission}; ask an admin of the tenant for it.")
 

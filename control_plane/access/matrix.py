@@ -116,6 +116,6 @@ MATRIX: Mapping[str, Rule] = {
 }
 
 
-def scopes(matrix: Mapping[str, Rule] = MATRIX) -> frozenset[str]:
+def scopes() -> frozenset[str]:
     """Every permission that an API key can be given."""
-    return frozenset(rule.permission for rule in matrix.values() if rule.keys and rule.reach in ("tenant", "own"))
+    return frozenset(rule.permission for rule in MATRIX.values() if rule.keys and rule.reach in ("tenant", "own"))

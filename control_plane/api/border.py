@@ -88,7 +88,7 @@ class Border:
         headers = Headers(scope=scope)
         host = headers.get("host", "")
         check_host(self._rules.door, host)
-        if scope["method"] == "POST" and headers.get("authorization", "").startswith(_BROWSER_KEY):
+        if headers.get("authorization", "").startswith(_BROWSER_KEY):
             return  # such a key names its origins itself; the guard holds the page to them
         check_origin(self._rules.door, scope["method"], host, headers.get("origin", ""), headers.get("sec-fetch-site", ""))
 

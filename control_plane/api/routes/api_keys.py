@@ -17,7 +17,7 @@ from control_plane.services.api_keys import ApiKey, IssuedKey, KeySecret, KeyWis
 router = APIRouter(prefix="/v1/tenants/{tenant_id}/api-keys", tags=["api-keys"])
 KeyId = Annotated[str, Path(pattern=r"^key_[0-7][0-9A-HJKMNP-TV-Z]{25}$", examples=["key_01KAQ2Z3M4N5P6Q7R8S9T0V1W2"])]
 Origin = Annotated[str, StringConstraints(pattern=r"^(https://[a-z0-9.-]{1,253}|http://(localhost|127\.0\.0\.1))(:[0-9]{1,5})?$")]
-Scope = Annotated[str, StringConstraints(pattern=r"^[a-z_]{1,40}:(read|write)$")]
+Scope = Annotated[str, StringConstraints(pattern=r"^[a-z_]{1,40}:[a-z_]{1,20}$")]
 
 
 class ApiKeyBody(BaseModel):

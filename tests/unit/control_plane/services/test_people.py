@@ -3,36 +3,22 @@
 from __future__ import annotations
 
 import asyncio
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 
 import pytest
 
 from control_plane.access.tokens import TokenRules
 from control_plane.services.people import Freshness, TokenChecker
-from nexus.clock import Clock
 from nexus.errors import NotAuthorised, Unavailable
 from tests.fakes.issuer import AUDIENCE, ISSUER, ToldIssuerKeys, claims, jwk, rsa_key, token
+from tests.fakes.later_clock import LaterClock
 
 FRESH = Freshness(renew_s=600, stale_s=3600, again_s=30)
 
 
-class Later(Clock):
-    """Real time, and what a test adds to it."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        object.__setattr__(self, "added", timedelta())
-
-    def now(self) -> datetime:
-        return datetime.now(UTC) + self.__dict__["added"]
-
-    def wait_s(self, seconds: float) -> None:
-        self.__dict__["added"] += timedelta(seconds=seconds)
-
-
 class Desk:
     def __init__(self) -> None:
-        self.keys, self.clock = ToldIssuerKeys(), Later()
+        self.keys, self.clock = ToldIssuerKeys(), LaterClock()
         self.checker = TokenChecker(self.keys, TokenRules(ISSUER, AUDIENCE), self.clock, FRESH)
 
     async def code(self, text: str) -> str:
@@ -67,7 +53,7 @@ async def test_strangers_cannot_make_us_fetch(desk: Desk) -> None:
 async def test_a_new_key_of_the_issuer_is_found(desk: Desk) -> None:
     assert await desk.code(token(claims())) == "in"
     desk.keys.keys.append(jwk("rsa-2", rsa_key("next")))
-    desk.clock.wait_s(31)
+    desk.clock.advance(timedelta(seconds=31))
     assert await desk.code(token(claims(), kid="rsa-2", key=rsa_key("next"))) == "in"
 
 
@@ -75,7 +61,7 @@ async def test_a_withdrawn_key_dies_with_the_next_fetch(desk: Desk) -> None:
     assert await desk.code(token(claims())) == "in"
     desk.keys.keys = [jwk("rsa-2", rsa_key("next"))]
     assert await desk.code(token(claims())) == "in"
-    desk.clock.wait_s(601)
+    desk.clock.advance(timedelta(seconds=601))
     assert await desk.code(token(claims())) == "credential_invalid"
 
 
@@ -85,17 +71,17 @@ async def test_an_issuer_that_is_away_opens_nothing(desk: Desk) -> None:
     assert await desk.code(token(claims())) == "issuer_unreachable"
     assert desk.keys.fetched == 1, "and is not asked at every request"
     desk.keys.down = False
-    desk.clock.wait_s(31)
+    desk.clock.advance(timedelta(seconds=31))
     assert await desk.code(token(claims())) == "in"
 
 
 async def test_known_keys_serve_on_while_the_issuer_is_away_but_not_for_ever(desk: Desk) -> None:
     assert await desk.code(token(claims())) == "in"
     desk.keys.down = True
-    desk.clock.wait_s(601)
+    desk.clock.advance(timedelta(seconds=601))
     assert await desk.code(token(claims())) == "in"
     assert await desk.code(token(claims(), kid="rsa-9")) == "issuer_unreachable"
-    desk.clock.wait_s(3000)
+    desk.clock.advance(timedelta(seconds=3000))
     assert await desk.code(token(claims(exp=9_999_999_999))) == "issuer_unreachable"
 
 
