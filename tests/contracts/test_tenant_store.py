@@ -7,13 +7,20 @@ from pathlib import Path
 
 import pytest
 
+from control_plane.services.configs import ConfigDesk
+from control_plane.services.tenant_heads import TenantHeads
 from nexus.adapters.aws import AwsStores
+from nexus.adapters.document_tenants import DocumentTenantStore
 from nexus.adapters.files import FileTenantStore
-from nexus.adapters.memory import MemoryTenantStore
+from nexus.adapters.memory import MemoryDocumentStore, MemoryTenantStore
+from nexus.adapters.sqlite import Database, SqliteDocumentStore
+from nexus.clock import Clock
+from nexus.domain.tenancy import TenantHead
 from nexus.domain.tenant import TenantConfig
 from nexus.errors import NotFound
-from nexus.ports import TenantStore
+from nexus.ports import DocumentStore, TenantStore
 from tests.aws import AWS, aws
+from tests.fakes.stored import NOON
 
 Put = Callable[[str, str], Awaitable[None]]
 """Writes the system prompt of a tenant."""
@@ -45,14 +52,35 @@ def _aws(stores: AwsStores) -> tuple[TenantStore, Put]:
     return stores.tenants, put
 
 
-@pytest.fixture(params=["memory", "files", *AWS])
+def _documents(documents: DocumentStore) -> tuple[TenantStore, Put]:
+    folders = MemoryTenantStore()
+    configs = ConfigDesk(TenantHeads(documents, folders, Clock()), b"k")
+    store = DocumentTenantStore(documents, folders)
+
+    async def put(tenant_id: str, prompt: str) -> None:
+        if tenant_id not in await store.list_ids():
+            head = TenantHead(tenant_id=tenant_id, created_at=NOON, updated_at=NOON)
+            await TenantHeads(documents, folders, Clock()).new(head)
+        await configs.put_draft(tenant_id, {"system_prompt": prompt}, expected=None)
+        await configs.publish(tenant_id)
+
+    return store, put
+
+
+@pytest.fixture(params=["memory", "files", "documents", "sqlite documents", *AWS])
 def opened(request: pytest.FixtureRequest, tmp_path: Path) -> tuple[TenantStore, Put]:
     match request.param:
         case "memory":
             return _memory()
         case "files":
             return _files(tmp_path)
-    return _aws(aws(request))
+        case "documents":
+            return _documents(MemoryDocumentStore())
+        case "sqlite documents":
+            return _documents(SqliteDocumentStore(Database(tmp_path / "nexus.sqlite")))
+    given = aws(request)
+    documents = getattr(given, "documents", None)
+    return _aws(given) if documents is None else _documents(documents)
 
 
 async def test_a_tenant_is_found_and_listed(opened: tuple[TenantStore, Put]) -> None:
@@ -77,3 +105,16 @@ async def test_a_tenant_that_comes_later_is_there(opened: tuple[TenantStore, Put
     assert refused.value.code == "tenant_not_found"
     await put("barber", "b")
     assert (await store.get("barber")).tenant_id == "barber"
+
+
+async def test_a_call_is_started_with_the_configuration_now(opened: tuple[TenantStore, Put]) -> None:
+    store, put = opened
+    if not hasattr(store, "for_call"):
+        pytest.skip("AWS has no documents yet")
+    await put("barber", "first")
+    terms = await store.for_call("barber")
+    assert (terms.config.system_prompt, terms.origins) == ("first", ())
+    assert (await store.for_call("barber", terms.version)).config.tenant_id == "barber"
+    with pytest.raises(NotFound) as refused:
+        await store.for_call("pizza")
+    assert refused.value.code == "tenant_not_found"
