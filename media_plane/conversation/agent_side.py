@@ -157,7 +157,7 @@ class AgentSide:
         item = self._item(event.item_id)
         if item is None:
             return []
-        item.add_text(event.text)
+        item.add_text(event.text, joins=event.joins)
         item.live = item.live or event.live
         item.first_text_ms = at_ms if item.first_text_ms is None else item.first_text_ms
         commands: list[Command] = []

@@ -58,12 +58,14 @@ class AgentText:
 
     ``live``: the words come from a speech model that talks by itself. They are never said again after a false alarm (the model talks on),
     and their latency has no stages. Words that our own voice speaks are not live, whatever the engine; it gives its words before their
-    audio. An item of an engine with turns of its own that begins with audio is taken for live.
+    audio. An item of an engine with turns of its own that begins with audio is taken for live. ``joins``: the text goes on with the last
+    word given, without a blank between.
     """
 
     item_id: str
     text: str
     live: bool = False
+    joins: bool = False
 
 
 @dataclass(frozen=True, slots=True)

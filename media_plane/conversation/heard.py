@@ -25,9 +25,13 @@ class SpokenItem:
     first_audio_ms: float | None = None
     _sentences: list[tuple[float, str]] = field(default_factory=list)
 
-    def add_text(self, text: str) -> None:
-        """The text is spoken from the end of the audio so far."""
-        self._sentences.append((self.audio_ms, text))
+    def add_text(self, text: str, *, joins: bool = False) -> None:
+        """The text is spoken from the end of the audio so far. ``joins``: it is the rest of the last word given, and belongs there."""
+        if joins and self._sentences:
+            begin_ms, before = self._sentences.pop()
+            self._sentences.append((begin_ms, f"{before}{text}"))
+        else:
+            self._sentences.append((self.audio_ms, text))
 
     def add_audio(self, duration_ms: float) -> None:
         self.audio_ms += duration_ms

@@ -175,6 +175,7 @@ class DuplexCall:
 
     def _caller_turn(self, turn: CallerTurn) -> None:
         self._watch.refresh(turn.text)
+        self._model.caller_turn()
         self._tell_agent(self._caller_began_ms + _TOLD_AFTER_MS)
         if turn.typed:
             self._memory.caller_typed(turn.text)
@@ -321,7 +322,7 @@ class DuplexCall:
     def _note(self, event: EngineEvent) -> None:
         match event:
             case AgentText():
-                self._memory.agent(event.item_id, event.text)
+                self._memory.agent(event.item_id, event.text, joins=event.joins)
             case AgentAudio() if not self._model.is_mine(event.item_id):
                 self._floor.own_sounds(self._now(), event.frame.duration_ms)
             case AgentItemEnded():

@@ -92,7 +92,7 @@ _SHAPES = (
         "create",
         "change",
     ),
-    _state(r"{\byour<some words> \w+<is now><state adverbs> [<brought about>]}\b<no habit>"),
+    _state(r"{\byour<some words> <any word><is now><state adverbs> [<brought about>]}\b<no habit>"),
     _state(
         r"{\byour<some words> (?:<matter>|<place>)(?:'s| is| are)<state adverbs> (?:in|through|<book>|on (?:its|the) way)}\b(?! the\b)",
         "create",
@@ -153,6 +153,7 @@ _TAKEN_BACK = spelled(
 )
 _FILLER = re.compile(r",?\s\b(?:um+|uh+|erm?|hmm+|mm+|you know|i mean)\b,?", re.IGNORECASE)
 _SENTENCE_END = re.compile(r"(?<!\bdr)(?<!\bmr)(?<!\bmrs)(?<!\bms)(?<!\bst)[.!?…]+(?=\s|$)|\n+", re.IGNORECASE)
+_OPEN_STOP = re.compile(r"(?:\.{2,}|…)+|(?<=\b[ap]\.m)\.", re.IGNORECASE)
 _SETTLED = re.compile(r"[\s,]+[\w'-]+[^\w'-]|\s*[.!,;:?…]")
 _OPEN_WORD = re.compile(r"\W*(?:as|in)(?:\W+\w*)?$", re.IGNORECASE)
 
@@ -177,6 +178,17 @@ def find_phrases(text: str, *, begin: int = 0, final: bool = False) -> Iterator[
 def settled_until(text: str, begin: int) -> int:
     """Where the last sentence that may still grow begins."""
     return max((start for start, _, ended in _sentences(plain_of(text), begin, final=False) if not ended), default=len(text))
+
+
+def without_open_stops(text: str) -> str:
+    """The text without the stops that may end a sentence or not ("...", "10 a.m."); every character keeps its place."""
+    return _OPEN_STOP.sub(lambda found: " " * len(found[0]), text)
+
+
+def unfinished_sentence(text: str) -> str:
+    """The last sentence of a text to which no more words come now, where nothing says that it is over."""
+    ends = [mark.end() for mark in _SENTENCE_END.finditer(without_open_stops(plain_of(text)))]
+    return text[ends[-1] if ends else 0 :].strip()
 
 
 def plain_of(text: str) -> str:

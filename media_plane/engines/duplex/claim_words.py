@@ -27,7 +27,8 @@ _VOCABULARY: dict[str, str] = {
     "I have": r"\b(?:I|we)(?:'ve| have)?",
     "adverbs": rf"(?: (?:{_ADVERB}|already|(?:gone|went) ahead and))*",
     "state adverbs": rf"(?: (?:{_ADVERB}))*",
-    "some words": r"(?: [\w'-]+){0,4}?",
+    "some words": r"(?: [\w'-]+(?:[.:]\w+)*){0,4}?",
+    "any word": r"(?:\w+[.:])?\w+",
     "a word or two": r"(?: \w+){0,2}?",
     "day": r"(?:(?:next|this) )?(?:(?:mon|tues|wednes|thurs|fri|satur|sun)day|week)|tomorrow|tonight|today",
     "hour": r"\d+(?::\d\d)?|one|two|three|four|five|six|seven|eight|nine|ten|eleven|twelve|noon|half past|(?:a )?quarter (?:past|to)",
@@ -40,7 +41,10 @@ _VOCABULARY: dict[str, str] = {
         r"|purchases?|account|upgrade|renewal|film|movie|event)"
     ),
     "place": r"(?:table|room|seat|spot|slot|place)s?",
-    "book": r"(?:in|on|into) (?:the|our|my|your) (?:books?|calendar|schedule|system|list|diary|roster|waiting ?list|agenda)",
+    "book": (
+        r"(?:in|on|into) (?:the|our|my|your) "
+        r"(?:books?|calendar|schedule|system|list|diary|roster|waiting ?list|agenda|order|cart|basket)"
+    ),
     "plain verb": rf"(?:{_HELD}|deleted|texted|e-?mailed|processed|took care of|purchased|rented)",
     "verb": (
         r"(?:locked|arranged|pencill?ed|slotted|squeezed|signed|placed|submitted|entered|called off|removed|moved|changed|switched|shifted"

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from media_plane.engines.duplex.claim_details import Details, details_of
-from media_plane.engines.duplex.claim_phrases import Phrase, find_phrases, settled_until
+from media_plane.engines.duplex.claim_phrases import Phrase, find_phrases, settled_until, without_open_stops
 from media_plane.engines.duplex.claim_words import Kind
 from media_plane.ports import ToolSpec
 
@@ -73,9 +73,15 @@ class ClaimWatch:
         self._kinds = {tool.name: kinds_of_tool(tool) for tool in tools if tool.effect == "write"}
         self._successes: list[_Success] = []
         self._item = ""
-        self._judged = 0  # what lies before holds no claim that is open
+        self._before = ""
+        self._judged: dict[bool, int] = {}
         self._given = False
         self._asked_since = False
+
+    def begins(self, before: str = "") -> None:
+        """A new item begins. ``before``: what it may go on with, up to its own first letter; the claim may lie in both together."""
+        self._new_item()
+        self._before = before
 
     def heard(self, text_so_far: str, *, final: bool = False) -> Claim | None:
         """The words of the model's present item so far; a text that does not begin with the last one is a new item.
@@ -84,16 +90,13 @@ class ClaimWatch:
         complete, so its last words count as they stand.
         """
         if not text_so_far.startswith(self._item):
-            self._new_item()
+            self.begins()
         self._item = text_so_far
         if self._given:
             return None
-        for phrase in find_phrases(text_so_far, begin=self._judged, final=final):
-            if (kind := self._fault(phrase, text_so_far)) is not None:
-                self._given = True
-                return Claim(text_so_far[phrase.start : phrase.sentence_end].strip(), kind)
-        self._judged = settled_until(text_so_far, self._judged)
-        return None
+        claim = self._claim_in(text_so_far, final=final) or self._claim_over_pauses(text_so_far, final=final)
+        self._given = claim is not None
+        return claim
 
     def done(self, tool_name: str, output: str, arguments: Mapping[str, Any] | None = None) -> None:
         """A tool has succeeded and said ``output``. Ignored are those that only look up, and an output that is a refusal after all.
@@ -115,7 +118,21 @@ class ClaimWatch:
         self._asked_since = self._asked_since or _REQUEST.search(caller_text) is not None
 
     def _new_item(self) -> None:
-        self._item, self._judged, self._given = "", 0, False
+        self._item, self._judged, self._given = "", {}, False
+
+    def _claim_over_pauses(self, text: str, *, final: bool) -> Claim | None:
+        """A claim in the same words where pauses and doubtful stops end no sentence. Either reading may be the wrong one, so both count."""
+        whole = without_open_stops(f"{self._before}{text}")
+        return self._claim_in(whole, pauses=True, after=len(self._before), final=final) if whole != text else None
+
+    def _claim_in(self, text: str, *, pauses: bool = False, after: int = 0, final: bool) -> Claim | None:
+        """The first claim that is not true and whose sentence reaches beyond ``after``."""
+        begin = self._judged.get(pauses, 0)  # what lies before holds no claim that is open
+        for phrase in find_phrases(text, begin=begin, final=final):
+            if phrase.sentence_end > after and (kind := self._fault(phrase, text)) is not None:
+                return Claim(" ".join(text[phrase.start : phrase.sentence_end].split()), kind)
+        self._judged[pauses] = settled_until(text, begin)
+        return None
 
     def _fault(self, phrase: Phrase, text: str) -> Kind | Literal["detail"] | None:
         """The kind of a claim that is not true; None for one that is."""

@@ -53,13 +53,13 @@ class Memory:
         """Whether the caller has said something that is not known yet."""
         return bool(self._unheard)
 
-    def agent(self, item_id: str, text: str) -> None:
-        """The agent says this, in this item, after what it said in it before."""
+    def agent(self, item_id: str, text: str, *, joins: bool = False) -> None:
+        """The agent says this, in this item, after what it said in it before; ``joins``: without a blank between."""
         entry = self._entry(item_id)
         if entry is None:
             self._said.append(_Entry("agent", text.strip(), item_id))
         else:
-            entry.text = f"{entry.text} {text}".strip()
+            entry.text = f"{entry.text}{'' if joins else ' '}{text}".strip()
 
     def heard(self, item_id: str, heard_text: str) -> None:
         """Only this was heard of the item."""

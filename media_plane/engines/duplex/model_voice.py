@@ -12,6 +12,7 @@ from media_plane.engines.duplex.claims import Claim
 from media_plane.engines.duplex.floor import Floor
 from media_plane.engines.duplex.held import HeldBack
 from media_plane.engines.duplex.segments import Ended, Opened, Paused, Piece, Resumed, Segmenter, SegmentLimits, Sound, Word
+from media_plane.engines.duplex.unfinished import Unfinished
 
 _MOST_UTTERANCES = 64
 _SENTENCE_ENDS = (".", "?", "!")
@@ -19,6 +20,8 @@ _SENTENCE_ENDS = (".", "?", "!")
 
 class Watch(Protocol):
     """The part of ``claims.ClaimWatch`` that listens."""
+
+    def begins(self, before: str = "") -> None: ...
 
     def heard(self, text_so_far: str, *, final: bool = False) -> Claim | None: ...
 
@@ -48,11 +51,21 @@ class ModelVoiceLimits:
 
 @dataclass(slots=True)
 class _Item:
-    """The item that is being spoken."""
+    """The item that is being spoken. ``before``: a sentence left unfinished before it, with which it may go on."""
 
     item_id: str
+    before: str = ""
     text: str = ""
     sounded: bool = False
+
+    def add(self, word: Word) -> None:
+        if not self.text and not word.joins and self.before:
+            self.before += " "
+        self.text = word.after(self.text)
+
+    @property
+    def whole(self) -> str:
+        return f"{self.before}{self.text}"
 
     @property
     def at_sentence_end(self) -> bool:
@@ -69,6 +82,7 @@ class ModelVoice:
         self._limits = limits or ModelVoiceLimits()
         self._segments = Segmenter(self._limits.segments)
         self._held = HeldBack(self._limits.held_ms)
+        self._unfinished = Unfinished()
         self._items = 0
         self._item: _Item | None = None
         self._fate: Literal["none", "heard", "held", "dropped", "void"] = "none"
@@ -97,6 +111,7 @@ class ModelVoice:
         self._segments.reset()
         self._held.forget()
         outs = self.cut(at_ms)
+        self._unfinished.forget()
         self._fate = "none"
         return outs
 
@@ -142,10 +157,15 @@ class ModelVoice:
             if self._fate == "held" and not self._held.going_on:
                 self._drop(at_ms)
 
+    def caller_turn(self) -> None:
+        """They have had the word: the model goes on with nothing it began to say before."""
+        self._unfinished.forget()
+
     def interrupted(self, at_ms: float, item_id: str) -> None:
         """The caller interrupted this item: it is over, and so is what the model goes on to say of it."""
         if self._item is not None and self._item.item_id == item_id:
             self._item = None
+            self._unfinished.forget()
             self._drop(at_ms)
         self._until_ms = min(self._until_ms, at_ms)
 
@@ -199,7 +219,7 @@ class ModelVoice:
         ruling = self._floor.ruling(at_ms)
         self._fate = ruling
         if ruling == "heard":
-            self._item = self._new_item()
+            self._item = self._new_item(at_ms)
         elif ruling == "held":
             self._held.begin(at_ms)
         elif ruling == "dropped":
@@ -226,13 +246,23 @@ class ModelVoice:
         return AgentAudio(item.item_id, sound.frame)
 
     def _word_out(self, at_ms: float, item: _Item, word: Word) -> list[Out]:
-        item.text = f"{item.text} {word.text}".strip()
-        claim = self._watch.heard(item.text)
+        claim = self._add(item, word)
+        text = AgentText(item.item_id, word.text, live=True, joins=word.joins)
         if claim is None:
-            return [AgentText(item.item_id, word.text, live=True)]
-        outs = [AgentText(item.item_id, word.text, live=True), *self.cut(at_ms), Claimed(item.item_id, claim, heard=item.sounded)]
+            return [text]
+        outs = [text, *self.cut(at_ms), Claimed(item.item_id, claim, heard=item.sounded)]
+        self._unfinished.forget()
         self._fate = "void"
         return outs
+
+    def _add(self, item: _Item, *words: Word, final: bool = False) -> Claim | None:
+        """The item grows; the watch is told how the model itself spells it."""
+        is_first = not item.text
+        for word in words:
+            item.add(word)
+        if is_first:
+            self._watch.begins(item.before)
+        return self._watch.heard(item.text, final=final)
 
     def _ended(self, at_ms: float) -> list[Out]:
         fate, self._fate = self._fate, "none"
@@ -241,10 +271,12 @@ class ModelVoice:
         item = self._item
         if item is None:
             return []
-        claim = self._watch.heard(item.text, final=True)
+        claim = self._add(item, final=True)
         outs: list[Out] = [AgentItemEnded(item.item_id)]
+        self._unfinished.left(at_ms, item.whole)
         if claim is not None:
             outs = [*self.cut(at_ms), Claimed(item.item_id, claim, heard=True)]
+            self._unfinished.forget()
         self._item, self._fate = None, "none"
         return outs
 
@@ -253,6 +285,7 @@ class ModelVoice:
         item, self._item = self._item, None
         if item is None:
             return []
+        self._unfinished.left(at_ms, item.whole)
         self._drop(at_ms)
         return [AgentItemEnded(item.item_id)]
 
@@ -269,14 +302,14 @@ class ModelVoice:
                 return outs
         if going_on:
             self._fate = "heard"
-            self._item = self._item or self._new_item()
+            self._item = self._item or self._new_item(at_ms)
         return outs
 
     def _release(self, at_ms: float, utterance: list[Piece | Word | Ended]) -> list[Out]:
         """One utterance held back: all of it, or nothing when it claims what is not so."""
-        item = self._new_item()
-        item.text = " ".join(sound.text for sound in utterance if isinstance(sound, Word))
-        claim = self._watch.heard(item.text, final=isinstance(utterance[-1], Ended))
+        item = self._new_item(at_ms)
+        words = (sound for sound in utterance if isinstance(sound, Word))
+        claim = self._add(item, *words, final=isinstance(utterance[-1], Ended))
         if claim is not None:
             return [Claimed(item.item_id, claim, heard=False)]
         outs: list[Out] = []
@@ -285,8 +318,9 @@ class ModelVoice:
                 case Piece():
                     outs.append(self._sound_out(at_ms, item, sound))
                 case Word():
-                    outs.append(AgentText(item.item_id, sound.text, live=True))
+                    outs.append(AgentText(item.item_id, sound.text, live=True, joins=sound.joins))
                 case Ended():
+                    self._unfinished.left(at_ms, item.whole)
                     return [*outs, AgentItemEnded(item.item_id)]
         self._item = item
         return outs
@@ -306,6 +340,6 @@ class ModelVoice:
             self._begin(at_ms)
         return []
 
-    def _new_item(self) -> _Item:
+    def _new_item(self, at_ms: float) -> _Item:
         self._items += 1
-        return _Item(f"{self._prefix}{self._items}")
+        return _Item(f"{self._prefix}{self._items}", self._unfinished.take(at_ms))

@@ -6,6 +6,7 @@ from collections import deque
 from dataclasses import dataclass
 
 from media_plane.audio import AudioFrame
+from media_plane.engines.duplex.words import Word as Word
 from media_plane.engines.duplex.words import Words
 from media_plane.framer import Framer
 from media_plane.speech.level import FLOOR_DB, rms_db
@@ -23,13 +24,6 @@ class Piece:
     """Audio of the utterance, with its short pauses."""
 
     frame: AudioFrame
-
-
-@dataclass(frozen=True, slots=True)
-class Word:
-    """A word of the utterance, spoken about where the audio so far ends."""
-
-    text: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,7 +116,7 @@ class Segmenter:
     def text(self, at_ms: float, text: str) -> list[Sound]:
         """Take a piece of text."""
         self._words.piece(at_ms, text)
-        return [Word(word) for word in self._words.take(at_ms)] if self.open else []
+        return [*self._words.take(at_ms)] if self.open else []
 
     def audio(self, at_ms: float, frame: AudioFrame) -> list[Sound]:
         """Take a frame of any length."""
@@ -133,7 +127,7 @@ class Segmenter:
         for step in self._framer.feed(frame):
             sounds += self._open_step(at_ms, step) if self.open else self._idle_step(step)
         if self.open:
-            sounds = [*_until_piece(sounds), *(Word(word) for word in self._words.take(at_ms)), *_from_piece(sounds)]
+            sounds = [*_until_piece(sounds), *self._words.take(at_ms), *_from_piece(sounds)]
         return _joined(sounds)
 
     def tick(self, at_ms: float) -> list[Sound]:
@@ -169,7 +163,7 @@ class Segmenter:
 
     def _end(self, at_ms: float) -> list[Sound]:
         self.open, self._sound_ms = False, 0
-        return [*(Word(word) for word in self._words.fall_silent(at_ms)), Ended()]
+        return [*self._words.fall_silent(at_ms), Ended()]
 
     def _give_kept(self) -> list[Sound]:
         kept = [Piece(step) for step in self._kept]

@@ -11,9 +11,22 @@ _MOST_WAITING = 64
 _SENTENCE_END = re.compile(r"[^\W\d_]{3}[.?!]$")
 
 
+@dataclass(frozen=True, slots=True)
+class Word:
+    """A word of the model, spoken about where the audio so far ends. ``joins``: nothing lies between it and the word before."""
+
+    text: str
+    joins: bool = False
+
+    def after(self, text: str) -> str:
+        """A text with this word at its end, as the model's own pieces spell it."""
+        return f"{text}{self.text}" if self.joins else f"{text} {self.text}".strip()
+
+
 @dataclass(slots=True)
 class _Word:
     text: str
+    joins: bool
     since_ms: float
     piece_ms: float
     sounded: bool = False
@@ -24,7 +37,7 @@ class Words:
 
     A word is complete when the next one begins, when it ends a sentence, when no piece of it came for ``settle_ms``, or when the model
     falls silent. It is given once sound was heard at or after its first piece; a word that no sound follows within ``patience_ms`` was
-    never spoken and is dropped.
+    never spoken and is dropped. Only a blank parts words: what still comes of one that was given is a word that ``joins`` it.
     """
 
     def __init__(self, *, settle_ms: float = 240.0, patience_ms: float = 1_500.0) -> None:
@@ -32,15 +45,18 @@ class Words:
         self._patience_ms = patience_ms
         self._open: _Word | None = None
         self._waiting: deque[_Word] = deque(maxlen=_MOST_WAITING)
+        self._parted = True  # a blank came after the last word, or there was none
 
     def piece(self, at_ms: float, text: str) -> None:
         """Take a piece of text; a blank (or the end of a long run of letters) begins a new word."""
         for part in _parts(text):
             if part.isspace():
                 self._complete()
+                self._parted = True
             elif self._open is None or len(self._open.text) >= _MOST_LETTERS:
                 self._complete()
-                self._open = _Word(part[:_MOST_LETTERS], at_ms, at_ms)
+                self._open = _Word(part[:_MOST_LETTERS], not self._parted, at_ms, at_ms)
+                self._parted = False
             else:
                 self._open.text += part
                 self._open.piece_ms = at_ms
@@ -52,7 +68,7 @@ class Words:
         for word in self._all():
             word.sounded = True
 
-    def take(self, at_ms: float) -> list[str]:
+    def take(self, at_ms: float) -> list[Word]:
         """The words that are complete and have sounded."""
         if self._open is not None and at_ms - self._open.piece_ms >= self._settle_ms:
             self._complete()
@@ -60,7 +76,7 @@ class Words:
             self._waiting.popleft()
         return self._sounded()
 
-    def fall_silent(self, at_ms: float) -> list[str]:
+    def fall_silent(self, at_ms: float) -> list[Word]:
         """The model's utterance is over: what has sounded is complete; words ahead of their sound wait for the next one."""
         if self._open is not None and self._open.sounded:
             self._complete()
@@ -69,12 +85,14 @@ class Words:
     def forget(self) -> None:
         """Drop everything."""
         self._open = None
+        self._parted = True
         self._waiting.clear()
 
-    def _sounded(self) -> list[str]:
-        given: list[str] = []
+    def _sounded(self) -> list[Word]:
+        given: list[Word] = []
         while self._waiting and self._waiting[0].sounded:
-            given.append(self._waiting.popleft().text)
+            word = self._waiting.popleft()
+            given.append(Word(word.text, word.joins))
         return given
 
     def _complete(self) -> None:

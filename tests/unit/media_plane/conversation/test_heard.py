@@ -32,6 +32,16 @@ def test_what_was_heard_begins_the_text_and_only_grows(sentences: list[tuple[str
     assert later.sentences_heard() >= spoken.sentences_heard()
 
 
+def test_the_rest_of_a_word_joins_it_whenever_it_comes() -> None:
+    spoken = SpokenItem("i", heard_ms=150.0)
+    spoken.add_text("ved", joins=True)
+    spoken.add_audio(100)
+    for text, joins in ((" Reser", False), ("va", True), ("tions", True), ("end", False)):
+        spoken.add_text(text, joins=joins)
+        spoken.add_audio(100)
+    assert (spoken.text, spoken.heard_text()) == ("ved Reservations end", "ved")
+
+
 @given(sentences=SENTENCES, heard_ms=st.floats(0, 20_000))
 def test_nothing_falls_between_heard_and_left_to_say(sentences: list[tuple[str, float]], heard_ms: float) -> None:
     spoken = item(sentences, heard_ms)

@@ -36,6 +36,10 @@ class Suspicious:
     """Implements ``Watch``: each text with "booked" in it is a claim, and one with "reserved" once it is complete."""
 
     asked: list[str] = field(default_factory=list)
+    begun: list[str] = field(default_factory=list)
+
+    def begins(self, before: str = "") -> None:
+        self.begun.append(before)
 
     def heard(self, text_so_far: str, *, final: bool = False) -> Claim | None:
         self.asked.append(text_so_far)
