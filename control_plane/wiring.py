@@ -44,7 +44,7 @@ from control_plane.services.webhook_book import Webhook, WebhookBook
 from control_plane.services.webhooks import WebhookDesk, WebhookRules
 from control_plane.services.webhooks import unheard as unheard_nudge
 from nexus.adapters import keys
-from nexus.adapters.embedded import EmbeddedStores, ticket_private_key
+from nexus.adapters.embedded import EmbeddedStores, embedded_stores, ticket_private_key
 from nexus.adapters.identifiers import UlidIds
 from nexus.adapters.issuer import HttpIssuerKeys
 from nexus.adapters.memory import MemoryAnalyticsSink
@@ -151,6 +151,12 @@ def local_secrets(settings: Settings) -> Secrets:
     pepper = Path(settings.api_key_pepper_file or settings.keys_dir / "api-keys")
     cursors, seal = keys.pepper(settings.keys_dir / "cursors"), keys.pepper(settings.keys_dir / "seal")
     return Secrets(ticket_private_key(settings), cursors, keys.pepper(pepper), seal)
+
+
+def key_desk(settings: Settings, clock: Clock) -> tuple[TenantStore, ApiKeyDesk]:
+    """The tenants and API keys of this machine's data folder, without the rest."""
+    stores, secrets = embedded_stores(settings), local_secrets(settings)
+    return stores.tenants, ApiKeyDesk(stores.documents, UlidIds(), clock, KeyVault(secrets.key_pepper, secrets.cursor_key))
 
 
 def lead_model(settings: Settings) -> GeminiLeads | ScriptedLeads:

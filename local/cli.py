@@ -53,6 +53,7 @@ def _parser() -> argparse.ArgumentParser:
     simulate.add_argument("--phone", default="", help="the customer's number")
     _add_tenant(commands)
     _add_lists(commands)
+    _add_key(commands)
     add_arguments(_add(commands, "sidecar", _sidecar, "run stand-ins for PersonaPlex servers, for trials without a GPU"))
     return parser
 
@@ -111,6 +112,15 @@ def _add_lists(commands: Any) -> None:
     )
     for one in (listed, leads_listed):
         one.add_argument("--limit", default="20")
+
+
+def _add_key(commands: Any) -> None:
+    key = commands.add_parser("key", help="make API keys on this machine").add_subparsers(required=True, metavar="ACTION")
+    new = _add(key, "new", _key_new, "make an API key of a tenant in DATA_DIR, and show it this once")
+    new.add_argument("tenant")
+    new.add_argument("scopes", nargs="+", metavar="SCOPE", help="what it may do (leads:read, calls:write …), or all")
+    new.add_argument("--name", default="nexus key new", help="what it is called in the list")
+    new.add_argument("--test", action="store_true", help="a key that touches test calls only")
 
 
 # --- commands ----------------------------------------------------------------------------------------------------------------
@@ -203,6 +213,13 @@ def _tenant_list(options: argparse.Namespace) -> int:
     from local.show import tenants_table
 
     _console.print(tenants_table(tenant_folders(_settings().tenants_dir, None)))
+    return 0
+
+
+def _key_new(options: argparse.Namespace) -> int:
+    from local.first_key import new_key
+
+    print(asyncio.run(new_key(_settings(), options.tenant, options.scopes, name=options.name, test=options.test)))
     return 0
 
 
