@@ -16,7 +16,7 @@ from control_plane.api.app import build_app
 from control_plane.api.services import Check
 from control_plane.ports import ConversationReply, OpenConversation
 from control_plane.services.erasure import ErasedStores
-from control_plane.wiring import ControlPlane, Outside, Secrets, Stores, build
+from control_plane.wiring import AfterOutside, ControlPlane, Outside, Secrets, Stores, build
 from nexus import tickets
 from nexus.adapters.document_tenants import DocumentTenantStore
 from nexus.adapters.files import FileCallJournal, FileSessionArchive
@@ -162,15 +162,21 @@ class House:
         return record
 
 
-def house(stores: Stores, *, clock: Clock | None = None, **changed: object) -> House:
-    """Build everything over ``stores``; ``changed``: settings."""
+def house(stores: Stores, *, clock: Clock | None = None, after: AfterOutside | None = None, **changed: object) -> House:
+    """Build everything over ``stores``; ``after``: what happens outside after a call; ``changed``: settings."""
     model, conversations, checks, clock = ToldLeadModel(), EchoConversations(), {"store": Check(True)}, clock or Clock()
 
     async def ready() -> Mapping[str, Check]:
         return checks
 
     settings = load_settings(None, **{"engine": "scripted", "allowed_origins": "https://www.example.com", **changed})
-    plane = build(settings, stores, Secrets(PRIVATE_KEY, b"k" * 32, b"p" * 32, b"s" * 32), Outside(conversations, model, ready), clock)
+    plane = build(
+        settings,
+        stores,
+        Secrets(PRIVATE_KEY, b"k" * 32, b"p" * 32, b"s" * 32),
+        Outside(conversations, model, ready, after or AfterOutside()),
+        clock,
+    )
     app = build_app(plane.services)
     client = httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://localhost:8000")
     return House(plane, app, client, stores, model, conversations, checks, clock)
