@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gzip
 import json
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ from urllib.request import urlopen
 
 import pytest
 
-from nexus.adapters.aws import AwsStores
+from nexus.adapters.aws import AwsStores, aws_stores
 from nexus.domain.session import SessionRecord
 from nexus.errors import NotFound, StoreError, Unavailable
 from tests.aws import client
@@ -99,10 +100,24 @@ async def test_the_record_is_written_last_and_a_stopped_writing_is_finished_by_t
     assert await stores.archive.get("barber", call_id(1)) == record()
 
 
+async def test_of_two_who_archive_the_same_call_at_once_the_first_stays(lossy_stores: tuple[AwsStores, AwsLine]) -> None:
+    stores, line = lossy_stores
+
+    async def heir() -> None:
+        own = aws_stores(replace(stores.connection.place, workers=1))
+        await own.archive.put(record(text="first"), private(text="first"))
+        own.close()
+
+    line.before("PUT", lambda: line.before("PUT", lambda: asyncio.run(heir())))  # its mark is written, its transcript is on the way
+    await stores.archive.put(record(text="second"), private(text="second"))
+    assert await stores.archive.get("barber", call_id(1)) == record(text="first")
+    assert await stores.archive.get_private("barber", call_id(1)) == private(text="first")
+
+
 async def test_transcripts_go_before_their_marks_so_that_a_stopped_deletion_goes_on(lossy_stores: tuple[AwsStores, AwsLine]) -> None:
     stores, line = lossy_stores
     await stores.archive.put(record(), private(days=1))
-    line.refuse("POST", 3)
+    line.before("POST", lambda: line.before("POST", lambda: line.refuse("POST", 3)))  # the second of two deletions is stopped
     with pytest.raises(Unavailable):
         await stores.archive.delete_expired(NOON + timedelta(days=2))
     assert await stores.archive.delete_expired(NOON + timedelta(days=2)) == 1

@@ -146,6 +146,16 @@ async def test_a_ticket_is_too_late_when_a_clock_ahead_has_given_its_slot_away(l
     assert (await stores.ledger.redeem(call_id(2), nonce="n2", process_id="mp_1", now=ahead)).state == "active"
 
 
+async def test_a_call_taken_up_elsewhere_takes_no_slot_that_another_has_just_got(lossy_stores: Lossy) -> None:
+    stores, line = lossy_stores
+    await stores.ledger.heartbeat(process("mp_1", slots=1))
+    await reserve(stores.ledger, 1)
+    await stores.ledger.heartbeat(process("mp_2", slots=1))
+    line.before("TransactWriteItems", others(stores, lambda ledger: reserve(ledger, 2)))
+    assert (await stores.ledger.redeem(call_id(1), nonce="n1", process_id="mp_2", now=NOON)).state == "active"
+    assert (await stores.ledger.redeem(call_id(2), nonce="n2", process_id="mp_2", now=NOON)).state == "active"
+
+
 async def test_what_has_lost_its_places_is_released_without_touching_theirs(lossy_stores: Lossy) -> None:
     stores, _ = lossy_stores
     ahead = NOON + timedelta(seconds=61)
@@ -239,6 +249,8 @@ async def test_what_may_go_says_when(moto_stores: AwsStores) -> None:
     [ready] = items_of(moto_stores, "TENANT#barber#CALLS")
     [seat] = items_of(moto_stores, "TENANT#barber#SEATS")
     assert (ready["expires_s"], seat["expires_s"]) == (lapses, lapses)
+    for partition, days in (("TENANT#barber#CALLKEYS", 1), (f"FLEET#CALL#{call_id(1)}", 30)):
+        assert [one["expires_s"] for one in items_of(moto_stores, partition)] == [(NOON + timedelta(days=days)).timestamp()]
     await ledger.redeem(call_id(1), nonce="n1", process_id="mp_1", now=NOON)
     [active] = items_of(moto_stores, "TENANT#barber#CALLS")
     [seat] = items_of(moto_stores, "TENANT#barber#SEATS")
