@@ -11,6 +11,7 @@ from typing import Any, get_args
 
 from rich.console import Console
 
+from local.administration_arguments import add_administration, add_keys, add_leads, add_tenants
 from local.command import command as command_line
 from local.sidecar.arguments import add_arguments, options_of
 from nexus.domain.call import EndReason, RecordStatus
@@ -53,6 +54,7 @@ def _parser() -> argparse.ArgumentParser:
     simulate.add_argument("--phone", default="", help="the customer's number")
     _add_tenant(commands)
     _add_lists(commands)
+    add_administration(commands, _administering)
     _add_key(commands)
     add_arguments(_add(commands, "sidecar", _sidecar, "run stand-ins for PersonaPlex servers, for trials without a GPU"))
     return parser
@@ -87,24 +89,26 @@ def _add_call(commands: Any) -> None:
 
 
 def _add_tenant(commands: Any) -> None:
-    words = "make, check or list tenants"
+    words = "make, check, list, suspend or delete tenants"
     tenant = commands.add_parser("tenant", help=words, description=words + ".").add_subparsers(required=True, metavar="ACTION")
     new = _add(tenant, "new", _tenant_new, "copy the template to a new tenant")
     new.add_argument("tenant", help="its id: a-z, 0-9, _ and -")
     check = _add(tenant, "check", _tenant_check, "name every fault of a tenant's config.yaml and tools.py")
     check.add_argument("tenant", nargs="?", help="all when left out")
     _add(tenant, "list", _tenant_list, "list the tenants of TENANTS_DIR")
+    add_tenants(tenant, _administering)
 
 
 def _add_lists(commands: Any) -> None:
     sessions = commands.add_parser("sessions", help="list or show finished calls").add_subparsers(required=True, metavar="ACTION")
     listed = _add(sessions, "list", _sessions_list, "finished calls, newest first")
     shown = _add(sessions, "show", _sessions_show, "one call: transcript, tools, lead")
-    leads = commands.add_parser("leads", help="list what calls were worth").add_subparsers(required=True, metavar="ACTION")
+    leads = commands.add_parser("leads", help="list or export what calls were worth").add_subparsers(required=True, metavar="ACTION")
     leads_listed = _add(leads, "list", _leads_list, "leads, newest first")
     for one in (listed, shown, leads_listed):
         _server(one)
         one.add_argument("tenant")
+    add_leads(leads, _administering)
     shown.add_argument("call", help="the session's id, or 'last'")
     listed.add_argument("--status", default="", choices=get_args(RecordStatus), help="only calls that ended so")
     listed.add_argument(
@@ -115,12 +119,13 @@ def _add_lists(commands: Any) -> None:
 
 
 def _add_key(commands: Any) -> None:
-    key = commands.add_parser("key", help="make API keys on this machine").add_subparsers(required=True, metavar="ACTION")
+    key = commands.add_parser("key", help="make, list, rotate or revoke API keys").add_subparsers(required=True, metavar="ACTION")
     new = _add(key, "new", _key_new, "make an API key of a tenant in DATA_DIR, and show it this once")
     new.add_argument("tenant")
     new.add_argument("scopes", nargs="+", metavar="SCOPE", help="what it may do (leads:read, calls:write …), or all")
     new.add_argument("--name", default="nexus key new", help="what it is called in the list")
     new.add_argument("--test", action="store_true", help="a key that touches test calls only")
+    add_keys(key, _administering)
 
 
 # --- commands ----------------------------------------------------------------------------------------------------------------
@@ -142,6 +147,16 @@ def _client(options: argparse.Namespace) -> Any:
     from local.client import ControlPlane
 
     return ControlPlane(_url(options), _settings().nexus_api_key.get_secret_value())
+
+
+def _administering(name: str) -> Callable[[argparse.Namespace], int]:
+    def run(options: argparse.Namespace) -> int:
+        from local.administration import COMMANDS
+
+        with _client(options) as client:
+            return COMMANDS[name](options, client, _console)
+
+    return run
 
 
 def _run(options: argparse.Namespace) -> int:

@@ -7,7 +7,8 @@ from typing import Any
 
 import httpx
 
-from local.client.resources import ApiKeys, Calls, Conversations, Leads, Reports, Sessions, Tenants
+from local.client.administration import ApiKeys, Configs, Tenants
+from local.client.resources import Calls, Conversations, Leads, Reports, Sessions
 from local.client.wire import Patience, Wire
 
 __all__ = ["ControlPlane", "Patience"]
@@ -33,6 +34,7 @@ class ControlPlane:
         http = httpx.Client(base_url=base_url.rstrip("/"), timeout=30.0, trust_env=False, headers=shown, transport=transport)
         self._wire = Wire(http, patience)
         self.tenants = Tenants(self._wire)
+        self.configs = Configs(self._wire)
         self.calls = Calls(self._wire)
         self.sessions = Sessions(self._wire)
         self.leads = Leads(self._wire)

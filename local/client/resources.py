@@ -1,4 +1,4 @@
-"""The resources of the REST API, each with what can be done to it. Lists: ``page`` gives one, ``each`` goes through all."""
+"""Calls and what comes of them. Lists: ``page`` gives one, ``each`` goes through all."""
 
 from __future__ import annotations
 
@@ -6,22 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any, cast
 
 from local.client import schemas
-from local.client.wire import Wire
-
-
-class Tenants:
-    """The businesses whose agents answer."""
-
-    def __init__(self, wire: Wire) -> None:
-        self._wire = wire
-
-    def page(self, **where: object) -> schemas.TenantPage:
-        """One page of tenants with their status."""
-        return cast(schemas.TenantPage, self._wire.get("/v1/tenants", **where))
-
-    def get(self, tenant_id: str) -> schemas.TenantDetail:
-        """One tenant."""
-        return cast(schemas.TenantDetail, self._wire.get(_tenant(tenant_id)))
+from local.client.wire import Wire, given, tenant_path
 
 
 class Calls:
@@ -40,15 +25,15 @@ class Calls:
             "test": test,
             "metadata": metadata or {},
         }
-        return cast(schemas.CreatedCall, self._wire.post(_tenant(tenant_id, "calls"), body))
+        return cast(schemas.CreatedCall, self._wire.post(tenant_path(tenant_id, "calls"), body))
 
     def get(self, tenant_id: str, call_id: str) -> schemas.CallDetail:
         """A call as it stands."""
-        return cast(schemas.CallDetail, self._wire.get(_tenant(tenant_id, "calls", call_id)))
+        return cast(schemas.CallDetail, self._wire.get(tenant_path(tenant_id, "calls", call_id)))
 
     def end(self, tenant_id: str, call_id: str) -> schemas.CallDetail:
         """Ask for its end."""
-        return cast(schemas.CallDetail, self._wire.post(_tenant(tenant_id, "calls", f"{call_id}:end")))
+        return cast(schemas.CallDetail, self._wire.post(tenant_path(tenant_id, "calls", f"{call_id}:end")))
 
 
 class Sessions:
@@ -59,15 +44,15 @@ class Sessions:
 
     def page(self, tenant_id: str, **where: object) -> schemas.SessionPage:
         """One page, newest first."""
-        return cast(schemas.SessionPage, self._wire.get(_tenant(tenant_id, "sessions"), **where))
+        return cast(schemas.SessionPage, self._wire.get(tenant_path(tenant_id, "sessions"), **where))
 
     def each(self, tenant_id: str, **where: object) -> Iterator[schemas.SessionItem]:
         """All, newest first."""
-        return self._wire.each(_tenant(tenant_id, "sessions"), **where)
+        return self._wire.each(tenant_path(tenant_id, "sessions"), **where)
 
     def get(self, tenant_id: str, call_id: str) -> schemas.SessionDetail:
         """One, joined with its analysis."""
-        return cast(schemas.SessionDetail, self._wire.get(_tenant(tenant_id, "sessions", call_id)))
+        return cast(schemas.SessionDetail, self._wire.get(tenant_path(tenant_id, "sessions", call_id)))
 
 
 class Leads:
@@ -78,11 +63,21 @@ class Leads:
 
     def page(self, tenant_id: str, **where: object) -> schemas.LeadPage:
         """One page, newest call first."""
-        return cast(schemas.LeadPage, self._wire.get(_tenant(tenant_id, "leads"), **where))
+        return cast(schemas.LeadPage, self._wire.get(tenant_path(tenant_id, "leads"), **where))
 
     def each(self, tenant_id: str, **where: object) -> Iterator[schemas.LeadDetail]:
         """All, newest call first."""
-        return self._wire.each(_tenant(tenant_id, "leads"), **where)
+        return self._wire.each(tenant_path(tenant_id, "leads"), **where)
+
+    def csv(self, tenant_id: str, **where: object) -> Iterator[str]:
+        """All as CSV, in parts: the head is in the first one alone."""
+        cursor = ""
+        while True:
+            told = self._wire.ask("GET", tenant_path(tenant_id, "leads:export"), params=given({**where, "cursor": cursor}))
+            yield told.text.split("\r\n", 1)[1] if cursor else told.text
+            cursor = told.next_cursor
+            if not cursor:
+                return
 
 
 class Conversations:
@@ -94,36 +89,13 @@ class Conversations:
     def open(self, tenant_id: str, phone: str = "") -> schemas.ConversationDetail:
         """Begin."""
         body = {"customer_phone": phone} if phone else {}
-        return cast(schemas.ConversationDetail, self._wire.post(_tenant(tenant_id, "conversations"), body))
+        return cast(schemas.ConversationDetail, self._wire.post(tenant_path(tenant_id, "conversations"), body))
 
     def say(self, tenant_id: str, conversation_id: str, text: str) -> schemas.MessageAnswer:
         """One line and its reply."""
         return cast(
-            schemas.MessageAnswer, self._wire.post(_tenant(tenant_id, "conversations", conversation_id, "messages"), {"text": text})
+            schemas.MessageAnswer, self._wire.post(tenant_path(tenant_id, "conversations", conversation_id, "messages"), {"text": text})
         )
-
-
-class ApiKeys:
-    """A tenant's keys."""
-
-    def __init__(self, wire: Wire) -> None:
-        self._wire = wire
-
-    def create(self, tenant_id: str, body: schemas.ApiKeyBody) -> schemas.IssuedApiKey:
-        """Make one; its secret is in this answer only."""
-        return cast(schemas.IssuedApiKey, self._wire.post(_tenant(tenant_id, "api-keys"), body))
-
-    def each(self, tenant_id: str) -> Iterator[schemas.ApiKeyDetail]:
-        """All, newest first."""
-        return self._wire.each(_tenant(tenant_id, "api-keys"))
-
-    def rotate(self, tenant_id: str, key_id: str, *, overlap_s: int) -> schemas.IssuedApiKey:
-        """A fresh secret; the old one stays good for ``overlap_s``."""
-        return cast(schemas.IssuedApiKey, self._wire.post(_tenant(tenant_id, "api-keys", f"{key_id}:rotate"), {"overlap_s": overlap_s}))
-
-    def revoke(self, tenant_id: str, key_id: str) -> schemas.ApiKeyDetail:
-        """It dies at once."""
-        return cast(schemas.ApiKeyDetail, self._wire.post(_tenant(tenant_id, "api-keys", f"{key_id}:revoke")))
 
 
 class Reports:
@@ -134,12 +106,8 @@ class Reports:
 
     def usage(self, tenant_id: str, first_day: str = "", last_day: str = "") -> schemas.UsageDetail:
         """Days with calls and their sum; the last 30 days unless told."""
-        return cast(schemas.UsageDetail, self._wire.get(_tenant(tenant_id, "usage"), **{"from": first_day, "to": last_day}))
+        return cast(schemas.UsageDetail, self._wire.get(tenant_path(tenant_id, "usage"), **{"from": first_day, "to": last_day}))
 
     def audit_events(self, tenant_id: str, **where: object) -> Iterator[schemas.AuditEventDetail]:
         """All, newest first; of the platform where no tenant is named."""
-        return self._wire.each(_tenant(tenant_id, "audit-events") if tenant_id else "/v1/audit-events", **where)
-
-
-def _tenant(tenant_id: str, *rest: str) -> str:
-    return "/".join(("/v1/tenants", tenant_id, *rest))
+        return self._wire.each(tenant_path(tenant_id, "audit-events") if tenant_id else "/v1/audit-events", **where)

@@ -28,11 +28,12 @@ class Patience:
 
 @dataclass(frozen=True, slots=True)
 class Told:
-    """An answer: its JSON, and the entity tag to change the object by."""
+    """An answer: its JSON, or text where it is none; the entity tag to change the object by; the cursor of an export that goes on."""
 
     body: dict[str, Any]
     etag: str = ""
     text: str = ""
+    next_cursor: str = ""
 
 
 class Wire:
@@ -51,7 +52,7 @@ class Wire:
 
     def get(self, path: str, **where: object) -> dict[str, Any]:
         """The JSON at an address; parameters without a value are left out. Raises like ``ask``."""
-        return self.ask("GET", path, params=_given(where)).body
+        return self.ask("GET", path, params=given(where)).body
 
     def post(self, path: str, body: Mapping[str, Any] | None = None, *, key: str = "") -> dict[str, Any]:
         """Make or do something. ``key``: to repeat the request of an earlier process. Raises like ``ask``."""
@@ -135,20 +136,25 @@ def _seconds(answer: httpx.Response) -> int:
 
 
 def _told(answer: httpx.Response) -> Told:
-    etag = answer.headers.get("etag", "")
+    etag, cursor = answer.headers.get("etag", ""), answer.headers.get("x-next-cursor", "")
     if "json" not in answer.headers.get("content-type", ""):
-        return Told({} if answer.is_success else {"detail": answer.text[:200]}, etag, answer.text)
+        return Told({} if answer.is_success else {"detail": answer.text[:200]}, etag, answer.text, cursor)
     try:
         body = answer.json()
     except ValueError:
         body = {"detail": answer.text[:200]}
-    return Told(body if isinstance(body, dict) else {"data": body}, etag, answer.text)
+    return Told(body if isinstance(body, dict) else {"data": body}, etag, answer.text, cursor)
 
 
-def _given(where: Mapping[str, object]) -> dict[str, str]:
+def given(where: Mapping[str, object]) -> dict[str, str]:
     """Parameters that have a value, as text."""
     return {name: _text(value) for name, value in where.items() if value not in (None, "")}
 
 
 def _text(value: object) -> str:
     return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def tenant_path(tenant_id: str, *rest: str) -> str:
+    """The path of a tenant, or of something of it."""
+    return "/".join(("/v1/tenants", tenant_id, *rest))

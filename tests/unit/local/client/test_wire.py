@@ -180,3 +180,30 @@ def test_it_closes_its_connections() -> None:
     for call in each_call(client):
         with pytest.raises(RuntimeError, match="closed"):
             call()
+
+
+def test_an_export_goes_on_with_one_head() -> None:
+    parts = {"": ("id,name\r\n1,a\r\n", "next"), "next": ("id,name\r\n2,b\r\n", "")}
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        text, cursor = parts[request.url.params.get("cursor", "")]
+        return httpx.Response(200, text=text, headers={"content-type": "text/csv", **({"x-next-cursor": cursor} if cursor else {})})
+
+    client = ControlPlane("http://here:1", transport=httpx.MockTransport(answer))
+    assert "".join(client.leads.csv("t")) == "id,name\r\n1,a\r\n2,b\r\n"
+
+
+def test_a_draft_is_replaced_by_the_tag_it_was_read_with() -> None:
+    server = Server(httpx.Response(200, json={"config": {"a": 1}}, headers={"etag": '"v3"'}))
+    client = server.client()
+    draft = client.configs.draft("t")
+    assert draft is not None and draft.config == {"a": 1}
+    client.configs.put_draft("t", {"a": 2}, replacing=draft)
+    client.configs.put_draft("t", {"a": 2}, replacing=None)
+    assert [one.headers.get("if-match") for one in server.asked] == [None, '"v3"', None]
+
+
+def test_no_draft_is_none_and_no_tenant_is_an_error() -> None:
+    assert Server(problem(404, "draft_not_found")).client().configs.draft("t") is None
+    with pytest.raises(NotFound, match="tenant_not_found"):
+        Server(problem(404, "tenant_not_found")).client().configs.draft("t")

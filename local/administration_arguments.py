@@ -1,0 +1,86 @@
+"""The words of the commands for admins, apart from the commands: the parser is needed before anything else is loaded."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+Run = Callable[[argparse.Namespace], int]
+Bind = Callable[[str], Run]
+"""Gives what runs the command of a name (``administration.COMMANDS``)."""
+
+
+def add_administration(commands: Any, bind: Bind) -> None:
+    """``config``, ``usage``, ``audit``."""
+    _add_config(_group(commands, "config", "draft, publish and roll back a tenant's configuration"), bind)
+    usage = _command(commands, "usage", bind("usage"), "what a tenant used, by day")
+    usage.add_argument("--from", dest="first", default="", metavar="DAY", help="first day, as 2026-11-01; 30 days before the last one")
+    usage.add_argument("--to", dest="last", default="", metavar="DAY", help="last day; today")
+    audit = _command(commands, "audit", bind("audit"), "who changed what", tenant=False)
+    audit.add_argument("tenant", nargs="?", default="", help="the operator's own changes when left out")
+    audit.add_argument("--operation", default="", help="only this operation, as in docs/openapi.json")
+    audit.add_argument("--limit", type=int, default=50)
+
+
+def add_tenants(tenant: Any, bind: Bind) -> None:
+    """What can be done to a tenant of a running server."""
+    create = _command(tenant, "create", bind("tenant_create"), "make a tenant on a running server")
+    create.add_argument("--name", default="", help="what it is called")
+    create.add_argument("--timezone", default="UTC")
+    create.add_argument("--language", default="en-US")
+    _command(tenant, "suspend", bind("tenant_suspend"), "take no new calls for it")
+    _command(tenant, "resume", bind("tenant_resume"), "take calls for it again")
+    delete = _command(tenant, "delete", bind("tenant_delete"), "delete it, and all that is kept of it")
+    delete.add_argument("--confirm", default="", metavar="TENANT", help="its id once more")
+
+
+def add_keys(keys: Any, bind: Bind) -> None:
+    """What can be done to the keys of a tenant of a running server."""
+    _command(keys, "list", bind("keys_list"), "keys of a tenant, newest first")
+    create = _command(keys, "create", bind("keys_create"), "make a key on a running server; its secret is shown this once")
+    create.add_argument("--name", required=True, help="what it is for")
+    create.add_argument("--scope", nargs="+", default=(), help="what it may, for example sessions:read leads:read")
+    create.add_argument("--origin", nargs="+", default=(), help="make a publishable key for these pages instead")
+    create.add_argument("--test", action="store_true", help="a key that touches test calls only")
+    rotate = _command(keys, "rotate", bind("keys_rotate"), "give a key a fresh secret")
+    rotate.add_argument("--overlap-s", type=int, default=24 * 3600, help="so long the secret before stays good")
+    for one in (rotate, _command(keys, "revoke", bind("keys_revoke"), "let a key die at once")):
+        one.add_argument("key", help="its id")
+
+
+def add_leads(leads: Any, bind: Bind) -> None:
+    """``leads csv``."""
+    _command(leads, "csv", bind("leads_csv"), "all leads as CSV").add_argument("--out", type=Path, help="to this file; else it is printed")
+
+
+def _add_config(config: Any, bind: Bind) -> None:
+    pull = _command(config, "pull", bind("config_pull"), "write the draft, or else the active configuration, as YAML")
+    pull.add_argument("--file", type=Path, help="to this file; else it is printed")
+    pull.add_argument("--active", action="store_true", help="the active one, whether there is a draft or not")
+    push = _command(config, "push", bind("config_push"), "make a YAML file the draft, and tell its faults")
+    push.add_argument("file", type=Path)
+    push.add_argument("--publish", action="store_true", help="and publish it when it has none")
+    _command(config, "check", bind("config_check"), "tell every fault of the draft")
+    publish = _command(config, "publish", bind("config_publish"), "make the draft active for new calls")
+    rollback = _command(config, "rollback", bind("config_rollback"), "make an older version active again")
+    rollback.add_argument("version", type=int)
+    for one in (push, publish, rollback):
+        one.add_argument("--note", default="", help="why, for the list of versions")
+    _command(config, "versions", bind("config_versions"), "what was published, newest first")
+
+
+def _group(commands: Any, name: str, words: str) -> Any:
+    return commands.add_parser(name, help=words, description=words[:1].upper() + words[1:] + ".").add_subparsers(
+        required=True, metavar="ACTION"
+    )
+
+
+def _command(commands: Any, name: str, run: Run, words: str, *, tenant: bool = True) -> argparse.ArgumentParser:
+    command: argparse.ArgumentParser = commands.add_parser(name, help=words, description=words[:1].upper() + words[1:] + ".")
+    command.set_defaults(run=run)
+    command.add_argument("--url", default="", help="address of the running server; default: HOST and PORT of the settings")
+    if tenant:
+        command.add_argument("tenant")
+    return command
