@@ -18,6 +18,7 @@ from control_plane.access import decision, matrix, principal, tokens
 from control_plane.access.matrix import ANALYSTS, MATRIX, READERS, Rule
 from control_plane.access.principal import PUBLIC, Kind, Principal
 from control_plane.api import app, guard
+from control_plane.api.routes import calls, sessions
 from control_plane.services import api_keys, authentication, cursors, people, tenant_wall
 from tests.attack.ground import public_pem
 
@@ -113,18 +114,17 @@ def _pages_hold_all(who: Principal, rule: Rule) -> bool:
     return who.kind is Kind.PUBLISHABLE_KEY or _holds(who, rule)
 
 
+def _ignored(*arguments: Any, **more: Any) -> None:
+    """A check that is not made."""
+
+
 def _not_required(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(authentication, "credential_missing", lambda: _let_in())
     made = authentication.Authenticator.principal
 
     async def lenient(self: Any, authorization: str, origin: str = "") -> Principal:
         return principal.LOCAL if not authorization else await made(self, authorization, origin)
 
     patch.setattr(authentication.Authenticator, "principal", lenient)
-
-
-def _let_in() -> Exception:
-    return RuntimeError("nobody raises this")
 
 
 async def _echoing_preflight(self: Any, tenant_id: str, origin: str) -> bool:
@@ -320,6 +320,8 @@ HOLES = (
     Hole("people hold everything", _set(decision, "holds", _people_hold_all)),
     Hole("scopes are not looked at", _set(decision, "holds", _keys_hold_all)),
     Hole("test keys hold what live keys hold", _set(decision, "holds", _test_keys_hold_all)),
+    Hole("test keys see real calls", _both(_set(calls, "seen_within_mode", _ignored), _set(sessions, "seen_within_mode", _ignored))),
+    Hole("test keys order real calls", _set(calls, "order_within_mode", _ignored)),
     Hole("a page's key holds everything", _set(decision, "holds", _pages_hold_all)),
     Hole("no credential means local", _not_required),
     Hole("a refused credential counts as none", _forgets_who_failed),

@@ -113,7 +113,7 @@ async def _attack(ground: Ground, names: frozenset[str] | None, report: Report) 
     chosen = tuple(one for one in every_operation() if names is None or one.name in names)
     with _listening() as ear:
         before = await ground.belongings()
-        for each in (admissions, swaps, places, strange_paths, browsers, mass_assignment, cursors):
+        for each in (admissions, swaps, places, strange_paths, browsers, test_mode, mass_assignment, cursors):
             await each(ground, chosen, report)
         report.expect(await ground.belongings() == before, "the victim's belongings have changed")
         for line in ear.lines:
@@ -288,6 +288,21 @@ async def browsers(ground: Ground, chosen: tuple[Operation, ...], report: Report
         )
         answer = await report.ask(ground, "GET", f"/v1/tenants/{OWN}/sessions", (*full.headers, ("origin", origin)))
         report.expect("access-control-allow-origin" not in answer.headers, f"a page of {origin} may read sessions")
+
+
+# --- keys of test mode -------------------------------------------------------------------------------------------------------
+
+
+async def test_mode(ground: Ground, chosen: tuple[Operation, ...], report: Report) -> None:
+    """To a key of test mode there are no real calls, even of its own tenant."""
+    key, written = ground.credential("a test key with every scope"), golden.entries()
+    for one in chosen:
+        if one.name not in written or "test_key" not in written[one.name].admits or one.name in ("listTenants", "getTenant"):
+            continue
+        headers = (*key.headers, ("idempotency-key", one.name))
+        answer = await report.ask(ground, one.method, one.target(OWN, ground.ids[OWN]), headers, _body(one))
+        hidden = answer.status == 404 and answer.code.endswith("_not_found")
+        report.expect(hidden or answer.code == "forbidden", f"{one.name} shows a real call to a test key: {answer.status} {answer.code}")
 
 
 # --- bodies and cursors ------------------------------------------------------------------------------------------------------
