@@ -37,7 +37,15 @@ from control_plane.services.progress import ProgressBook
 from control_plane.services.rates import RateLimiter
 from control_plane.services.sessions import SessionDesk, SessionStores
 from control_plane.services.tenant_heads import TenantHeads
-from control_plane.services.tenant_wall import WalledArchive, WalledDocuments, WalledIndex, WalledLeads, WalledLedger, WalledTenants
+from control_plane.services.tenant_wall import (
+    WalledArchive,
+    WalledDocuments,
+    WalledErasable,
+    WalledIndex,
+    WalledLeads,
+    WalledLedger,
+    WalledTenants,
+)
 from control_plane.services.tenants import TenantDesk
 from control_plane.services.usage import UsageBook
 from control_plane.services.webhook_book import Webhook, WebhookBook
@@ -142,7 +150,7 @@ def walled(stores: Stores) -> Stores:
         ledger=WalledLedger(stores.ledger),
         documents=WalledDocuments(stores.documents),
         folders=WalledTenants(stores.folders),
-        erased=stores.erased,
+        erased=replace(stores.erased, erasable={name: WalledErasable(one) for name, one in stores.erased.erasable.items()}),
     )
 
 

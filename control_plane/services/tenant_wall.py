@@ -24,6 +24,7 @@ from nexus.ports import (
     Change,
     Document,
     DocumentStore,
+    Erasable,
     LeadStore,
     LedgerOrders,
     SessionArchive,
@@ -182,3 +183,14 @@ class WalledLedger:
     async def request_end(self, tenant_id: str, call_id: str) -> CallEntry:
         check_wall(tenant_id)
         return await self._ledger.request_end(tenant_id, call_id)
+
+
+class WalledErasable:
+    """An ``Erasable`` behind the wall: a tenant is forgotten only by work that is bound to it."""
+
+    def __init__(self, store: Erasable) -> None:
+        self._store = store
+
+    async def erase_tenant(self, tenant_id: str) -> bool:
+        check_wall(tenant_id)
+        return await self._store.erase_tenant(tenant_id)
