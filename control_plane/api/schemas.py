@@ -145,6 +145,7 @@ class CreatedCall(_Given):
     object: Literal["call"] = "call"
     status: Literal["ready"] = "ready"
     tenant_id: str
+    config_version: int = Field(description="what the call stays with, whatever is published meanwhile; 0: the tenant's folder")
     config_hash: str
     engine: str = Field(examples=["cascade"])
     websocket: SocketDoor
@@ -161,6 +162,7 @@ class CallDetail(_Given):
     object: Literal["call"] = "call"
     status: Literal["ready", "active"] | RecordStatus
     tenant_id: str
+    config_version: int
     config_hash: str
     created_at: datetime
     max_duration_s: int | None

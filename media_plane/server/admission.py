@@ -58,6 +58,7 @@ class Admission:
     config: TenantConfig
     door: Literal["nexus.v1", "simple"]
     output: str = ""
+    config_version: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +105,7 @@ class Doorkeeper:
         config = terms.config
         with self._held(call_id, config):
             entry = await self._stores.ledger.redeem(call_id, nonce=ticket.nonce, process_id=self._policy.process_id, now=now)
-        return Admission(entry, config, "nexus.v1")
+        return Admission(entry, config, "nexus.v1", config_version=terms.version)
 
     async def _by_simple_door(self, tenant_id: str, handshake: Handshake) -> Admission:
         if not self._policy.simple_door:
@@ -135,7 +136,7 @@ class Doorkeeper:
                 now=now,
             )
             entry = await self._stores.ledger.redeem(reserved.call_id, nonce=nonce, process_id=self._policy.process_id, now=now)
-        return Admission(entry, config, "simple", handshake.output)
+        return Admission(entry, config, "simple", handshake.output, terms.version)
 
     @contextmanager
     def _held(self, call_id: str, config: TenantConfig) -> Iterator[None]:

@@ -160,6 +160,7 @@ class CallServer:
             call_id=admission.entry.call_id,
             tenant_id=order.tenant_id,
             config_hash=admission.config.config_hash,
+            config_version=admission.config_version,
             engine=self._facts.engine,
             voice_id=admission.config.voice_settings.voice_id,
             created_at=admission.entry.created_at,

@@ -124,6 +124,7 @@ class Opened(Value):
     call_id: str
     tenant_id: str
     config_hash: str
+    config_version: int = 0
     engine: str
     voice_id: str = ""
     channel: str = "websocket"
@@ -283,6 +284,8 @@ class SessionRecord(Value):
     session_id: str
     tenant_id: str
     config_hash: str
+    config_version: int = 0
+    """The configuration that the call ran with; 0: one that is edited in place, in the tenant's folder."""
     engine: str
     voice_id: str = ""
     channel: str = "websocket"

@@ -73,6 +73,7 @@ def _created(ordered: OrderedCall, base: str) -> CreatedCall:
     return CreatedCall(
         id=entry.call_id,
         tenant_id=entry.order.tenant_id,
+        config_version=entry.order.config_version,
         config_hash=entry.order.config_hash,
         engine=ordered.engine,
         websocket=door,
@@ -88,6 +89,7 @@ def _detail(entry: CallEntry, now: datetime) -> CallDetail:
         id=entry.call_id,
         status=_status(entry, now),
         tenant_id=entry.order.tenant_id,
+        config_version=entry.order.config_version,
         config_hash=entry.order.config_hash,
         created_at=entry.created_at,
         max_duration_s=entry.order.max_duration_s,

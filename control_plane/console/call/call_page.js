@@ -43,7 +43,7 @@ export function createCallPage({ onCall }) {
 
   function build(tenants, wanted) {
     if (tenants.length === 0) return put(emptyState({ glyph: "tenants", title: "No tenants yet", text: "Make one with: nexus tenant new my_shop. It can be called at once, without a restart." }));
-    const usable = tenants.find((tenant) => tenant.id === (wanted || state.last)) ?? tenants.find((tenant) => tenant.status !== "broken") ?? tenants[0];
+    const usable = tenants.find((tenant) => tenant.id === (wanted || state.last)) ?? tenants.find((tenant) => tenant.status === "active" && tenant.config_version !== null) ?? tenants[0];
     const panel = talkPanel(call, tenants, start);
     state.stage = stageView(tenants, usable.id, { start, hangUp: () => call.hangUp(), toggleMute: () => call.toggleMute(), choose: (id) => { state.last = id; panel.choose(id); } });
     state.render = (view) => { state.stage.show(view); panel.show(view); };

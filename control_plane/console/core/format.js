@@ -52,7 +52,7 @@ export const endedBecause = (code) => END_REASONS[code] ?? words(code);
 
 const TONES = {
   good: ["completed", "active", "done", "positive", "booking_made", "order_placed", "request_completed", "information_given"],
-  warn: ["abandoned", "fallback", "unknown", "cancelled"],
+  warn: ["abandoned", "fallback", "unknown", "cancelled", "suspended", "deleting", "unpublished"],
   bad: ["failed", "broken", "negative", "request_failed"],
 };
 /** The tone of a status, an outcome or a mood; quiet for words that are neither good nor bad. */

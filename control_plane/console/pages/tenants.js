@@ -4,8 +4,10 @@ import { badge, emptyState, h, icon, notice, skeleton } from "../core/dom.js";
 import { duration, statusTone, words } from "../core/format.js";
 import { routeTo } from "../core/routes.js";
 
-const STATUS = { active: "Ready", broken: "Broken" };
-const statusBadge = (tenant) => badge(STATUS[tenant.status] ?? words(tenant.status), statusTone(tenant.status));
+const STATUS = { active: "Ready", broken: "Broken", suspended: "Suspended", deleting: "Being deleted", unpublished: "Nothing published" };
+/** What stands between a tenant and its calls, or active. */
+const standing = (tenant) => (tenant.status === "active" && tenant.config_version === null ? "unpublished" : tenant.status);
+const statusBadge = (tenant) => badge(STATUS[standing(tenant)] ?? words(tenant.status), statusTone(standing(tenant)));
 
 export function tenantsPage({ signal }) {
   const body = h("div", {}, skeleton());
@@ -41,7 +43,7 @@ function list(tenants) {
     h("span", { class: "monogram", "aria-hidden": "true" }, (tenant.name || tenant.id).slice(0, 1).toUpperCase()),
     h("div", { class: "tenant-name" }, h("a", { class: "row-link", href: routeTo("tenants", [tenant.id]) }, tenant.name || tenant.id), h("code", { class: "quiet" }, tenant.id)),
     statusBadge(tenant),
-    tenant.status === "broken" ? h("span", { class: "quiet" }, faultCount(tenant)) : h("a", { class: "button small above", href: routeTo("call", [tenant.id]) }, icon("call"), "Call"))));
+    tenant.status === "broken" ? h("span", { class: "quiet" }, faultCount(tenant)) : standing(tenant) !== "active" ? null : h("a", { class: "button small above", href: routeTo("call", [tenant.id]) }, icon("call"), "Call"))));
 }
 
 const faultCount = ({ faults = [] }) => `${faults.length} ${faults.length === 1 ? "fault" : "faults"}`;
@@ -51,7 +53,11 @@ function detail(id, row, tenant) {
   if (row.status === "broken") {
     return [notice({ tone: "bad", title: "This tenant takes no calls", text: `Mend tenants/${id}/config.yaml and load this page again; no restart is needed.` }), ...faultList(row.faults ?? [])];
   }
-  return [h("div", { class: "detail-grid" },
+  if (tenant.config_version === null) {
+    return [notice({ tone: "warn", title: "This tenant has no configuration yet", text: `Write one with PUT /v1/tenants/${id}/config/draft, then POST /v1/tenants/${id}/config:publish.` })];
+  }
+  const closed = standing(tenant) === "active" ? [] : [notice({ tone: "warn", title: "This tenant takes no calls", text: `It is ${words(tenant.status).toLowerCase()}.` })];
+  return [...closed, h("div", { class: "detail-grid" },
     h("div", { class: "stack" }, block("Greeting", h("blockquote", {}, tenant.greeting)), block("Tools", toolList(tenant.enabled_tools ?? []))),
     h("div", { class: "stack" }, h("a", { class: "button primary", href: routeTo("call", [id]) }, icon("call"), `Call ${tenant.name || id}`), block("Agent", pairs(tenant))))];
 }

@@ -46,6 +46,7 @@ async def test_from_the_first_request_to_the_erased_session(tmp_path: Path) -> N
         first = await ordered(http, "first")
         await published(http, "Corner Shop, second.")
         second = await ordered(http, "second")
+        assert (first["config_version"], second["config_version"]) == (1, 2)
         await called(first)
         await called(second)
 
@@ -56,7 +57,7 @@ async def test_from_the_first_request_to_the_erased_session(tmp_path: Path) -> N
         greetings = []
         for call in (first, second):
             session = (await http.get(f"/v1/tenants/{SHOP}/sessions/{call['id']}")).json()
-            assert session["config_hash"] == call["config_hash"]
+            assert (session["config_hash"], session["config_version"]) == (call["config_hash"], call["config_version"])
             greetings.append(session["turns"][0]["text"])
         assert greetings == ["Corner Shop, first.", "Corner Shop, second."], "each call ran with what it was ordered with"
 

@@ -79,7 +79,8 @@ def prompt(admission: Admission) -> str:
 async def test_a_call_runs_with_the_version_of_its_ticket_and_else_with_the_active_one(
     house: House, version: int | None, expected: str
 ) -> None:
-    assert prompt(await house.keeper.admit(await house.ordered(version))) == expected
+    admitted = await house.keeper.admit(await house.ordered(version))
+    assert (prompt(admitted), admitted.config_version) == (expected, 1 if expected == "one" else 2)
 
 
 async def test_a_version_that_is_gone_gives_way_to_the_active_one(house: House) -> None:
@@ -109,7 +110,7 @@ async def test_a_tenant_that_may_not_be_called_is_refused_at_both_doors_and_no_t
 
 async def test_the_simple_door_takes_the_active_version_and_writes_it_down(house: House) -> None:
     admitted = await house.keeper.admit(Handshake(path=f"/ws/call/{SHOP}", host="localhost:8000"))
-    assert (prompt(admitted), admitted.entry.order.config_version) == ("two", 2)
+    assert (prompt(admitted), admitted.entry.order.config_version, admitted.config_version) == ("two", 2, 2)
 
 
 async def test_the_tenants_own_pages_open_its_calls_and_no_others(house: House) -> None:
