@@ -25,9 +25,10 @@ from nexus.domain.analytics import analytics_row
 from nexus.domain.ids import check_tenant_id
 from nexus.domain.lead import Analysis
 from nexus.domain.session import SessionRecord
-from nexus.errors import Conflict, NexusError, NotFound
+from nexus.errors import Conflict, NexusError, NotFound, Unavailable
 from nexus.ports import Change, LeadStore, SessionArchive, TenantStore
 
+_OWN_STORES = (Step.INDEX, Step.ENDED, Step.ARTIFACTS, Step.ANALYZED)
 _log = logging.getLogger("nexus.after_call")
 Wake = Callable[[str, str], Awaitable[None]]
 
@@ -162,8 +163,8 @@ class AfterCall:
         except NexusError as error:
             if error.retryable and not last_attempt:
                 raise
-            if step in (Step.INDEX, Step.ENDED, Step.ARTIFACTS, Step.ANALYZED):
-                raise  # our own stores: there is nowhere to leave a failed item either
+            if step in _OWN_STORES:  # there is nowhere to leave a failed item either
+                raise Unavailable("store_unavailable", f"The call's step {step} could not be written; finish the call again.") from error
             _log.error("step %s of call %s failed for good: %s", step, record.id, error)
             return Failure(step, error.code, error.public_message), ()
 

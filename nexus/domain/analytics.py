@@ -91,12 +91,13 @@ def analytics_row(record: SessionRecord, analysis: Analysis | None) -> Analytics
 
 
 def _facts(record: SessionRecord) -> dict[str, object]:
+    error_code, error_stage = (record.error.code, record.error.stage) if record.error else ("", "")
     return {
         "status": record.status,
         "original_status": record.meta.status,
         "end_reason": record.end_reason,
-        "error_code": record.error.code if record.error else "",
-        "error_stage": record.error.stage if record.error else "",
+        "error_code": error_code,
+        "error_stage": error_stage,
         "engine": record.engine,
         "voice_id": record.voice_id,
         "channel": record.channel,

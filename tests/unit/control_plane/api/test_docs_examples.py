@@ -13,6 +13,7 @@ from pathlib import Path
 import httpx
 import pytest
 
+from control_plane.services.leads import lead_id_of
 from tests.fakes.control_plane import house, memory_stores
 
 DOCS = Path(__file__).parents[4] / "docs" / "api.md"
@@ -64,7 +65,8 @@ def test_every_request_has_its_answer_under_it() -> None:
 async def test_the_examples_answer_as_documented(lines: list[str]) -> None:
     door = house(memory_stores())
     await door.engine_slots(1)
-    variables = {"BASE": "http://localhost:8000"}
+    finished = await door.archived(0)
+    variables = {"BASE": "http://localhost:8000", "CALL": finished.id, "LEAD": lead_id_of(finished.id)}
     async with door.client:
         for line in lines:
             if filled := FROM_FIELD.fullmatch(line) or FROM_HEADER.fullmatch(line):

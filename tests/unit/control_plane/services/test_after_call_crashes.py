@@ -70,6 +70,8 @@ async def assert_one_of_each(stage: Stage) -> None:
     assert [(row.call_id, row.outcome) for row in rows] == [(stage.call.id, "booked")]
     assert [lead.reading for lead in await stage.plain.leads.list(TENANT, limit=10)] == [1]
     assert [row.reading for row in stage.rows.rows.values()] == [1]
+    counted = await stage.plain.documents.list(TENANT, "usage/", limit=50)
+    assert sum(one.body["calls"] for one in counted) == 1
     events = await stage.plain.documents.list(TENANT, "event/", limit=50)
     assert sorted(str(one.body["type"]) for one in events) == sorted(CALL_EVENTS)
     deliveries = await stage.plain.documents.list(TENANT, "delivery/", limit=50)
