@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from media_plane.ports import ToolSpec
-from media_plane.tooling.arguments import full_schema
 from media_plane.tooling.process import Loaded, LoadedTool
+from nexus.domain.tool_arguments import full_schema
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,6 @@ from typing import Any
 from media_plane.conversation.commands import RunTool
 from media_plane.conversation.events import ToolFinished
 from media_plane.ports import ToolSpec
-from media_plane.tooling.arguments import check_arguments
 from media_plane.tooling.catalogue import Catalogue, catalogue_of
 from media_plane.tooling.effects import effect_id
 from media_plane.tooling.process import LoadedTool, Outcome
@@ -18,6 +17,7 @@ from media_plane.tooling.processes import SourceReader, ToolProcesses
 from media_plane.tooling.vet import vet
 from nexus.clock import Clock
 from nexus.domain.tenant import TenantConfig
+from nexus.domain.tool_arguments import check_arguments
 from nexus.errors import NexusError, StoreError, ToolError
 from nexus.ports import Effect, EffectLog
 

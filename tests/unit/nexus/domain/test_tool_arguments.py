@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from media_plane.tooling.arguments import check_arguments, full_schema
 from media_plane.tooling.effects import effect_id
+from nexus.domain.tool_arguments import check_arguments, full_schema
 
 
 def schema(**properties: Any) -> dict[str, Any]:

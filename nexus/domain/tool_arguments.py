@@ -15,7 +15,7 @@ from jsonschema import Draft202012Validator
 from jsonschema.exceptions import SchemaError, ValidationError
 from referencing import Registry
 
-from nexus.tools import JsonSchema
+JsonSchema = Mapping[str, Any]
 
 _TYPES = frozenset({"string", "integer", "number", "boolean", "array", "object", "null"})
 _INTEGER = re.compile(r"[+-]?\d{1,15}(\.0+)?")
