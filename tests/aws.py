@@ -25,13 +25,19 @@ _numbers = itertools.count(1)
 _CREDENTIALS = {"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test", "AWS_EC2_METADATA_DISABLED": "true"}
 
 
-@pytest.fixture
-def moto_stores() -> Iterator[AwsStores]:
-    """Over moto. One request at a time: its transactions undo what others wrote meanwhile."""
+@pytest.fixture(scope="module")
+def moto() -> Iterator[None]:
+    """AWS in this process. Once a module: it forgets boto3's session when it begins, and clients are slow to make without."""
     with pytest.MonkeyPatch.context() as patch, mock_aws():
         _set_credentials(patch)
-        with _stores("", workers=1) as stores:
-            yield stores
+        yield
+
+
+@pytest.fixture
+def moto_stores(moto: None) -> Iterator[AwsStores]:
+    """Over moto. One request at a time: its transactions undo what others wrote meanwhile."""
+    with _stores("", workers=1) as stores:
+        yield stores
 
 
 @pytest.fixture(scope="session")
