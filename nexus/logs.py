@@ -16,6 +16,7 @@ _SECRETS: tuple[tuple[re.Pattern[str], str], ...] = (
     (re.compile(r"eyJ[\w-]{5,}\.[\w-]+\.[\w-]*"), "[ticket]"),
     (re.compile(r"\btoken\.[\w.-]+"), "token.[ticket]"),
     (re.compile(r"\bAIza[\w-]{20,}"), "[key]"),
+    (re.compile(r"\bwhsec_[\w+/=-]+"), "[key]"),
     (re.compile(r"\bnx_(?:live|test|pub)_[\w-]+"), "[key]"),
     (
         re.compile(r"(?i)([\w-]*(?:authorization|api[_-]?key|secret|password|ticket))(['\"]?\s*[:=]\s*['\"]?)(?:Bearer\s+)?[^\s'\",}]+"),

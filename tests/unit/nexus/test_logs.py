@@ -62,6 +62,18 @@ def test_seeded_secrets_and_phones_are_nowhere(logged: io.StringIO, form: Litera
 
 
 @pytest.mark.parametrize("form", ["COLOR", "JSON"])
+@pytest.mark.parametrize("tenant", ["acme", "acme-shop", "acme_shop", "a-b_c-d", "nx_live_x"])
+def test_api_keys_are_hidden_whole(logged: io.StringIO, form: Literal["COLOR", "JSON"], tenant: str) -> None:
+    """Whatever stands in the tenant's id within them."""
+    set_up_logging("INFO", form, logged)
+    secret = "01KAQ2Z3M4N5P6Q7R8S9T0V1W2" + "Sx7" * 14 + "a"
+    for kind in ("live", "test", "pub"):
+        logging.getLogger("x").info("asked with nx_%s_%s_%s, %s", kind, tenant, secret, f"nx_{kind}_{tenant}_{secret}.")
+    logging.getLogger("x").info("signed with whsec_%s", "Ab+/" * 8)
+    assert "Sx7" not in logged.getvalue() and "Ab+/" not in logged.getvalue()
+
+
+@pytest.mark.parametrize("form", ["COLOR", "JSON"])
 def test_a_real_ticket_is_hidden(logged: io.StringIO, form: Literal["COLOR", "JSON"]) -> None:
     set_up_logging("INFO", form, logged)
     pem = tickets.new_private_key()

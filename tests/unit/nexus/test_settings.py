@@ -129,6 +129,44 @@ def test_production_closes_the_development_door() -> None:
     assert not settings.simple_door_open
 
 
+@pytest.mark.parametrize(
+    ("given", "required"),
+    [
+        ({}, False),
+        ({"host": "localhost"}, False),
+        ({"host": "::1"}, False),
+        ({"host": "0.0.0.0"}, True),  # noqa: S104
+        ({"host": "10.0.0.7"}, True),
+        ({"environment": "production"}, True),
+        ({"auth": "required"}, True),
+        ({"auth": "off", "host": "0.0.0.0"}, False),  # noqa: S104
+    ],
+)
+def test_credentials_are_asked_for_everywhere_but_at_home(given: dict[str, str], required: bool) -> None:
+    assert load_settings(None, **given).auth_required is required
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"auth": "off", "environment": "production"},
+        {"oidc_issuer": "https://login.example.com"},
+        {"oidc_issuer": "http://login.example.com", "oidc_audience": "a"},
+        {"oidc_issuer": "login.example.com", "oidc_audience": "a"},
+        {"oidc_issuer": "https://login.example.com", "oidc_audience": "a", "oidc_jwks_url": "http://login.example.com/keys"},
+        {"oidc_issuer": "http://localhost.evil.example", "oidc_audience": "a"},
+        {"oidc_issuer": "http://localhost@evil.example", "oidc_audience": "a"},
+    ],
+)
+def test_doors_that_would_stand_open(given: dict[str, str]) -> None:
+    with pytest.raises(ConfigurationError, match="setting_invalid"):
+        load_settings(None, **given)
+
+
+def test_an_issuer_on_this_machine_may_speak_http() -> None:
+    assert load_settings(None, oidc_issuer="http://127.0.0.1:9000", oidc_audience="a").oidc_issuer
+
+
 def test_origins_are_a_set() -> None:
     assert load_settings(None, allowed_origins="https://a.example, http://b.example:81 ,").origins == {
         "https://a.example",
