@@ -276,6 +276,11 @@ class LineRotated:
 
 
 @dataclass(frozen=True, slots=True)
+class LineGap:
+    """The model's session was lost and another takes its place: neither side hears the other until ``LineRotated``, or ``LineLost``."""
+
+
+@dataclass(frozen=True, slots=True)
 class LineNotice:
     """A fault that the line lives on with (a corrupt packet, no slot to rotate to yet): it goes on record."""
 
@@ -299,7 +304,7 @@ class LineLost:
     message: str
 
 
-LineEvent = ModelAudio | ModelText | ModelHeard | ModelFlush | LineRotated | LineNotice | LineDropped | LineLost
+LineEvent = ModelAudio | ModelText | ModelHeard | ModelFlush | LineRotated | LineGap | LineNotice | LineDropped | LineLost
 
 
 class SpeechLine(Protocol):

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 _CORRECTION = '[The voice has just told the caller: "'
 _TYPED = "[The caller typed this; the voice cannot read it, so answer it yourself.] "
+_UNHEARD = "[The voice could not hear or answer this; answer it yourself.] "
 _CORRECTION_END = '". No tool has done that. Tell the caller the truth now, and go on with the task.]'
 
 
@@ -30,10 +31,16 @@ def typed_note(text: str) -> str:
     return f"{_TYPED}{text}"
 
 
+def unheard_note(text: str) -> str:
+    """Tells the agent that the voice fell out before it answered these words of the caller."""
+    return f"{_UNHEARD}{text}"
+
+
 def read_note(text: str) -> Note | None:
     """The note that a text is; None for words of the caller."""
-    if text.startswith(_TYPED):
-        return Note("", text.removeprefix(_TYPED).strip())
+    for opening in (_TYPED, _UNHEARD):
+        if text.startswith(opening):
+            return Note("", text.removeprefix(opening).strip())
     before, found, rest = text.partition(_CORRECTION)
     claim, ended, after = rest.partition(_CORRECTION_END)
     return Note(claim, f"{before.strip()} {after.strip()}".strip()) if found and ended else None

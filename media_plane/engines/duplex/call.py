@@ -22,13 +22,14 @@ from media_plane.conversation.events import (
     EngineNotice,
     EngineRotated,
 )
-from media_plane.dialogue.notes import typed_note
+from media_plane.dialogue.notes import typed_note, unheard_note
 from media_plane.dialogue.steps import AgentStep, HangUp, SentenceReady, ToolWanted
 from media_plane.engines.answering import Agent, Answering
 from media_plane.engines.duplex.beside import NoAgent, WatchedAgent
 from media_plane.engines.duplex.claims import ClaimWatch
 from media_plane.engines.duplex.corrections import Corrections
 from media_plane.engines.duplex.floor import Floor
+from media_plane.engines.duplex.gap import Gap
 from media_plane.engines.duplex.hearing import CallerHearing
 from media_plane.engines.duplex.line import ModelLine
 from media_plane.engines.duplex.memory import Memory, refuted_fact, tool_fact
@@ -42,6 +43,7 @@ from media_plane.ports import (
     CallBrief,
     LineDropped,
     LineEvent,
+    LineGap,
     LineLost,
     LineNotice,
     LineRotated,
@@ -64,6 +66,8 @@ _ANSWER_DUE_MS = 2_500.0
 _TOLD_AFTER_MS = 300.0
 """How long after its end an item may still turn out to have been cut short."""
 _MOST_TOLD = 64
+_STILL_ASKED_MS = 15_000.0
+"""So long words of the caller may have waited for an answer; what got none by then needs none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +105,8 @@ class DuplexCall:
         self._clock = clock
         self._tick_ms = limits.tick_ms
         self._timezone = brief.config.timezone
+        self._fillers = brief.config.phrases.filler
+        self._gap = Gap(self._fillers)
         self._beside = parts.beside and parts.agent_factory is not None
         self._outbox = outbox
         self._memory = Memory(brief)
@@ -179,12 +185,34 @@ class DuplexCall:
         self._tell_agent(self._caller_began_ms + _TOLD_AFTER_MS)
         if turn.typed:
             self._memory.caller_typed(turn.text)
-        if not self._beside and not turn.typed:
+        unheard = not turn.typed and self._gap.swallowed(self._caller_began_ms) and self._memory.unanswered(self._fillers) != ""
+        if not self._beside and not turn.typed and not unheard:
             return
         self._corrections.turn()
-        if turn.typed:
+        if turn.typed or unheard:
             self._model.forget_held(self._now())
-        self._ask(typed_note(turn.text) if turn.typed and self._beside else turn.text)
+        self._ask(self._noted(turn.text, typed=turn.typed, unheard=unheard))
+
+    def _noted(self, text: str, *, typed: bool = False, unheard: bool = False) -> str:
+        """What the agent is told: one that stands beside the model learns why it has to answer this one itself."""
+        if not self._beside:
+            return text
+        return typed_note(text) if typed else unheard_note(text) if unheard else text
+
+    def _line_lost(self) -> None:
+        """Nobody hears the caller for a while; what the model owed them is now the agent's to answer."""
+        now_ms = self._now()
+        self._gap.begins(now_ms)
+        owed = self._memory.unanswered(self._fillers) if now_ms - self._caller_began_ms <= _STILL_ASKED_MS else ""
+        if owed and not self._caller_speaks and not self._tools and not self._floor.own_speaks(now_ms):
+            self._ask(self._noted(owed, unheard=True))
+
+    def _fill_gap(self) -> None:
+        now_ms = self._now()
+        works = self._caller_speaks or self._floor.agent_works or self._memory.awaits_words
+        if filler := self._gap.filler(now_ms, quiet=not (works or self._floor.own_speaks(now_ms) or self._model.talks(now_ms))):
+            self._floor.own_fills()
+            self._answering.say(Say(filler, remember=False))
 
     def _ask(self, text: str) -> None:
         self._floor.turn()
@@ -234,7 +262,10 @@ class DuplexCall:
                 await self._hearing.told(text)
             case ModelFlush():
                 await self._act(self._model.void(self._now()))
+            case LineGap():
+                self._line_lost()
             case LineRotated():
+                self._gap.ends(self._now())
                 await self._act(self._model.void(self._now()))
                 await self._outbox.put(EngineRotated(event.generation, event.gap_ms, event.reason))
             case LineDropped(duration_ms):
@@ -249,6 +280,7 @@ class DuplexCall:
             await self._clock.sleep_ms(self._tick_ms)
             await self._act(self._model.tick(self._now()))
             await self._hearing.tick()
+            self._fill_gap()
             if not self._memory.awaits_words:
                 self._tell_agent(self._now())
 

@@ -27,6 +27,7 @@ class Floor:
         self._wanted = 0
         self._claims = 0
         self._own: set[str] = set()
+        self._fills_next = self._fills = False
         self._own_until_ms = 0.0
         self._tools: set[str] = set()
         self._holds = False
@@ -51,6 +52,11 @@ class Floor:
     def own_begins(self, item_id: str) -> None:
         """These words are on their way."""
         self._own.add(item_id)
+        self._fills, self._fills_next = self._fills_next, False
+
+    def own_fills(self) -> None:
+        """Our voice's next words only fill a silence: what the model says over them waits for their end."""
+        self._fills_next = True
 
     def own_sounds(self, at_ms: float, duration_ms: float) -> None:
         """Audio of our voice went out, to be heard after what went out before."""
@@ -131,8 +137,10 @@ class Floor:
 
     def ruling(self, at_ms: float) -> Ruling:
         """What becomes of what the model says now."""
-        if not self._attended or self._claims or self.own_speaks(at_ms):
+        if not self._attended or self._claims:
             return "dropped"
+        if self.own_speaks(at_ms):
+            return "held" if self._fills else "dropped"
         if self._holds:
             return "held"
         return "dropped" if self.own_waits else "heard"

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import deque
 from dataclasses import dataclass
 
+from media_plane.engines.duplex.claim_phrases import unfinished_sentence
 from media_plane.ports import CallBrief, ModelBrief, Said
 from nexus.domain.session import Party, Turn
 
@@ -79,6 +80,16 @@ class Memory:
             self._facts.remove(known)
         if known:
             self._facts.append(known)
+
+    def unanswered(self, asides: tuple[str, ...] = ()) -> str:
+        """What the caller said last and got no whole sentence for an answer; ``asides`` answer nothing."""
+        texts: list[str] = []
+        for entry in reversed(self._said):
+            if entry.role == "caller" and entry.text:
+                texts.append(entry.text)
+            elif entry.text and entry.text not in asides and unfinished_sentence(entry.text) != entry.text:
+                break
+        return " ".join(reversed(texts))
 
     def model_brief(self, generation: int) -> ModelBrief:
         """What the model's next session is told."""

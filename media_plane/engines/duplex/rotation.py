@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import AsyncIterator, Callable, Coroutine
-from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -15,7 +14,7 @@ from media_plane.engines.duplex.line import BriefMaker
 from media_plane.engines.duplex.mailbox import Mailbox
 from media_plane.engines.duplex.rotation_rules import Action, Moment, RotationPolicy
 from media_plane.engines.duplex.session import Session
-from media_plane.ports import EngineSlots, LineEvent, LineLost, LineNotice, LineRotated, ModelAudio, SpeechLine
+from media_plane.ports import EngineSlots, LineEvent, LineGap, LineLost, LineNotice, LineRotated, ModelAudio, SpeechLine
 from nexus.clock import Clock
 from nexus.errors import NexusError, QuotaExceeded, UpstreamError
 
@@ -206,6 +205,7 @@ class RotatingLine:
             async with asyncio.TaskGroup() as group:
                 works = _Works(group)
                 works.begin(self._read(first))
+                works.begin(self._beat())
                 lost = await self._keep(works)
                 works.cancel()
         except BaseExceptionGroup as faults:
@@ -252,11 +252,14 @@ class RotatingLine:
         return self._brief(spare.generation) != spare.brief
 
     async def _pause(self) -> None:
-        pause_ms = _TICK_MS if self._spare is None else _MOVING_TICK_MS
         self._wake.clear()
-        with suppress(TimeoutError):
-            async with asyncio.timeout(pause_ms / 1000.0 / self._clock.speed):
-                await self._wake.wait()
+        await self._wake.wait()
+
+    async def _beat(self) -> None:
+        """Time is looked at again and again, more often while a call is about to move."""
+        while True:
+            await self._clock.sleep_ms(_TICK_MS if self._spare is None else _MOVING_TICK_MS)
+            self._wake.set()
 
     def _last_word(self) -> LineLost:
         if self._loss is not None:
@@ -352,6 +355,7 @@ class RotatingLine:
                     self._reconnects = self._policy.reconnects
                 self._loss = _Loss(self._clock.monotonic_ms(), event)
                 self._retire(session, failed=True)
+                self._mailbox.put(LineGap())
                 self._wake.set()
             case ModelAudio() if self._move is not None:
                 move, self._move = self._move, None

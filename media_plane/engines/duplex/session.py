@@ -51,13 +51,22 @@ class Session:
         """Connect and prime. Raises UpstreamError ``engine_unreachable``; the session is to be closed all the same."""
         self.brief, self.told_ms = brief, self._clock.monotonic_ms()
         try:
-            async with asyncio.timeout(timeout_ms / 1000.0 / self._clock.speed):
-                await self.line.open(brief)
+            async with asyncio.timeout(None) as limit:
+                timer = asyncio.create_task(self._expire(limit, timeout_ms), name="deadline of a model session")
+                try:
+                    await self.line.open(brief)
+                finally:
+                    timer.cancel()
         except TimeoutError as error:
             raise UpstreamError("engine_unreachable", f"The model did not listen within {timeout_ms / 1000:g} s.") from error
         except OSError as error:
             raise UpstreamError("engine_unreachable", f"The model could not be reached: {error}") from error
         self.listens = True
+
+    async def _expire(self, limit: asyncio.Timeout, after_ms: float) -> None:
+        """A deadline by this clock, whatever its speed."""
+        await self._clock.sleep_ms(after_ms)
+        limit.reschedule(asyncio.get_running_loop().time())
 
     def send(self, audio: CallerAudio) -> None:
         """Give caller audio to the model."""

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from media_plane.dialogue.notes import Note, correction_note, read_note, typed_note
+from media_plane.dialogue.notes import Note, correction_note, read_note, typed_note, unheard_note
 from media_plane.dialogue.prompts import correction_note as from_prompts
 
 WORDS = st.text(
@@ -20,8 +20,8 @@ def test_a_correction_names_the_claim(claim: str) -> None:
 
 
 @given(WORDS.filter(str.strip))
-def test_typed_words_stand_behind_their_note(text: str) -> None:
-    assert read_note(typed_note(text)) == Note("", text.strip())
+def test_typed_and_unheard_words_stand_behind_their_notes(text: str) -> None:
+    assert read_note(typed_note(text)) == read_note(unheard_note(text)) == Note("", text.strip())
 
 
 @given(st.text(max_size=80))

@@ -18,11 +18,11 @@ from media_plane.conversation.commands import CallerAudio
 from media_plane.engines.duplex.line import ModelLine
 from media_plane.engines.duplex.rotation import RotatingLine
 from media_plane.engines.duplex.rotation_rules import NOTICE_EVERY_MS, RotationPolicy
-from media_plane.ports import LineEvent, LineLost, LineNotice, LineRotated, ModelAudio, ModelBrief, ModelText, Said, SlotLease
+from media_plane.ports import LineEvent, LineGap, LineLost, LineNotice, LineRotated, ModelAudio, ModelBrief, ModelText, Said, SlotLease
 from media_plane.slots import SlotPool
-from nexus.clock import Clock
 from nexus.domain.tenant import TenantConfig
 from nexus.errors import QuotaExceeded, UpstreamError
+from tests.fakes.running_clock import RunningClock
 from tests.fakes.speech_lines import Process, WrittenLine
 
 CONFIG = TenantConfig(tenant_id="shop", system_prompt="Be kind.")
@@ -40,7 +40,6 @@ class Bench:
     count: int = 2
     spares: int = 1
     policy: RotationPolicy = POLICY
-    speed: float = 25.0
     facts: tuple[str, ...] = ()
     said: list[Said] = field(default_factory=list)
     got: list[LineEvent] = field(default_factory=list)
@@ -49,7 +48,7 @@ class Bench:
     ended: asyncio.Event = field(default_factory=asyncio.Event)
 
     def __post_init__(self) -> None:
-        self.clock = Clock(speed=self.speed)
+        self.clock = RunningClock()
         self.processes = {f"ws://p{number}": Process(f"ws://p{number}", self.clock) for number in range(self.count)}
         self.pool = SlotPool([*self.processes], self.spares, self.clock, self.lives)
         self.made: list[WrittenLine] = []
@@ -84,10 +83,16 @@ class Bench:
             due_ms += 20
             await self.clock.sleep_ms(due_ms - self.clock.monotonic_ms())
 
+    async def probe(self) -> None:
+        """What ``SlotPool.run`` does, by this bench's clock alone."""
+        while True:
+            await self.clock.sleep_ms(100)
+            await self.pool.check_all()
+
     def all(self, kind: type[Any]) -> list[Any]:
         return [event for event in self.got if isinstance(event, kind)]
 
-    async def until(self, met: Callable[[], Any], within_s: float = 5.0) -> None:
+    async def until(self, met: Callable[[], Any], within_s: float = 60.0) -> None:
         async with asyncio.timeout(within_s):
             while not met():
                 await self.clock.sleep_ms(20)
@@ -103,7 +108,7 @@ class Bench:
 async def calling(bench: Bench, audio: CallerAudio = LOUD) -> AsyncIterator[Bench]:
     """The call is open, the caller speaks, what the line gives is collected; afterwards nothing may be left."""
     await bench.pool.check_all()
-    watch = asyncio.create_task(bench.pool.run())
+    watch = asyncio.create_task(bench.probe())
     await bench.line.open(bench.brief)
     works = [asyncio.create_task(bench.collect()), asyncio.create_task(bench.caller(audio))]
     try:
@@ -291,7 +296,7 @@ class TestMoving:
             assert old.given_at_ms[-1] - old.given_at_ms[0] >= POLICY.window_ms - 50
 
     async def test_a_short_pause_is_no_moment(self) -> None:
-        async with calling(Bench(speed=10)) as bench:
+        async with calling(Bench()) as bench:
             bench.line.busy(True)
             await bench.until(lambda: len(bench.made) == 2 and bench.made[1].given)
             for _ in range(4):
@@ -312,14 +317,14 @@ class TestMoving:
         await bench.line.close()
 
     async def test_a_line_without_a_window_never_moves(self) -> None:
-        async with calling(Bench(policy=replace(POLICY, rotate_after_ms=inf, window_ms=inf), speed=200)) as bench:
+        async with calling(Bench(policy=replace(POLICY, rotate_after_ms=inf, window_ms=inf))) as bench:
             bench.line.refresh()
             await bench.clock.sleep_ms(60_000)
             assert len(bench.made) == 1
 
     async def test_a_spare_that_waits_too_long_is_told_again(self) -> None:
         policy = replace(POLICY, rotate_after_ms=1_000, window_ms=90_000, connect_timeout_ms=60_000)
-        bench = Bench(policy=policy, speed=100)
+        bench = Bench(policy=policy)
         bench.process[1].close_ms = 800  # its process is free again only then
         async with calling(bench):
             await bench.until(lambda: len(bench.made) == 2)
@@ -340,7 +345,7 @@ class TestMoving:
 
 class TestNewFacts:
     async def test_a_settled_session_is_exchanged_for_one_that_knows_them(self) -> None:
-        async with calling(Bench(policy=replace(POLICY, rotate_after_ms=300_000, window_ms=400_000), speed=100)) as bench:
+        async with calling(Bench(policy=replace(POLICY, rotate_after_ms=300_000, window_ms=400_000))) as bench:
             await bench.clock.sleep_ms(15_000)
             bench.facts = ("Booked for Friday at ten.",)
             bench.line.refresh()
@@ -355,7 +360,7 @@ class TestNewFacts:
             assert len(bench.made) == 2  # told once
 
     async def test_a_spare_that_does_not_open_is_tried_again(self) -> None:
-        bench = Bench(policy=replace(POLICY, rotate_after_ms=300_000, window_ms=400_000), speed=100)
+        bench = Bench(policy=replace(POLICY, rotate_after_ms=300_000, window_ms=400_000))
         bench.process[1].refuses = 1
         async with calling(bench):
             bench.line.refresh()
@@ -364,7 +369,7 @@ class TestNewFacts:
 
     async def test_without_a_spare_nobody_is_told_of_it(self) -> None:
         policy = replace(POLICY, rotate_after_ms=300_000, window_ms=400_000)
-        async with calling(Bench(count=1, policy=policy, speed=100)) as bench:
+        async with calling(Bench(count=1, policy=policy)) as bench:
             bench.line.refresh()
             await bench.clock.sleep_ms(30_000)
             assert (bench.all(LineNotice), bench.all(LineLost), len(bench.made)) == ([], [], 1)
@@ -373,7 +378,7 @@ class TestNewFacts:
 class TestNoSpare:
     async def test_it_is_said_once_in_a_while_and_the_window_ends_the_line(self) -> None:
         policy = replace(POLICY, rotate_after_ms=2_000, window_ms=2_000 + NOTICE_EVERY_MS + 5_000)
-        async with calling(Bench(count=1, policy=policy, speed=100)) as bench:
+        async with calling(Bench(count=1, policy=policy)) as bench:
             await bench.until(bench.ended.is_set)
             assert [notice.code for notice in bench.all(LineNotice)] == ["engine_no_spare"] * 2
             assert bench.got[-1].__class__ is LineLost
@@ -418,6 +423,7 @@ class TestLost:
             bench.made[0].lose(code)
             await bench.until(lambda: bench.all(LineRotated))
             (moved,) = bench.all(LineRotated)
+            assert bench.got[bench.got.index(moved) - 1] == LineGap(), "whoever listens may fill the gap"
             assert (moved.generation, moved.reason) == (2, "lost")
             assert moved.gap_ms < POLICY.move_within_ms
             bench.made[1].lose(code)
@@ -463,7 +469,7 @@ class TestLost:
 
     async def test_a_session_that_lived_a_minute_gives_the_right_back(self) -> None:
         policy = replace(POLICY, rotate_after_ms=400_000, window_ms=500_000)
-        async with calling(Bench(policy=policy, speed=100)) as bench:
+        async with calling(Bench(policy=policy)) as bench:
             await bench.until(lambda: bench.all(ModelAudio))
             bench.made[0].lose()
             await bench.until(lambda: len(bench.all(LineRotated)) == 1)
@@ -557,7 +563,7 @@ def test_whatever_happens_no_process_is_used_twice_and_none_stays_taken(
 
 async def _any_call(steps: list[tuple[str, int]], cut: bool, count: int, confirms: bool) -> None:
     policy = replace(POLICY, rotate_after_ms=1_500, window_ms=6_000, connect_timeout_ms=5_000, move_within_ms=1_000)
-    bench = Bench(count=count, policy=policy, speed=50.0)
+    bench = Bench(count=count, policy=policy)
     for process in bench.process:
         process.setup_ms, process.close_ms, process.confirms = 100, 60, confirms
     others: list[SlotLease] = []
