@@ -6,6 +6,8 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import datetime
 
+from pydantic import ValidationError
+
 from nexus.clock import Clock
 from nexus.domain import tenancy
 from nexus.domain.ids import check_tenant_id
@@ -78,6 +80,8 @@ class TenantHeads:
     async def change(self, tenant_id: str, decide: Decision) -> KeptHead:
         """Change the head by a decision, which is asked again where somebody else was first. What it raises changes nothing.
 
+        A folder's tenant gets a head of its own by it, also when nothing else changes.
+
         Raises:
             NotFound: ``tenant_not_found``.
             Conflict: ``conflict``: others change this tenant all the time.
@@ -85,7 +89,7 @@ class TenantHeads:
         for attempt in range(_TRIES):
             kept = await self.of(tenant_id)
             wanted = await decide(kept)
-            if wanted.head == kept.head and not wanted.beside:
+            if wanted.head == kept.head and not wanted.beside and kept.version > 0:
                 return kept
             if kept.version == 0:
                 await self._register(tenant_id)
@@ -141,8 +145,11 @@ def _put(head: TenantHead, expected: int) -> Put:
 def _profile(tenant_id: str, found: TenantConfig | ConfigurationError) -> TenantProfile:
     if isinstance(found, ConfigurationError):
         return TenantProfile(name=tenant_id)
-    profile = {"name": found.name[:200] or tenant_id, "timezone": found.timezone}
-    return TenantProfile.model_validate(profile)
+    said = {"name": found.name[:200] or tenant_id, "timezone": found.timezone}
+    try:
+        return TenantProfile.model_validate({**said, "language": found.voice_settings.language})
+    except ValidationError:  # a folder may call its language what it likes
+        return TenantProfile.model_validate(said)
 
 
 def _unknown() -> NotFound:

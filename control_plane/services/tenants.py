@@ -17,6 +17,8 @@ from nexus.domain.tenant import TenantConfig
 from nexus.errors import ConfigurationError, Conflict, NexusError, NotFound, RequestRejected
 from nexus.ports import TenantStore
 
+_IN_CONFIG = frozenset({"name", "timezone", "language"})
+
 
 @dataclass(frozen=True, slots=True)
 class TenantView:
@@ -107,8 +109,13 @@ class TenantDesk:
 
         Raises:
             RequestRejected: ``precondition_failed``.
-            NotFound: ``tenant_not_found``. Conflict: ``tenant_state``.
+            NotFound: ``tenant_not_found``.
+            Conflict: ``tenant_state``; ``tenant_in_folder``: the field stands in the folder's ``config.yaml``.
         """
+        in_file = sorted(_IN_CONFIG & fields.keys())
+        if in_file and await self._is_edited_in_place(tenant_id):
+            words = " and ".join(in_file)
+            raise Conflict("tenant_in_folder", f"{words} of {tenant_id} stand in its config.yaml in TENANTS_DIR; change them there.")
 
         async def decide(kept: KeptHead) -> HeadChange:
             if revision is not None and revision != kept.version:
@@ -140,8 +147,9 @@ class TenantDesk:
         """
         kept = await self._heads.of(check_tenant_id(tenant_id))
         if await self._heads.folder(tenant_id) is not None:
+            await self._heads.change(tenant_id, _as_it_is)  # so that it can still be asked for when the folder is gone
             raise Conflict(
-                "tenant_in_folder", f"Remove the folder {tenant_id} in TENANTS_DIR first, then ask again; what was published goes with it."
+                "tenant_in_folder", f"Remove the folder {tenant_id} in TENANTS_DIR first, then ask again: what is kept of it goes then."
             )
         job = None if kept.head.state == "deleting" else await self._jobs.start(DELETE_TENANT, tenant_id)
 
@@ -154,6 +162,10 @@ class TenantDesk:
     async def job(self, tenant_id: str, job_id: str) -> Job:
         """A job of the tenant, also after the tenant is gone. Raises NotFound ``job_not_found``."""
         return await self._jobs.get(check_tenant_id(tenant_id), job_id)
+
+    async def _is_edited_in_place(self, tenant_id: str) -> bool:
+        kept = await self._heads.of(check_tenant_id(tenant_id))
+        return kept.head.active is None and await self._heads.folder(tenant_id) is not None
 
     async def _move(self, tenant_id: str, to: TenantState) -> TenantView:
         async def decide(kept: KeptHead) -> HeadChange:
@@ -182,6 +194,10 @@ class TenantDesk:
         except NexusError as error:
             now = self._heads.clock.now()
             return TenantView(TenantHead(tenant_id=tenant_id, created_at=now, updated_at=now), 0, None, (error.public_message,))
+
+
+async def _as_it_is(kept: KeptHead) -> HeadChange:
+    return HeadChange(kept.head)
 
 
 def _check_alive(kept: KeptHead) -> None:

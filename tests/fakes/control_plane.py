@@ -70,6 +70,7 @@ class TenantsWithABrokenOne:
 
     def __init__(self, *configs: TenantConfig) -> None:
         self._good = MemoryTenantStore(*configs)
+        self.remove = self._good.remove
 
     async def get(self, tenant_id: str) -> TenantConfig:
         if tenant_id == "broken_shop":

@@ -154,7 +154,7 @@ def _detail(view: TenantView) -> TenantDetail:
         name=_name(view),
         status=_status(view),
         allowed_origins=profile.allowed_origins,
-        language=profile.language,
+        language=profile.language if view.config is None else view.config.voice_settings.language,
         timezone=profile.timezone if view.config is None else view.config.timezone,
         created_at=view.head.created_at if view.revision else None,
         config_version=view.config_version,
@@ -168,7 +168,8 @@ def _of_config(config: TenantConfig) -> dict[str, Any]:
 
 
 def _name(view: TenantView) -> str:
-    return view.head.profile.name or (view.config.name if view.config is not None else "") or view.tenant_id
+    in_place = "" if view.config is None or view.head.active is not None else view.config.name
+    return in_place or view.head.profile.name or view.tenant_id
 
 
 def _status(view: TenantView) -> Literal["active", "suspended", "deleting", "broken"]:

@@ -21,6 +21,10 @@ class MemoryTenantStore:
         """Add or replace a tenant."""
         self._configs[config.tenant_id] = config
 
+    def remove(self, tenant_id: str) -> None:
+        """Take a tenant away; silent where none is."""
+        self._configs.pop(tenant_id, None)
+
     async def get(self, tenant_id: str) -> TenantConfig:
         try:
             return self._configs[tenant_id]

@@ -133,12 +133,35 @@ async def test_a_suspended_tenant_takes_no_calls_until_it_is_resumed(door: House
         assert (await ordered(door, tenant_id, f"again-{tenant_id}")).status_code == 201
 
 
-async def test_a_folder_is_not_deleted_and_the_answer_says_what_to_do(door: House) -> None:
+async def test_a_folder_is_not_deleted_until_it_is_removed(door: House) -> None:
+    await kept_everywhere(door, "barber_shop", 2)
     answer = await door.client.delete("/v1/tenants/barber_shop")
     assert (answer.status_code, answer.json()["code"]) == (409, "tenant_in_folder")
     assert "barber_shop in TENANTS_DIR" in answer.json()["detail"]
-    assert (await door.client.get("/v1/tenants/barber_shop")).status_code == 200
+    assert (await door.client.get("/v1/tenants/barber_shop")).json()["status"] == "active"
     assert await door.plane.jobs.run_open() == 0
+    folders: Any = door.stores.folders
+    folders.remove("barber_shop")
+    assert (await ordered(door, "barber_shop")).json()["code"] == "config_not_published"
+    assert (await door.client.delete("/v1/tenants/barber_shop")).status_code == 202
+    assert await door.plane.jobs.run_open() == 1
+    assert set((await left_of(door, "barber_shop")).values()) == {0}
+
+
+async def test_what_stands_in_a_folder_is_changed_there(door: House) -> None:
+    at = "/v1/tenants/barber_shop"
+    answer = await door.client.patch(at, json={"name": "New", "language": "de-DE"})
+    assert (answer.status_code, answer.json()["code"]) == (409, "tenant_in_folder")
+    assert "language and name of barber_shop stand in its config.yaml" in answer.json()["detail"]
+    origins = ["https://www.clip.example"]
+    assert (await door.client.patch(at, json={"allowed_origins": origins})).json()["allowed_origins"] == origins
+    assert (await door.stores.tenants.for_call("barber_shop")).origins == tuple(origins)
+    assert (await door.client.get(at)).json()["name"] == "Clip & Comb"
+    draft = {"system_prompt": "x", "greeting": "From now on over REST."}
+    await door.client.put(f"{at}/config/draft", json=draft)
+    published = (await door.client.post(f"{at}/config:publish")).json()
+    assert published["config"]["name"] == "Clip & Comb", "what the draft leaves out is inherited"
+    assert (await door.client.patch(at, json={"name": "New"})).json()["name"] == "New"
 
 
 async def test_a_deleted_tenant_leaves_nothing_but_its_id_for_a_while(door: House) -> None:
