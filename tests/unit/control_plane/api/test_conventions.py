@@ -177,13 +177,15 @@ async def test_lists_refusals_and_changes_have_none(door: House) -> None:
 
 
 async def test_a_tenant_of_a_folder_is_changed_by_its_tag_and_by_no_other(door: House) -> None:
+    def pages(host: str) -> dict[str, list[str]]:
+        return {"allowed_origins": [f"https://{host}.example"]}
+
     tag = (await door.client.get(TENANT)).headers["etag"]
-    stale = await door.client.patch(TENANT, json={"name": "B"}, headers={"If-Match": '"other"'})
+    stale = await door.client.patch(TENANT, json=pages("a"), headers={"If-Match": '"other"'})
     assert (stale.status_code, stale.json()["code"]) == (412, "precondition_failed")
-    changed = await door.client.patch(TENANT, json={"name": "Clip or Comb"}, headers={"If-Match": tag})
-    assert changed.status_code == 200 and changed.json()["name"] == "Clip or Comb"
-    again = await door.client.patch(TENANT, json={"name": "A"}, headers={"If-Match": tag})
-    assert again.status_code == 412
+    changed = await door.client.patch(TENANT, json=pages("b"), headers={"If-Match": tag})
+    assert changed.status_code == 200 and changed.json()["allowed_origins"] == ["https://b.example"]
+    assert (await door.client.patch(TENANT, json=pages("c"), headers={"If-Match": tag})).status_code == 412
     assert (await door.client.get(TENANT, headers={"If-None-Match": tag})).status_code == 200
 
 
@@ -306,6 +308,8 @@ async def test_what_becomes_of_a_tenant_is_known_to_the_operator_when_it_is_gone
     told = [event["operation"] for event in await events(door, f"{studio}/audit-events")]
     assert told == ["createApiKey", "resumeTenant", "suspendTenant"]
     assert (await door.client.delete(studio)).status_code == 202
+    left = await door.stores.documents.list("nail_studio", "audit/", limit=10)
+    assert all(one.body["operation"] != "deleteTenant" for one in left)  # nothing is written behind the job that erases
     everywhere = [(event["operation"], event["object_id"]) for event in await events(door, "/v1/audit-events")]
     names = ["deleteTenant", "resumeTenant", "suspendTenant", "createTenant"]
     assert everywhere == [(name, "nail_studio") for name in names]

@@ -21,7 +21,7 @@ from control_plane.services.idempotency import (
     fingerprint,
 )
 from nexus.errors import Conflict, NexusError, QuotaExceeded, RequestRejected, Unavailable
-from nexus.ports import DocumentStore
+from nexus.ports import DocumentStore, Put
 from tests.fakes.faulty_documents import FaultyDocuments
 from tests.fakes.wall_clock import WallClock
 
@@ -87,6 +87,14 @@ async def test_a_crash_frees_the_key_when_its_lease_ends(book: IdempotencyBook, 
     assert await book.begin(REQUEST) == ANSWER
 
 
+async def test_what_a_slow_one_answers_at_last_changes_nothing(book: IdempotencyBook, wall: WallClock) -> None:
+    slow = await reserved(book)
+    wall.go(LEASE_S + 1)
+    await book.keep(await reserved(book), ANSWER)
+    await book.keep(slow, KeptAnswer(201, (), b"late"))
+    assert await book.begin(REQUEST) == ANSWER
+
+
 async def test_of_two_that_take_over_from_a_crash_one_works(book: IdempotencyBook, wall: WallClock) -> None:
     await reserved(book)
     wall.go(LEASE_S + 1)
@@ -115,6 +123,17 @@ async def test_the_store_shows_no_answer_and_no_key(book: IdempotencyBook, docum
     assert "SECRET" not in everything and REQUEST.key not in everything and "TlX" not in everything
     with pytest.raises(Conflict, match="no longer"):  # another server's secret does not open it
         await IdempotencyBook(documents, wall, b"t" * 32).begin(REQUEST)
+
+
+async def test_an_answer_opens_under_its_own_key_alone(book: IdempotencyBook, documents: DocumentStore) -> None:
+    await book.keep(await reserved(book), ANSWER)
+    (kept,) = await documents.list("barber_shop", "", limit=10)
+    other = replace(REQUEST, key="other")
+    await reserved(book, other)
+    (place,) = [one.key for one in await documents.list("barber_shop", "", limit=10) if one.key != kept.key]
+    await documents.write("barber_shop", Put(place, kept.body))
+    with pytest.raises(Conflict, match="no longer"):
+        await book.begin(other)
 
 
 async def test_an_answer_too_long_to_keep_is_never_done_twice(book: IdempotencyBook) -> None:

@@ -80,6 +80,18 @@ def test_instances_together_never_grant_more_than_the_budget(turns: list[int], l
     asyncio.run(play())
 
 
+async def test_an_instance_that_takes_in_between_is_seen(documents: DocumentStore, wall: WallClock) -> None:
+    faulty = FaultyDocuments(documents)
+    one, other = RateLimiter(faulty, wall, {"api_key": 1}), RateLimiter(documents, wall, {"api_key": 1})
+    between: list[int] = []
+
+    async def take() -> None:
+        between.append(await granted(other, 1))
+
+    faulty.before_write = take
+    assert (await granted(one, 1), between) == (0, [1])
+
+
 async def test_requests_at_once_in_one_instance_share_blocks(documents: DocumentStore, wall: WallClock) -> None:
     limiter = RateLimiter(documents, wall, LIMITS)
     budgets = await asyncio.gather(*(limiter.take("barber_shop", "api_key") for _ in range(80)))
