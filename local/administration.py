@@ -17,6 +17,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Column, Table
 
+from local.after_call_commands import AFTER_CALL
 from local.client import ControlPlane
 from local.client.schemas import ApiKeyBody, Fault, IssuedApiKey, TenantBody
 from nexus.errors import RequestRejected
@@ -182,6 +183,7 @@ COMMANDS: Mapping[str, Command] = MappingProxyType(
             *(config_pull, config_push, config_check, config_publish, config_rollback, config_versions),
             *(tenant_create, tenant_suspend, tenant_resume, tenant_delete),
             *(usage, audit, leads_csv),
+            *AFTER_CALL,
         )
     }
 )

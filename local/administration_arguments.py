@@ -13,8 +13,10 @@ Bind = Callable[[str], Run]
 
 
 def add_administration(commands: Any, bind: Bind) -> None:
-    """``config``, ``usage``, ``audit``."""
+    """``config``, ``webhook``, ``after-call``, ``usage``, ``audit``."""
     _add_config(_group(commands, "config", "draft, publish and roll back a tenant's configuration"), bind)
+    _add_webhooks(_group(commands, "webhook", "say who is told of finished calls"), bind)
+    _add_after_call(_group(commands, "after-call", "see and redo what failed after a call"), bind)
     usage = _command(commands, "usage", bind("usage"), "what a tenant used, by day")
     usage.add_argument("--from", dest="first", default="", metavar="DAY", help="first day, as 2026-11-01; 30 days before the last one")
     usage.add_argument("--to", dest="last", default="", metavar="DAY", help="last day; today")
@@ -53,6 +55,24 @@ def add_keys(keys: Any, bind: Bind) -> None:
 def add_leads(leads: Any, bind: Bind) -> None:
     """``leads csv``."""
     _command(leads, "csv", bind("leads_csv"), "all leads as CSV").add_argument("--out", type=Path, help="to this file; else it is printed")
+
+
+def _add_webhooks(webhook: Any, bind: Bind) -> None:
+    _command(webhook, "list", bind("webhook_list"), "who is told of finished calls")
+    create = _command(webhook, "create", bind("webhook_create"), "name a receiver; its signing secret is shown this once")
+    create.add_argument("address", help="where it listens: a public https URL")
+    create.add_argument("--event", nargs="+", default=(), help="only these events, for example call.analyzed")
+    rotate = _command(webhook, "rotate", bind("webhook_rotate"), "give a receiver a fresh secret")
+    rotate.add_argument("--overlap-s", type=int, default=24 * 3600, help="so long the secret before signs too")
+    test = _command(webhook, "test", bind("webhook_test"), "send a test message now")
+    for one in (rotate, test, _command(webhook, "delete", bind("webhook_delete"), "forget a receiver")):
+        one.add_argument("webhook", help="its id")
+
+
+def _add_after_call(after_call: Any, bind: Bind) -> None:
+    _command(after_call, "failed", bind("after_call_failed"), "what failed for good after calls")
+    redrive = _command(after_call, "redrive", bind("after_call_redrive"), "begin again what failed, where it failed")
+    redrive.add_argument("--session", default="", metavar="ID", help="only this one")
 
 
 def _add_config(config: Any, bind: Bind) -> None:

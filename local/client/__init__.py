@@ -8,6 +8,7 @@ from typing import Any
 import httpx
 
 from local.client.administration import ApiKeys, Configs, Tenants
+from local.client.after_calls import FailedItems, Webhooks
 from local.client.resources import Calls, Conversations, Leads, Reports, Sessions
 from local.client.wire import Patience, Wire
 
@@ -41,6 +42,8 @@ class ControlPlane:
         self.conversations = Conversations(self._wire)
         self.api_keys = ApiKeys(self._wire)
         self.reports = Reports(self._wire)
+        self.webhooks = Webhooks(self._wire)
+        self.failed_items = FailedItems(self._wire)
 
     def __enter__(self) -> ControlPlane:
         return self

@@ -125,6 +125,7 @@ class CallBody(TypedDict):
 
 class CallDetail(TypedDict):
     config_hash: str
+    config_version: int
     created_at: str
     end_reason: EndReason | None
     end_requested: bool
@@ -212,6 +213,7 @@ class ConversationDetail(TypedDict):
 
 class CreatedCall(TypedDict):
     config_hash: str
+    config_version: int
     created_at: str
     engine: str
     id: str
@@ -319,6 +321,20 @@ class Health(TypedDict):
     status: Literal["healthy", "degraded"]
     tenants: int
     version: str
+
+
+class HttpTool(TypedDict):
+    description: str
+    effect: NotRequired[Literal["read", "write"]]
+    ends_call: NotRequired[bool]
+    headers: NotRequired[dict[str, str]]
+    method: NotRequired[Literal["GET", "POST", "PUT", "PATCH", "DELETE"]]
+    name: str
+    parameters: NotRequired[dict[str, JsonValue]]
+    retries: NotRequired[int]
+    spoken: NotRequired[SpokenLines]
+    timeout_s: NotRequired[float | None]
+    url: str
 
 
 class InitSessionAnswer(TypedDict):
@@ -554,6 +570,7 @@ class SessionDetail(TypedDict):
     caller: NotRequired[CallerTrace]
     channel: NotRequired[str]
     config_hash: str
+    config_version: NotRequired[int]
     connected_at: str
     created_at: str
     duration_ms: float
@@ -625,6 +642,12 @@ class SocketDoor(TypedDict):
     url: str
 
 
+class SpokenLines(TypedDict):
+    delay: NotRequired[str]
+    failure: NotRequired[str]
+    start: NotRequired[str]
+
+
 class StageTimes(TypedDict):
     dialogue: NotRequired[float]
     e2e: NotRequired[float]
@@ -676,6 +699,7 @@ class TenantConfig(TypedDict):
     engines: NotRequired[list[Literal["personaplex", "pcm_sidecar", "cascade", "text"]]]
     first_speaker: NotRequired[Literal["agent", "caller"]]
     greeting: NotRequired[str]
+    http_tools: NotRequired[list[HttpTool]]
     knowledge_base: NotRequired[JsonValue]
     lead_fields: NotRequired[dict[str, Any]]
     limits: NotRequired[Limits]
