@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
+from itertools import chain
 from pathlib import Path
 
 from local.sidecar.options import Line, SidecarOptions
@@ -43,9 +44,10 @@ class SlowVoice:
         yield tone(260.0 * len(text.split()), 24_000)
 
 
-async def call_with(folder: Path, sentences: list[str]) -> SessionRecord:
-    """The record of a call in which the caller is silent and the model says this."""
-    script = tuple(Line(text, at_frame=(number + 1) * EVERY_FRAMES) for number, text in enumerate(sentences))
+async def call_with(folder: Path, sentences: list[str], at_frames: list[int] | None = None) -> SessionRecord:
+    """The record of a call in which the caller is silent and the model says this, at these frames."""
+    at_frames = at_frames or [(number + 1) * EVERY_FRAMES for number in range(len(sentences))]
+    script = tuple(Line(text, at_frame=frame) for text, frame in zip(sentences, at_frames, strict=True))
     async with AsyncExitStack() as stack:
         options = SidecarOptions(mode="say", setup_s=0.1, script=script)
         double = Sidecar(options, clock=Clock(speed=SPEED), speech=Speech(QuickEar(), SlowVoice()))
@@ -76,6 +78,15 @@ async def test_each_claim_is_corrected_before_the_models_next_sentence(tmp_path:
     assert noted(record) == len(claims)
     for heard, claim in zip(said[::2], claims, strict=True):
         assert claim.startswith(heard.rstrip(".")), "what was heard of it is its beginning"
+
+
+async def test_claims_with_a_pause_in_the_middle_are_corrected_once(tmp_path: Path) -> None:
+    write_tenant(tmp_path / "tenants", greeting="", first_speaker="caller", limits={"no_input_s": 600})
+    halting = [("Your order", "has been placed."), ("I have", "reserved a table."), ("I've put the pizza", "in your order.")]
+    record = await call_with(tmp_path, [*chain.from_iterable(halting)], at_frames=[60, 76, 150, 166, 240, 260])
+    said = agent_words(record)
+    assert (said.count(CORRECTION), noted(record)) == (len(halting), len(halting))
+    assert [text for text in said if text in {first for first, _ in halting}] == [first for first, _ in halting], "the pause made two items"
 
 
 async def test_small_talk_is_left_alone(tmp_path: Path) -> None:
