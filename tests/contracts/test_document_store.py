@@ -12,14 +12,20 @@ from nexus.adapters.memory import MemoryDocumentStore
 from nexus.adapters.sqlite import Database, SqliteDocumentStore
 from nexus.errors import Conflict
 from nexus.ports import Delete, Document, DocumentStore, Expect, Put
+from tests.aws import AWS, aws
 
 SOON = datetime.now(UTC).replace(microsecond=0) + timedelta(hours=1)
 GONE = SOON - timedelta(days=1)
 
 
-@pytest.fixture(params=["memory", "sqlite"])
+@pytest.fixture(params=["memory", "sqlite", *AWS])
 def store(request: pytest.FixtureRequest, tmp_path: Path) -> DocumentStore:
-    return MemoryDocumentStore() if request.param == "memory" else SqliteDocumentStore(Database(tmp_path / "nexus.sqlite"))
+    match request.param:
+        case "memory":
+            return MemoryDocumentStore()
+        case "sqlite":
+            return SqliteDocumentStore(Database(tmp_path / "nexus.sqlite"))
+    return aws(request).documents
 
 
 async def test_versions_grow_and_bodies_come_back_as_they_were(store: DocumentStore) -> None:

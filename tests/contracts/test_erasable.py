@@ -64,8 +64,6 @@ def stores(request: pytest.FixtureRequest, tmp_path: Path) -> Opened:
         case "disk":
             return _disk(tmp_path)
     given = aws(request)
-    if not hasattr(given.leads, "erase_tenant"):
-        pytest.skip("erasing is not there in AWS yet")
     return Opened(given.ledger, given.archive, given.sessions, given.leads, given.tool_values, given.effects)
 
 

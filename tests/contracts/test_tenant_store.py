@@ -9,7 +9,6 @@ import pytest
 
 from control_plane.services.configs import ConfigDesk
 from control_plane.services.tenant_heads import TenantHeads
-from nexus.adapters.aws import AwsStores
 from nexus.adapters.document_tenants import DocumentTenantStore
 from nexus.adapters.files import FileTenantStore
 from nexus.adapters.memory import MemoryDocumentStore, MemoryTenantStore
@@ -44,14 +43,6 @@ def _memory() -> tuple[TenantStore, Put]:
     return store, put
 
 
-def _aws(stores: AwsStores) -> tuple[TenantStore, Put]:
-    async def put(tenant_id: str, prompt: str) -> None:
-        known = await stores.tenants.version(tenant_id) if tenant_id in await stores.tenants.list_ids() else 0
-        await stores.tenants.publish(TenantConfig(tenant_id=tenant_id, system_prompt=prompt), expected=known)
-
-    return stores.tenants, put
-
-
 def _documents(documents: DocumentStore) -> tuple[TenantStore, Put]:
     folders = MemoryTenantStore()
     configs = ConfigDesk(TenantHeads(documents, folders, Clock()), b"k")
@@ -78,9 +69,7 @@ def opened(request: pytest.FixtureRequest, tmp_path: Path) -> tuple[TenantStore,
             return _documents(MemoryDocumentStore())
         case "sqlite documents":
             return _documents(SqliteDocumentStore(Database(tmp_path / "nexus.sqlite")))
-    given = aws(request)
-    documents = getattr(given, "documents", None)
-    return _aws(given) if documents is None else _documents(documents)
+    return _documents(aws(request).documents)
 
 
 async def test_a_tenant_is_found_and_listed(opened: tuple[TenantStore, Put]) -> None:
@@ -109,8 +98,6 @@ async def test_a_tenant_that_comes_later_is_there(opened: tuple[TenantStore, Put
 
 async def test_a_call_is_started_with_the_configuration_now(opened: tuple[TenantStore, Put]) -> None:
     store, put = opened
-    if not hasattr(store, "for_call"):
-        pytest.skip("AWS has no documents yet")
     await put("barber", "first")
     terms = await store.for_call("barber")
     assert (terms.config.system_prompt, terms.origins) == ("first", ())

@@ -63,6 +63,12 @@ class S3SessionArchive:
                 due = []
         return deleted + await self._delete(due)
 
+    async def erase_tenant(self, tenant_id: str) -> bool:
+        """Transcripts first, recordings too."""
+        for prefix in keys.tenant_objects(TenantContext(tenant_id)):
+            await self._bucket.delete_many([name async for name in self._bucket.names(prefix)])
+        return True
+
     async def _write(self, name: str, value: SessionRecord | PrivateTranscript, metadata: dict[str, str]) -> None:
         data = await asyncio.to_thread(lambda: gzip.compress(archive.encode_record(value), mtime=0))
         await self._bucket.put_new(name, data, content_type=_TYPE, metadata=metadata)

@@ -13,13 +13,13 @@ from datetime import UTC, date, datetime
 from typing import NamedTuple
 
 from nexus.domain.ids import check_call_id, check_tenant_id
+from nexus.domain.tenancy import PLATFORM
 from nexus.errors import RequestRejected, StoreError
 
 _CROCKFORD = {character: value for value, character in enumerate("0123456789ABCDEFGHJKMNPQRSTVWXYZ")}
 _SORT_KEY_BYTES = 1024
 _INDEXED_CHARACTERS = 200
 
-TENANTS = "FLEET#TENANTS"
 JOURNALS = "FLEET#JOURNALS"
 SLOTS_PREFIX = "SLOT#"
 PROCESSES_PREFIX = "PROCESS#"
@@ -51,14 +51,29 @@ class TenantContext:
         return "#".join(("TENANT", self.tenant_id, *kinds))
 
 
-def config(of: TenantContext) -> Key:
-    """The configuration that is published now."""
-    return Key(of.partition(), "CONFIG")
+def documents(owner: str) -> str:
+    """The partition of a tenant's documents, or of the operator's."""
+    return "FLEET#DOCUMENTS" if owner == PLATFORM else TenantContext(owner).partition("DOCUMENTS")
 
 
-def registered(of: TenantContext) -> Key:
-    """The tenant's line in the operator's list of tenants."""
-    return Key(TENANTS, of.tenant_id)
+def document(owner: str, key: str) -> Key:
+    """One document."""
+    return Key(documents(owner), key)
+
+
+def effects(of: TenantContext) -> str:
+    """The partition of what the tenant's tools did."""
+    return of.partition("EFFECTS")
+
+
+def calls(of: TenantContext) -> str:
+    """The partition of the tenant's calls in the ledger."""
+    return of.partition("CALLS")
+
+
+def call_requests(of: TenantContext) -> str:
+    """The partition of the tenant's Idempotency-Keys."""
+    return of.partition("CALLKEYS")
 
 
 def tool_values(of: TenantContext) -> str:
@@ -79,7 +94,7 @@ def tool_value(of: TenantContext, key: str) -> Key:
 
 def effect(of: TenantContext, call_id: str, effect_id: str) -> Key:
     """What a tool did in a call."""
-    return Key(of.partition("EFFECTS"), f"{check_call_id(call_id)}#{effect_id}")
+    return Key(effects(of), f"{check_call_id(call_id)}#{effect_id}")
 
 
 def sessions(of: TenantContext) -> str:
@@ -114,12 +129,12 @@ def leads_of_outcome(of: TenantContext, outcome: str) -> str:
 
 def call(of: TenantContext, call_id: str) -> Key:
     """A call in the ledger."""
-    return Key(of.partition("CALLS"), check_call_id(call_id))
+    return Key(calls(of), check_call_id(call_id))
 
 
 def call_request(of: TenantContext, idempotency_key: str) -> Key:
     """Which call an Idempotency-Key stands for."""
-    return Key(of.partition("CALLKEYS"), hashlib.sha256(idempotency_key.encode("utf-8", "surrogatepass")).hexdigest())
+    return Key(call_requests(of), hashlib.sha256(idempotency_key.encode("utf-8", "surrogatepass")).hexdigest())
 
 
 def seats(of: TenantContext) -> str:
@@ -178,6 +193,11 @@ def journal_part(call_id: str, number: int) -> Key:
 def session_objects(of: TenantContext) -> str:
     """How the names of a tenant's archived sessions begin."""
     return f"sessions/tenant_id={of.tenant_id}/"
+
+
+def tenant_objects(of: TenantContext) -> tuple[str, ...]:
+    """How the names of all objects of a tenant begin, the marks apart: those say nothing but ids, and go when they are due."""
+    return tuple(f"{kind}/tenant_id={of.tenant_id}/" for kind in ("private", "media", "sessions"))
 
 
 def session_object(of: TenantContext, call_id: str) -> str:

@@ -214,6 +214,22 @@ class DynamoCallLedger:
                 return wanted.entry
         raise _contended()
 
+    async def erase_tenant(self, tenant_id: str) -> bool:
+        of = TenantContext(tenant_id)
+        living = 0
+        for call in map(as_items.read_call, await self._all(Range(keys.calls(of)))):
+            call_id = call.entry.call_id
+            if call.entry.state == "active":
+                await self.request_end(tenant_id, call_id)
+                living += 1
+                continue
+            await self._release(call_id, EndReason.POLICY)
+            await self._table.delete_many([call.key, keys.call_owner(call_id)])
+        if living:
+            return False
+        await self._table.erase(keys.call_requests(of))
+        return True
+
     # --- heartbeat ---
 
     async def heartbeat(self, process: MediaProcess) -> LedgerOrders:

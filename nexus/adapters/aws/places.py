@@ -43,6 +43,11 @@ def microseconds(at: datetime) -> int:
     return (at - _EPOCH) // timedelta(microseconds=1)
 
 
+def from_microseconds(value: int) -> datetime:
+    """The moment again."""
+    return _EPOCH + timedelta(microseconds=value)
+
+
 def held_until_us(entry: CallEntry) -> int:
     """How long a call holds its seat and its slot."""
     return FOREVER_US if entry.state == "active" else microseconds(entry.lease_expires_at)

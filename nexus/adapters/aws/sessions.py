@@ -43,6 +43,10 @@ class DynamoSessionIndex:
     async def has(self, tenant_id: str, call_id: str) -> bool:
         return await self._table.get(keys.session(TenantContext(tenant_id), call_id)) is not None
 
+    async def erase_tenant(self, tenant_id: str) -> bool:
+        await self._table.erase(keys.sessions(TenantContext(tenant_id)))
+        return True
+
 
 class DynamoLeadStore:
     """Listing by outcome reads the index."""
@@ -80,3 +84,7 @@ class DynamoLeadStore:
             if len(analyses) >= limit:
                 break
         return tuple(analyses)
+
+    async def erase_tenant(self, tenant_id: str) -> bool:
+        await self._table.erase(keys.leads(TenantContext(tenant_id)))
+        return True

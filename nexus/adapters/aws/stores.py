@@ -2,26 +2,31 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from nexus.adapters.aws.archive import S3Media, S3SessionArchive
 from nexus.adapters.aws.bucket import Bucket
 from nexus.adapters.aws.connection import AwsPlace, Connection
+from nexus.adapters.aws.documents import DynamoDocumentStore
 from nexus.adapters.aws.journal import DynamoCallJournal
 from nexus.adapters.aws.ledger import DynamoCallLedger
 from nexus.adapters.aws.sessions import DynamoLeadStore, DynamoSessionIndex
 from nexus.adapters.aws.table import Table
-from nexus.adapters.aws.tenants import DynamoTenantStore
 from nexus.adapters.aws.tools import DynamoEffectLog, DynamoToolStore
+from nexus.adapters.document_tenants import DocumentTenantStore
 from nexus.adapters.identifiers import UlidIds
-from nexus.ports import Ids
+from nexus.adapters.memory import MemoryTenantStore
+from nexus.ports import Erasable, Ids
 
 
 @dataclass(frozen=True, slots=True)
 class AwsStores:
     """One of each, under the names of ``EmbeddedStores``; ``media`` gives addresses of recordings."""
 
-    tenants: DynamoTenantStore
+    tenants: DocumentTenantStore
+    folders: MemoryTenantStore
+    """In AWS no tenants lie in folders."""
     archive: S3SessionArchive
     journal: DynamoCallJournal
     ledger: DynamoCallLedger
@@ -29,8 +34,11 @@ class AwsStores:
     leads: DynamoLeadStore
     tool_values: DynamoToolStore
     effects: DynamoEffectLog
+    documents: DynamoDocumentStore
     media: S3Media
     ids: Ids
+    erasable: Mapping[str, Erasable]
+    """What must forget a tenant that is deleted, in this order; documents and journals beside."""
     connection: Connection
 
     def close(self) -> None:
@@ -42,16 +50,30 @@ def aws_stores(place: AwsPlace) -> AwsStores:
     """Make the clients; nothing is asked of AWS yet. The rights are those of the role that the process runs under."""
     connection = Connection(place)
     table, bucket = Table(connection), Bucket(connection)
+    documents, folders = DynamoDocumentStore(table), MemoryTenantStore()
+    archive, ledger = S3SessionArchive(bucket), DynamoCallLedger(table, place.fleet)
+    sessions, leads = DynamoSessionIndex(table), DynamoLeadStore(table)
+    tool_values, effects = DynamoToolStore(table), DynamoEffectLog(table)
     return AwsStores(
-        tenants=DynamoTenantStore(table),
-        archive=S3SessionArchive(bucket),
+        tenants=DocumentTenantStore(documents, folders),
+        folders=folders,
+        archive=archive,
         journal=DynamoCallJournal(table),
-        ledger=DynamoCallLedger(table, place.fleet),
-        sessions=DynamoSessionIndex(table),
-        leads=DynamoLeadStore(table),
-        tool_values=DynamoToolStore(table),
-        effects=DynamoEffectLog(table),
+        ledger=ledger,
+        sessions=sessions,
+        leads=leads,
+        tool_values=tool_values,
+        effects=effects,
+        documents=documents,
         media=S3Media(bucket),
         ids=UlidIds(),
+        erasable={
+            "calls": ledger,
+            "archive": archive,
+            "index": sessions,
+            "leads": leads,
+            "tool_values": tool_values,
+            "effects": effects,
+        },
         connection=connection,
     )

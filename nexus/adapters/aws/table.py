@@ -23,6 +23,7 @@ INDEX = "by_kind"
 _NAME = re.compile(r"#(\w+)")
 _WRITE_BATCH = 25
 _READ_BATCH = 100
+_ERASED_AT_ONCE = 1000
 _BUSY = ("TransactionConflict", "TransactionConflictException", "TransactionInProgressException")
 _BUSY_REASONS = {"None", "TransactionConflict", "ThrottlingError", "ProvisionedThroughputExceeded"}
 _TRIES = 8
@@ -65,6 +66,8 @@ class Range:
     below: str = ""
     backwards: bool = False
     index: bool = False
+    between: tuple[str, str] | None = None
+    """From the first to the second sort key, both included."""
     page: int = 0
     """How many items one request reads; 0: as many as fit into 1 MB."""
 
@@ -152,6 +155,16 @@ class Table:
             else:
                 raise self._too_busy()
 
+    async def erase(self, pk: str) -> None:
+        """Remove every item of a partition."""
+        batch: list[Key] = []
+        async for found in self.query(Range(pk)):
+            batch.append(Key(pk, str(found["sk"])))
+            if len(batch) == _ERASED_AT_ONCE:
+                await self.delete_many(batch)
+                batch = []
+        await self.delete_many(batch)
+
     async def write_together(self, writes: Sequence[Write]) -> tuple[bool, ...]:
         """All of the writes or none. Gives for each whether its condition held; all were made when all did.
 
@@ -200,6 +213,9 @@ class Table:
         if wanted.below:
             clauses.append(f"#{names[1]} < :below")
             values[":below"] = wanted.below
+        if wanted.between:
+            clauses.append(f"#{names[1]} BETWEEN :low AND :high")
+            values |= {":low": wanted.between[0], ":high": wanted.between[1]}
         text = " AND ".join(clauses)
         return {
             "TableName": self._name,

@@ -50,6 +50,10 @@ class DynamoToolStore:
     async def delete(self, tenant_id: str, key: str) -> None:
         await self._table.delete(keys.tool_value(TenantContext(tenant_id), key))
 
+    async def erase_tenant(self, tenant_id: str) -> bool:
+        await self._table.erase(keys.tool_values(TenantContext(tenant_id)))
+        return True
+
 
 class DynamoEffectLog:
     def __init__(self, table: Table) -> None:
@@ -71,6 +75,10 @@ class DynamoEffectLog:
 
     async def forget(self, tenant_id: str, call_id: str, effect_id: str) -> None:
         await self._table.delete(keys.effect(TenantContext(tenant_id), call_id, effect_id))
+
+    async def erase_tenant(self, tenant_id: str) -> bool:
+        await self._table.erase(keys.effects(TenantContext(tenant_id)))
+        return True
 
 
 def _stored(found: Item) -> Stored:

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from nexus.adapters.aws import keys
 from nexus.adapters.aws.keys import TenantContext
 from nexus.domain.ids import RESERVED_TENANT_IDS, ulid
+from nexus.domain.tenancy import PLATFORM
 from nexus.errors import RequestRejected, StoreError
 from tests.fakes.stored import NOON, call_id
 
@@ -23,7 +24,7 @@ texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=100)
 def of_tenant(of: TenantContext, text: str) -> list[str]:
     """Every partition that belongs to a tenant, those of the index too."""
     items = (
-        keys.config(of),
+        keys.document(of.tenant_id, text),
         keys.tool_value(of, text),
         keys.effect(of, CALL, text),
         keys.session(of, CALL),
@@ -65,7 +66,14 @@ def test_only_slugs_become_keys(tenant_id: str) -> None:
 
 @given(tenant_ids)
 def test_no_tenant_reads_the_operators(tenant_id: str) -> None:
-    own = [keys.call_owner(CALL).pk, keys.journal(CALL), keys.JOURNALS, keys.TENANTS, keys.fleet("main"), keys.slot("main", "mp", 1).pk]
+    own = [
+        keys.call_owner(CALL).pk,
+        keys.journal(CALL),
+        keys.JOURNALS,
+        keys.documents(PLATFORM),
+        keys.fleet("main"),
+        keys.slot("main", "mp", 1).pk,
+    ]
     assert not any(may_read(tenant_id, partition) for partition in own)
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from nexus.adapters.aws import AwsStores
 from nexus.domain.call import EndReason
-from nexus.domain.tenant import TenantConfig
 from nexus.ports import Effect
 from nexus.tools import Stored
 from tests.fakes.aws_line import AwsLine
@@ -56,12 +55,3 @@ async def test_an_archived_session_is_whole(lossy_stores: Lossy) -> None:
     await stores.archive.put(record(), private())
     assert await stores.archive.get("barber", call_id(1)) == record()
     assert await stores.archive.get_private("barber", call_id(1)) == private()
-
-
-async def test_a_publication_that_has_happened_is_not_called_a_conflict(lossy_stores: Lossy) -> None:
-    stores, line = lossy_stores
-    first = TenantConfig(tenant_id="barber", system_prompt="a")
-    line.lose("TransactWriteItems")
-    assert await stores.tenants.publish(first, expected=0) == 1
-    line.lose("PutItem")
-    assert await stores.tenants.publish(first.model_copy(update={"system_prompt": "b"}), expected=1) == 2

@@ -8,13 +8,11 @@ from pathlib import Path
 
 from nexus.adapters.aws import AwsStores
 from nexus.domain.call import EndReason
-from nexus.domain.tenant import TenantConfig
-from nexus.ports import SessionFilter
+from nexus.ports import Put, SessionFilter
 from tests.fakes.aws_line import AwsLine
 from tests.fakes.stored import NOON, analysis, call_id, order, private, process, record, row, turn_noted
 
 DOCUMENT = Path(__file__).parents[5] / "docs" / "dynamodb.md"
-CONFIG = TenantConfig(tenant_id="barber", system_prompt="p")
 Operation = Callable[[AwsStores], Awaitable[object]]
 
 
@@ -24,7 +22,7 @@ async def _reserve(stores: AwsStores, number: int, key: str = "") -> object:
 
 async def _given(stores: AwsStores) -> None:
     """One of everything; of calls one that is connected (1) and three that wait, 2 with a key."""
-    await stores.tenants.publish(CONFIG, expected=0)
+    await stores.documents.write("barber", Put("a", {}))
     await stores.ledger.heartbeat(process())
     for number, key in ((1, ""), (2, "k"), (3, ""), (7, "")):
         await _reserve(stores, number, key)
@@ -39,10 +37,9 @@ async def _given(stores: AwsStores) -> None:
 
 # One after the other, over the same stores.
 OPERATIONS: dict[str, Operation] = {
-    "tenants.get": lambda stores: stores.tenants.get("barber"),
-    "tenants.list_ids": lambda stores: stores.tenants.list_ids(),
-    "tenants.publish, the first": lambda stores: stores.tenants.publish(CONFIG.model_copy(update={"tenant_id": "pizza"}), expected=0),
-    "tenants.publish, later": lambda stores: stores.tenants.publish(CONFIG, expected=1),
+    "documents.get": lambda stores: stores.documents.get("barber", "a"),
+    "documents.list": lambda stores: stores.documents.list("barber", "", limit=1),
+    "documents.write": lambda stores: stores.documents.write("barber", Put("a", {}, expected=1), Put("b", {})),
     "tool_values.get": lambda stores: stores.tool_values.get("barber", "k"),
     "tool_values.put": lambda stores: stores.tool_values.put("barber", "k", 2),
     "tool_values.put, new only": lambda stores: stores.tool_values.put("barber", "new", 2, new_only=True),

@@ -1,67 +1,64 @@
-"""Publications, tools' values and listings in DynamoDB."""
+"""Documents, tools' values and listings in DynamoDB."""
 
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
+from datetime import UTC, datetime
 
 import pytest
 
-from nexus.adapters.aws import AwsStores, keys
-from nexus.adapters.aws.items import item
-from nexus.adapters.aws.keys import TenantContext
-from nexus.adapters.aws.table import Table
-from nexus.domain.tenant import TenantConfig
-from nexus.errors import ConfigurationError, Conflict, NotFound, RequestRejected
-from nexus.ports import SessionFilter
+from nexus.adapters.aws import AwsStores, aws_stores
+from nexus.domain.tenancy import PLATFORM
+from nexus.errors import Conflict, RequestRejected
+from nexus.ports import Delete, Document, Put, SessionFilter
+from tests.aws import items_of
+from tests.fakes.aws_line import AwsLine
 from tests.fakes.stored import analysis, call_id, row
 
-FIRST = TenantConfig(tenant_id="barber", system_prompt="first")
+
+async def test_a_document_that_came_back_between_reading_and_writing_is_another(lossy_stores: tuple[AwsStores, AwsLine]) -> None:
+    stores, line = lossy_stores
+    await stores.documents.write("barber", Put("k", {"n": 1}))
+
+    async def others() -> None:
+        own = aws_stores(replace(stores.connection.place, workers=1))
+        await own.documents.write("barber", Delete("k"))
+        await own.documents.write("barber", Put("k", {"n": 2}))
+        own.close()
+
+    line.before("TransactWriteItems", lambda: asyncio.run(others()))
+    assert await stores.documents.write("barber", Put("k", {"n": 3}, expected=1)) == (2,)
+    assert await stores.documents.get("barber", "k") == Document("k", {"n": 3}, 2)
 
 
-async def test_a_publication_names_the_version_it_replaces(moto_stores: AwsStores) -> None:
-    tenants = moto_stores.tenants
-    assert await tenants.publish(FIRST, expected=0) == 1
-    second = FIRST.model_copy(update={"system_prompt": "second"})
-    for wrong in (0, 2):
-        with pytest.raises(Conflict):
-            await tenants.publish(second, expected=wrong)
-    assert await tenants.publish(second, expected=1) == 2
-    assert (await tenants.version("barber"), await tenants.get("barber")) == (2, second)
+async def test_a_lost_answer_is_no_conflict(lossy_stores: tuple[AwsStores, AwsLine]) -> None:
+    stores, line = lossy_stores
+    for change in (Put("k", {}, expected=0), Put("k", {"n": 1}, expected=1), Delete("k", expected=2)):
+        line.lose("TransactWriteItems")
+        await stores.documents.write("barber", change)
+    assert await stores.documents.get("barber", "k") is None
 
 
-async def test_of_many_publications_at_once_one_is_kept(emulator_stores: AwsStores) -> None:
-    tenants = emulator_stores.tenants
-    for expected in (0, 1):
-        drafts = [FIRST.model_copy(update={"system_prompt": f"{expected}/{number}"}) for number in range(10)]
-        results = await asyncio.gather(*(tenants.publish(draft, expected=expected) for draft in drafts), return_exceptions=True)
-        assert [one for one in results if isinstance(one, int)] == [expected + 1]
-        assert sum(isinstance(one, Conflict) for one in results) == 9
-        assert (await tenants.get("barber")).system_prompt == drafts[results.index(expected + 1)].system_prompt
+async def test_the_operators_documents_are_no_tenants(moto_stores: AwsStores) -> None:
+    await moto_stores.documents.write(PLATFORM, Put("tenant/barber", {}))
+    assert [one["sk"] for one in items_of(moto_stores, "FLEET#DOCUMENTS")] == ["tenant/barber"]
 
 
-async def test_a_publication_that_loses_lists_no_tenant(moto_stores: AwsStores) -> None:
-    with pytest.raises(Conflict):
-        await moto_stores.tenants.publish(FIRST, expected=3)
-    assert await moto_stores.tenants.list_ids() == ()
-    with pytest.raises(NotFound):
-        await moto_stores.tenants.version("barber")
-
-
-async def test_a_configuration_that_this_release_cannot_read_tells_every_fault(moto_stores: AwsStores) -> None:
-    table = Table(moto_stores.connection)
-    await table.put(
-        item(keys.config(TenantContext("barber")), version=1, body='{"tenant_id": "barber", "limits": {"concurrent_calls": 0}}')
-    )
-    with pytest.raises(ConfigurationError) as refused:
-        await moto_stores.tenants.get("barber")
-    assert refused.value.code == "invalid_config"
-    assert [fault.split(":")[0] for fault in refused.value.faults] == ["system_prompt", "limits.concurrent_calls"]
+async def test_a_page_is_full_although_some_have_expired(moto_stores: AwsStores) -> None:
+    gone = datetime(2020, 1, 1, tzinfo=UTC)
+    for number in range(9):
+        await moto_stores.documents.write("barber", Put(f"k/{number}", {}, expires_at=gone if number < 5 else None))
+    found = await moto_stores.documents.list("barber", "k/", limit=3)
+    assert [one.key for one in found] == ["k/5", "k/6", "k/7"]
+    assert await moto_stores.documents.list("barber", "k/", limit=3, after="l") == ()
 
 
 @pytest.mark.parametrize("tenant_id", ["acme#SESSIONS", "../x", "ACME", "*"])
 async def test_an_id_that_is_no_slug_reaches_no_store(moto_stores: AwsStores, tenant_id: str) -> None:
     wishes = (
         moto_stores.tenants.get(tenant_id),
+        moto_stores.documents.get(tenant_id, "k"),
         moto_stores.tool_values.get(tenant_id, "k"),
         moto_stores.tool_values.list(tenant_id, ""),
         moto_stores.sessions.list(tenant_id, SessionFilter(), limit=1),
