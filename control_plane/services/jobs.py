@@ -107,6 +107,8 @@ class JobDesk:
                 await self._documents.write(PLATFORM, Delete(_open_key(job_id)))
                 return True
             job = _job(found)
+            if job.kind not in self._kinds:
+                return False  # of a newer release
             with working_for(tenant_id=job.tenant_id):
                 return await self._carried_out(job, found.version)
         except Conflict:

@@ -79,8 +79,8 @@ def _warnings(config: TenantConfig) -> Iterator[Finding]:
         yield Finding(("limits", "no_input_s"), "never_reached", "is longer than max_duration_s, so it never happens")
     if config.tool_settings and not config.enabled_tools:
         yield Finding(("tool_settings",), "never_read", "is set, but enabled_tools names no tool that could read it")
-    if "text" in config.engines:
-        yield Finding(("engines",), "no_voice", "names text: with that engine the agent cannot be heard")
+    if config.engines[:1] == ("text",):
+        yield Finding(("engines",), "no_voice", "begins with text: with that engine the agent cannot be heard")
 
 
 def _mend(error: Any, path: Path) -> str:

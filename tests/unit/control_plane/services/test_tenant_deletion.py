@@ -311,5 +311,7 @@ async def test_one_job_that_cannot_be_read_holds_up_no_other() -> None:
     broken = await jobs.start("greet", "aa_shop")
     await jobs.start("greet", "bb_shop")
     await documents.write(PLATFORM, Put(f"job/{broken.id}", {"not": "a job"}))
-    assert await jobs.run_open() == 1
+    newer = await jobs.start("greet", "cc_shop")
+    await documents.write(PLATFORM, Put(f"job/{newer.id}", newer.model_copy(update={"kind": "unheard_of"}).model_dump(mode="json")))
+    assert await jobs.run_open() == 2
     assert ran == ["bb_shop"]
