@@ -30,14 +30,8 @@ def test_a_good_one_is_the_configuration_and_null_counts_as_left_out() -> None:
 
 
 def test_every_fault_has_its_place() -> None:
-    faulty = {
-        "tenant_id": "Shop!",
-        "limits": {"tool_timeout_s": 0},
-        "enabled_tools": ["a", "a"],
-        "a/b~c": 1,
-        "barge_in": {"sensitivity": "x"},
-    }
-    assert places(faulty) == {
+    wrong = {"limits": {"tool_timeout_s": 0}, "enabled_tools": ["a", "a"], "barge_in": {"sensitivity": "x"}}
+    assert places({**wrong, "tenant_id": "Shop!", "a/b~c": 1}) == {
         "/tenant_id",
         "/system_prompt",
         "/limits/tool_timeout_s",
@@ -56,10 +50,9 @@ def test_whatever_is_given_there_is_a_configuration_or_a_fault(data: dict[str, A
 
 
 def test_the_error_says_the_same_in_lines() -> None:
-    error = FaultyConfig(
-        "two faults", (Finding(("limits", "x"), "extra_forbidden", "is not a field here"), Finding((), "missing", "empty"))
-    )
-    assert (error.code, error.faults) == ("invalid_config", ("limits.x: is not a field here", "config: empty"))
+    found = (Finding(("limits", "x"), "extra_forbidden", "is no field here"), Finding((), "missing", "empty"))
+    error = FaultyConfig("two faults", found)
+    assert (error.code, error.faults) == ("invalid_config", ("limits.x: is no field here", "config: empty"))
 
 
 @pytest.mark.parametrize(
@@ -72,7 +65,8 @@ def test_the_error_says_the_same_in_lines() -> None:
         ({"greeting": "", "first_speaker": "caller"}, None),
         ({"recording": {"enabled": True, "consent_line": "This call is recorded."}}, None),
         ({"tool_settings": {"a": 1}, "enabled_tools": ["book"]}, None),
-        ({"engines": ["cascade", "text"]}, "no_voice"),
+        ({"engines": ["text", "cascade"]}, "no_voice"),
+        ({"engines": ["cascade", "text"]}, None),
     ],
 )
 def test_warnings(change: dict[str, Any], code: str | None) -> None:
