@@ -7,7 +7,7 @@ from typing import Any
 
 from nexus.domain.lead import Analysis
 from nexus.domain.session import SessionRecord
-from nexus.domain.webhook import Event, EventType, event_id
+from nexus.domain.webhook import Event, EventType, event_id, instant
 
 
 def ended(record: SessionRecord) -> Event:
@@ -19,9 +19,9 @@ def ended(record: SessionRecord) -> Event:
         "original_status": record.meta.status,
         "end_reason": record.end_reason.value,
         "error": record.error.model_dump(mode="json") if record.error else None,
-        "created_at": _instant(record.created_at),
-        "connected_at": _instant(record.connected_at),
-        "ended_at": _instant(record.ended_at),
+        "created_at": instant(record.created_at),
+        "connected_at": instant(record.connected_at),
+        "ended_at": instant(record.ended_at),
         "duration_ms": record.duration_ms,
         "engine": record.engine,
         "channel": record.channel,
@@ -55,13 +55,10 @@ def analyzed(record: SessionRecord, analysis: Analysis) -> Event:
         "metadata": dict(record.metadata),
         "test": record.test,
     }
-    return _event(record, EventType.CALL_ANALYZED, data, str(analysis.reading))
+    return _event(record, EventType.CALL_ANALYZED, data, at=analysis.created_at, reading=analysis.reading)
 
 
-def _event(record: SessionRecord, kind: EventType, data: dict[str, Any], *further: str) -> Event:
-    made = event_id(record.ended_at, record.tenant_id, record.id, kind.value, *further)
-    return Event(id=made, type=kind, created_at=record.ended_at, tenant_id=record.tenant_id, data=data)
-
-
-def _instant(moment: datetime) -> str:
-    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+def _event(record: SessionRecord, kind: EventType, data: dict[str, Any], *, at: datetime | None = None, reading: int = 0) -> Event:
+    happened_at = at or record.ended_at
+    made = event_id(happened_at, record.tenant_id, record.id, kind.value, str(reading))
+    return Event(id=made, type=kind, created_at=happened_at, tenant_id=record.tenant_id, data=data)

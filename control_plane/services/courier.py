@@ -24,7 +24,7 @@ from control_plane.services.webhook_book import (
 )
 from nexus.clock import Clock
 from nexus.context import working_for
-from nexus.domain.webhook import Event, EventType, Sent, event_id, next_attempt, pause_reason, signed_headers
+from nexus.domain.webhook import Event, EventType, Sent, event_id, instant, next_attempt, pause_reason, signed_headers
 from nexus.errors import Conflict, StoreError
 from nexus.ports import Delete, Document, Put
 
@@ -178,7 +178,8 @@ class Courier:
 
 def body_of(event: Event) -> bytes:
     """The bytes that are sent and signed; the same for every attempt."""
-    return json.dumps(event.model_dump(mode="json"), ensure_ascii=False, separators=(",", ":")).encode()
+    told = {**event.model_dump(mode="json"), "created_at": instant(event.created_at)}
+    return json.dumps(told, ensure_ascii=False, separators=(",", ":")).encode()
 
 
 def _given_up(delivery: Delivery) -> Delivery:

@@ -10,10 +10,10 @@ import io
 import json
 import re
 from collections.abc import Iterable, Iterator, Sequence
-from datetime import UTC, datetime
 
 from control_plane.services.leads import TrackedLead
 from nexus.domain.lead import ExtraField
+from nexus.domain.webhook import instant
 
 _FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
 _PHONE = re.compile(r"\+[0-9]{5,15}")
@@ -46,7 +46,7 @@ def leads_csv(leads: Sequence[TrackedLead]) -> str:
 
 def _cells(tracked: TrackedLead) -> Iterator[str]:
     analysis, lead = tracked.analysis, tracked.analysis.lead
-    yield from (analysis.lead_id, analysis.call_id, _instant(analysis.call_started_at), tracked.status.value, analysis.status)
+    yield from (analysis.lead_id, analysis.call_id, instant(analysis.call_started_at), tracked.status.value, analysis.status)
     yield from (_safe(lead.customer_name), _safe(lead.customer_phone), _safe(lead.core_intent), lead.sentiment, _safe(lead.call_outcome))
     yield from (_safe(", ".join(lead.key_topics)), "true" if lead.follow_up_required else "false", _safe(lead.summary))
 
@@ -61,7 +61,3 @@ def _further(fields: Iterable[ExtraField], names: Sequence[str]) -> Iterator[str
 def _safe(text: str) -> str:
     """A telephone number in international form is left as it is: it holds nothing that could be run."""
     return f"'{text}" if text.startswith(_FORMULA) and not _PHONE.fullmatch(text) else text
-
-
-def _instant(moment: datetime) -> str:
-    return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

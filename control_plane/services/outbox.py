@@ -26,7 +26,7 @@ class Outbox:
         if not receivers:
             return ()
         now = self._clock.now()
-        changes: list[Change] = [put_event(event)]
+        changes: list[Change] = [put_event(event, now)]
         for receiver in receivers:
             fresh = Delivery(webhook_id=receiver.id, event_id=event.id, type=event.type, created_at=now, next_attempt_at=now)
             delivery, queued = waits(fresh, now)

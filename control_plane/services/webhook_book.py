@@ -127,9 +127,9 @@ def delete_webhook(webhook_id: str, expected: int) -> Delete:
     return Delete(f"webhook/{webhook_id}", expected)
 
 
-def put_event(event: Event) -> Put:
-    """The write of an event, kept for ``KEPT_FOR``."""
-    return Put(f"event/{event.id}", event.model_dump(mode="json"), expires_at=event_ends(event.created_at))
+def put_event(event: Event, now: datetime) -> Put:
+    """The write of an event, kept for ``KEPT_FOR`` from now on."""
+    return Put(f"event/{event.id}", event.model_dump(mode="json"), expires_at=now + KEPT_FOR)
 
 
 def put_delivery(delivery: Delivery, now: datetime, expected: int | None = None) -> Put:
@@ -154,8 +154,3 @@ def waiting(row: Document) -> tuple[str, str]:
     """Receiver and event of a waiting delivery."""
     _, _, webhook_id, event_id = row.key.split("/")
     return webhook_id, event_id
-
-
-def event_ends(created_at: datetime) -> datetime:
-    """Until when an event can be sent again."""
-    return created_at + KEPT_FOR

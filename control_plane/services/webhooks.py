@@ -135,7 +135,7 @@ class WebhookDesk:
             data={"webhook_id": webhook_id, "message": "This is a test; nothing happened."},
         )
         delivery = Delivery(webhook_id=webhook_id, event_id=event.id, type=event.type, created_at=now)
-        await self._book.write(tenant_id, put_event(event), put_delivery(delivery, now, 0))
+        await self._book.write(tenant_id, put_event(event, now), put_delivery(delivery, now, 0))
         return await self._courier.try_once(webhook, event, delivery)
 
     async def deliveries(self, tenant_id: str, webhook_id: str, *, limit: int, cursor: str = "") -> Page[Delivery]:

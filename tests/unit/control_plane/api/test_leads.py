@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 from typing import Any
 
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -16,16 +14,9 @@ from control_plane.services.lead_csv import leads_csv
 from control_plane.services.leads import TrackedLead, lead_id_of
 from nexus.domain.lead import Analysis, Evidence, ExtraField, LeadObject
 from nexus.domain.session import SessionRecord
-from tests.fakes.control_plane import House, house, memory_stores
+from tests.fakes.control_plane import House
 
 LEADS = "/v1/tenants/barber_shop/leads"
-
-
-@pytest.fixture
-async def door() -> AsyncIterator[House]:
-    made = house(memory_stores())
-    async with made.client:
-        yield made
 
 
 async def moved(door: House, record: SessionRecord, status: str) -> None:

@@ -5,16 +5,17 @@ from __future__ import annotations
 import asyncio
 from datetime import timedelta
 from itertools import count
+from pathlib import Path
 
 import pytest
 
-from control_plane.wiring import AfterOutside, ControlPlane
+from control_plane.wiring import AfterOutside, ControlPlane, Stores
 from nexus.adapters.memory import MemoryAnalyticsSink
 from nexus.context import working_for
 from nexus.domain.webhook import EventType
 from nexus.errors import UpstreamError
 from nexus.ports import SessionFilter
-from tests.fakes.control_plane import House, finished_call, house, memory_stores, private_of
+from tests.fakes.control_plane import House, disk_stores, finished_call, house, memory_stores, private_of
 from tests.fakes.dying_stores import Dying, Killed, Line, dying
 from tests.fakes.later_clock import LaterClock
 from tests.fakes.webhook_receiver import ToldSender
@@ -26,9 +27,9 @@ CALL_EVENTS = (EventType.CALL_ENDED, EventType.CALL_ARTIFACTS_READY, EventType.C
 class Stage:
     """A control plane whose stores and sink can die, with one receiver of all events."""
 
-    def __init__(self) -> None:
+    def __init__(self, stores: Stores | None = None) -> None:
         self.line, self.sender, self.rows, self.clock = Line(), ToldSender(), MemoryAnalyticsSink(), LaterClock()
-        self.plain = memory_stores()
+        self.plain = stores or memory_stores()
         after = AfterOutside(sink=Dying(self.rows, self.line), sender=self.sender)
         self.home: House = house(dying(self.plain, self.line), clock=self.clock, after=after)
         self.call = finished_call(1)
@@ -95,6 +96,17 @@ async def test_killed_anywhere_and_run_again_there_is_one_effect_of_each(after: 
         if not died:
             assert at > 25, "the operations were hardly all reached"
             return
+
+
+@pytest.mark.parametrize("after", [False, True])
+async def test_on_files_and_sqlite_too(tmp_path: Path, after: bool) -> None:
+    for at in range(0, 60, 4):
+        stage = Stage(disk_stores(tmp_path / str(at)))
+        await stage.set()
+        await stage.dies(at, after=after)
+        stage.clock.advance(timedelta(minutes=2))
+        await stage.run()
+        await assert_one_of_each(stage)
 
 
 async def test_killed_twice_in_a_row_at_every_pair_of_writes() -> None:
