@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -21,6 +24,7 @@ from nexus.domain.webhook import (
 )
 from tests.fakes.webhook_receiver import signature_holds
 
+ROOT = Path(__file__).parents[4]
 NOON = datetime(2026, 11, 21, 12, 0, tzinfo=UTC)
 
 
@@ -83,3 +87,14 @@ def test_an_event_has_one_id_and_another_event_another(parts: list[str]) -> None
     assert made == event_id(NOON, *parts) and len(made) == 30
     assert made != event_id(NOON, *parts, "more")
     assert made[:14] == event_id(NOON, "other")[:14] < event_id(NOON + timedelta(seconds=1), *parts)[:14]
+
+
+def test_the_documents_own_check_takes_what_is_ours_and_nothing_else() -> None:
+    (example,) = re.findall(r"```python\n(.*?)```", (ROOT / "docs" / "webhooks.md").read_text(), re.DOTALL)
+    told: dict[str, Any] = {}
+    exec(example, told)  # noqa: S102 (our own document)
+    body, secret, now = b'{"id": 1}', new_secret(b"s" * 32), datetime.now(UTC)
+    headers = signed_headers("evt_1", now, body, [new_secret(b"t" * 32), secret])
+    assert told["is_ours"](headers, body, secret)
+    assert not told["is_ours"](headers, b"{}", secret)
+    assert not told["is_ours"](signed_headers("evt_1", now - timedelta(minutes=6), body, [secret]), body, secret)
