@@ -26,6 +26,7 @@ from control_plane.services.calls import CallDesk, CallPolicy
 from control_plane.services.configs import ConfigDesk
 from control_plane.services.conversations import ConversationDesk
 from control_plane.services.courier import Courier, Means
+from control_plane.services.declared_tools import DeclaredToolDesk
 from control_plane.services.erasure import DELETE_TENANT, ErasedStores, TenantErasure
 from control_plane.services.idempotency import IdempotencyBook
 from control_plane.services.jobs import JobDesk
@@ -39,6 +40,7 @@ from control_plane.services.sessions import SessionDesk, SessionStores
 from control_plane.services.tenant_heads import TenantHeads
 from control_plane.services.tenant_wall import (
     WalledArchive,
+    WalledConversations,
     WalledDocuments,
     WalledErasable,
     WalledIndex,
@@ -52,11 +54,14 @@ from control_plane.services.webhook_book import Webhook, WebhookBook
 from control_plane.services.webhooks import WebhookDesk, WebhookRules
 from control_plane.services.webhooks import unheard as unheard_nudge
 from nexus.adapters import keys
-from nexus.adapters.embedded import EmbeddedStores, embedded_stores, ticket_private_key
+from nexus.adapters.embedded import EmbeddedStores, embedded_stores, seal_key, ticket_private_key
+from nexus.adapters.http_tools import GuardedHttpTools
 from nexus.adapters.identifiers import UlidIds
 from nexus.adapters.issuer import HttpIssuerKeys
 from nexus.adapters.memory import MemoryAnalyticsSink
+from nexus.adapters.outbound import GuardedHttp, OutboundRules
 from nexus.adapters.seal import AesSeal
+from nexus.adapters.tenant_secrets import SealedSecrets
 from nexus.adapters.webhook_sender import HttpWebhookSender, SendingRules
 from nexus.clock import Clock
 from nexus.ports import CallLedger, DocumentStore, LeadStore, SessionArchive, SessionIndex, TenantStore
@@ -108,12 +113,13 @@ class AfterOutside:
 
 @dataclass(frozen=True, slots=True)
 class Outside:
-    """What the control plane is given from outside: the agents in text, the reader of leads, the readiness checks."""
+    """What comes from outside: the agents in text, the reader of leads, the readiness checks, and where tools may send to."""
 
     conversations: Conversations
     lead_model: LeadModel
     ready: Callable[[], Awaitable[Mapping[str, Check]]] = always_ready
     after: AfterOutside = field(default_factory=AfterOutside)
+    outbound: OutboundRules = field(default_factory=OutboundRules)
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,7 +163,7 @@ def walled(stores: Stores) -> Stores:
 def local_secrets(settings: Settings) -> Secrets:
     """Keys under ``DATA_DIR/keys``, made at first use. Raises Unavailable."""
     pepper = Path(settings.api_key_pepper_file or settings.keys_dir / "api-keys")
-    cursors, seal = keys.pepper(settings.keys_dir / "cursors"), keys.pepper(settings.keys_dir / "seal")
+    cursors, seal = keys.pepper(settings.keys_dir / "cursors"), seal_key(settings)
     return Secrets(ticket_private_key(settings), cursors, keys.pepper(pepper), seal)
 
 
@@ -199,6 +205,8 @@ def build(settings: Settings, stores: Stores, given: Secrets, outside: Outside, 
     means = Means(outside.after.sender, AesSeal(given.seal_key), partial(_note_pause, kept.audit))
     courier = Courier(book, outbox, means, clock)
     usage = UsageBook(stores.documents, clock)
+    configs = ConfigDesk(heads, given.cursor_key)
+    secrets = SealedSecrets(stores.documents, AesSeal(given.seal_key), clock)
     after_call = AfterCall(
         CallStores(stores.archive, stores.leads, stores.tenants),
         CallDesks(sessions, leads, outbox, outside.after.sink, usage),
@@ -207,17 +215,19 @@ def build(settings: Settings, stores: Stores, given: Secrets, outside: Outside, 
     )
     services = ApiServices(
         tenants=TenantDesk(stores.tenants, heads, jobs, given.cursor_key),
-        configs=ConfigDesk(heads, given.cursor_key),
+        configs=configs,
         calls=CallDesk(stores.tenants, stores.ledger, ids, clock, CallPolicy(given.signing_key, engine=settings.engine.value)),
         sessions=sessions,
         leads=leads,
-        conversations=ConversationDesk(stores.tenants, outside.conversations),
+        conversations=ConversationDesk(stores.tenants, WalledConversations(outside.conversations)),
         api_keys=api_keys,
         authenticator=Authenticator(api_keys, people(settings, clock), required=settings.auth_required),
         usage=usage,
         books=kept,
         webhooks=WebhookDesk(book, courier, means, clock, WebhookRules(given.cursor_key, ids, outside.after.nudge)),
         after_call=after_call,
+        tools=DeclaredToolDesk(configs, GuardedHttpTools(GuardedHttp(outside.outbound), secrets, clock), ids),
+        secrets=secrets,
         policy=ApiPolicy(
             new_request_id=lambda: ids.new("req"),
             now=clock.now,

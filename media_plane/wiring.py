@@ -37,7 +37,11 @@ from media_plane.transports.container import with_containers
 from media_plane.transports.session import WireTransport
 from media_plane.transports.simple_door import SimpleDoor, parse_output
 from media_plane.transports.wire import PRODUCT_CODECS
-from nexus.adapters.embedded import EmbeddedStores, call_pepper, ticket_public_keys
+from nexus.adapters.embedded import EmbeddedStores, call_pepper, seal_key, ticket_public_keys
+from nexus.adapters.http_tools import GuardedHttpTools
+from nexus.adapters.outbound import GuardedHttp, OutboundRules
+from nexus.adapters.seal import AesSeal
+from nexus.adapters.tenant_secrets import SealedSecrets
 from nexus.clock import Clock
 from nexus.domain.call import CallEntry
 from nexus.domain.session import Opened
@@ -71,6 +75,7 @@ class Instead:
     voice_engine: Callable[[], VoiceEngine] | None = None
     speech: SpeechModels | None = None
     chat: ChatModel | None = None
+    outbound: OutboundRules | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,7 +168,8 @@ async def media_plane(
     chat = given.chat or chat_model(settings)
     process_id = stores.ids.new("proc")
     async with ToolProcesses(stores.tool_values) as processes, _checked(slots, *others.values()):
-        tools = ToolParts(processes, folder_sources(settings.tenants_dir), stores.effects, clock)
+        http = http_tools(settings, stores, clock, given.outbound)
+        tools = ToolParts(processes, folder_sources(settings.tenants_dir), stores.effects, clock, http)
         engines = EngineRoom(settings, Models(speech, chat), slots, clock, given.voice_engine, others)
         starts = EngineStarts(engines.needs_slot, Starter(stores.tenants, engines, tools))
         primer = None if slots is None else Primer(slots, starts)
@@ -251,6 +257,12 @@ def chat_model(settings: Settings) -> ChatModel:
             timeout_s=settings.gemini_timeout_s,
         )
     )
+
+
+def http_tools(settings: Settings, stores: EmbeddedStores, clock: Clock, rules: OutboundRules | None = None) -> GuardedHttpTools:
+    """Who sends the requests of declared tools: to public addresses only."""
+    secrets = SealedSecrets(stores.documents, AesSeal(seal_key(settings)), clock)
+    return GuardedHttpTools(GuardedHttp(rules or OutboundRules()), secrets, clock)
 
 
 def tools_for(parts: ToolParts, config: TenantConfig, conversation_id: str) -> TenantTools:

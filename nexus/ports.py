@@ -11,6 +11,7 @@ from datetime import datetime
 from typing import Any, Literal, Protocol
 
 from nexus.domain.call import CallEntry, CallOrder, EndReason, MediaProcess, RecordStatus
+from nexus.domain.http_tool import HttpOutcome, HttpTool
 from nexus.domain.lead import Analysis
 from nexus.domain.session import JournalEntry, PrivateTranscript, SessionRecord, SessionRow
 from nexus.domain.tenant import TenantConfig
@@ -337,4 +338,47 @@ class EffectLog(Protocol):
 
     async def forget(self, tenant_id: str, call_id: str, effect_id: str) -> None:
         """Undo ``begin`` for an effect that certainly did not happen (its arguments were refused, its process never started)."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class SecretNote:
+    """What may be told of a secret."""
+
+    name: str
+    last4: str
+    updated_at: datetime
+
+
+class SecretStore(Protocol):
+    """Secrets of tenants: written by people, read by the platform only, sealed where they lie."""
+
+    async def put(self, tenant_id: str, name: str, value: str) -> SecretNote:
+        """Write or replace. Raises QuotaExceeded ``too_many_secrets``."""
+        ...
+
+    async def list(self, tenant_id: str) -> tuple[SecretNote, ...]:
+        """Every secret, by name."""
+        ...
+
+    async def delete(self, tenant_id: str, name: str) -> None:
+        """Raises NotFound ``secret_not_found``."""
+        ...
+
+    async def reveal(self, tenant_id: str, names: Sequence[str]) -> Mapping[str, str]:
+        """The values of those that exist; for whoever sends a request on the tenant's behalf."""
+        ...
+
+
+class HttpTools(Protocol):
+    """Runs declared tools over HTTPS."""
+
+    async def run(self, tenant_id: str, tool: HttpTool, arguments: Mapping[str, Any], *, key: str, timeout_s: float) -> HttpOutcome:
+        """Send it, again as often as a failing write allows (a read's retries are the caller's affair). Never raises for what the
+        server does. Cancelled: the request is broken off.
+
+        Args:
+            key: the ``Idempotency-Key`` of all attempts.
+            timeout_s: for each attempt.
+        """
         ...

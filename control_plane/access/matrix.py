@@ -98,6 +98,11 @@ MATRIX: Mapping[str, Rule] = {
     "testWebhook": Rule("webhooks:write", ADMINS),
     "listDeliveries": Rule("webhooks:read", READERS),
     "redeliverWebhook": Rule("webhooks:write", ADMINS),
+    # declared tools and their secrets
+    "putSecret": Rule("secrets:write", ADMINS),
+    "listSecrets": Rule("secrets:read", ADMINS),
+    "deleteSecret": Rule("secrets:write", ADMINS),
+    "testTool": Rule("tools:write", ADMINS),
     # conversations
     "initSession": Rule("conversations:write", ADMINS, reach="own"),
     "openConversation": Rule("conversations:write", ADMINS),

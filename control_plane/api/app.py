@@ -26,6 +26,7 @@ from control_plane.api.routes import (
     leads,
     sessions,
     tenants,
+    tools,
     usage,
     webhooks,
 )
@@ -42,6 +43,7 @@ ROUTERS = (
     failed_items.router,
     leads.router,
     webhooks.router,
+    tools.router,
     conversations.router,
     api_keys.router,
     usage.router,

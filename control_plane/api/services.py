@@ -17,11 +17,13 @@ from control_plane.services.authentication import Authenticator
 from control_plane.services.calls import CallDesk
 from control_plane.services.configs import ConfigDesk
 from control_plane.services.conversations import ConversationDesk
+from control_plane.services.declared_tools import DeclaredToolDesk
 from control_plane.services.leads import LeadDesk
 from control_plane.services.sessions import SessionDesk
 from control_plane.services.tenants import TenantDesk
 from control_plane.services.usage import UsageBook
 from control_plane.services.webhooks import WebhookDesk
+from nexus.ports import SecretStore
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +75,8 @@ class ApiServices:
     policy: ApiPolicy
     webhooks: WebhookDesk
     after_call: AfterCall
+    tools: DeclaredToolDesk
+    secrets: SecretStore
     ready: Callable[[], Awaitable[Mapping[str, Check]]] = always_ready
 
 

@@ -551,8 +551,32 @@ class RotateBody(TypedDict):
     overlap_s: NotRequired[int]
 
 
+class SecretBody(TypedDict):
+    value: str
+
+
+class SecretDetail(TypedDict):
+    last4: str
+    name: str
+    object: NotRequired[Literal["secret"]]
+    updated_at: str
+
+
+class SecretPage(TypedDict):
+    data: list[SecretDetail]
+    has_more: bool
+    next_cursor: str | None
+
+
 class SecretRotation(TypedDict):
     overlap_s: NotRequired[int]
+
+
+class SentRequest(TypedDict):
+    body: str
+    headers: dict[str, str]
+    method: str
+    url: str
 
 
 class ServiceDescription(TypedDict):
@@ -755,6 +779,22 @@ class TenantPatch(TypedDict):
     language: NotRequired[str]
     name: NotRequired[str]
     timezone: NotRequired[str]
+
+
+class ToolTestBody(TypedDict):
+    arguments: NotRequired[dict[str, JsonValue]]
+    config: NotRequired[Literal["active", "draft"]]
+
+
+class ToolTestResult(TypedDict):
+    duration_ms: float
+    http_status: int | None
+    object: NotRequired[Literal["tool_test"]]
+    output: str
+    output_cut: bool
+    problem: str
+    request: SentRequest
+    status: Literal["done", "refused", "failed", "unknown", "timeout", "invalid"]
 
 
 class ToolTold(TypedDict):

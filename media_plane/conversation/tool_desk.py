@@ -7,17 +7,22 @@ from typing import Literal
 
 from media_plane.conversation import events as ev
 from media_plane.conversation.commands import Command, Note, RunTool, Say, SendToEngine, TellState, TellTool, ToolAnswer, ToolOutcome
+from nexus.domain.http_tool import SpokenLines
 from nexus.domain.session import ToolNoted, ToolUse
 from nexus.domain.tenant import TenantConfig
+
+_NO_LINES = SpokenLines()
 
 
 @dataclass(slots=True)
 class _Running:
-    """``asked_as``: the id that the engine knows it by; empty once that engine is gone."""
+    """``asked_as``: the id that the engine knows it by; empty once that engine is gone. ``lines``: its own, said before any filler."""
 
     use: ToolUse
     asked_as: str
     filler_due_ms: float
+    lines: SpokenLines = _NO_LINES
+    begun: bool = False
 
 
 class ToolDesk:
@@ -28,6 +33,7 @@ class ToolDesk:
 
     def __init__(self, config: TenantConfig, filler_after_ms: float, filler_every_ms: float) -> None:
         self._phrases = config.phrases
+        self._lines = {tool.name: tool.spoken for tool in config.http_tools}
         self._filler_after_ms = filler_after_ms
         self._filler_every_ms = filler_every_ms
         self._said = 0
@@ -52,7 +58,8 @@ class ToolDesk:
 
     def agent_spoke(self, text: str) -> None:
         """The agent says something: what had ended before is no longer owed. A line said on order (a filler) tells of no outcome."""
-        ordered = (*self._phrases.filler, self._phrases.engine_changed)
+        own = (line for lines in self._lines.values() for line in (lines.start, lines.delay))
+        ordered = (*self._phrases.filler, self._phrases.engine_changed, *own)
         if not any(text.strip() in line for line in ordered):
             self._owed.clear()
 
@@ -68,7 +75,9 @@ class ToolDesk:
         )
         # an engine numbers its requests for itself: one that took over may use the number of a tool that is still running
         run_id = event.request_id if event.request_id not in self._running else f"{event.request_id}/{use.request_id}"
-        self._running[run_id] = _Running(use, event.request_id, at_ms + self._filler_after_ms)
+        lines = self._lines.get(event.name, _NO_LINES)
+        wait_ms = 0.0 if lines.start else self._filler_after_ms
+        self._running[run_id] = _Running(use, event.request_id, at_ms + wait_ms, lines, begun=not lines.start)
         note = Note(ToolNoted(use=use))
         return [note, TellTool(event.name, "running"), TellState("tool"), RunTool(run_id, event.name, event.arguments)]
 
@@ -107,13 +116,22 @@ class ToolDesk:
     def fillers(self, at_ms: float) -> list[Command]:
         """What to say now so that a slow tool is no dead air."""
         due = [running for running in self._running.values() if at_ms >= running.filler_due_ms]
-        if not due or not self._phrases.filler:
+        phrase = self._phrase(due[0]) if due else ""
+        if not phrase:
             return []
+        wait_ms = self._filler_every_ms if due[0].begun else self._filler_after_ms
+        due[0].begun = True
         for running in self._running.values():
-            running.filler_due_ms = at_ms + self._filler_every_ms
-        phrase = self._phrases.filler[self._said % len(self._phrases.filler)]
-        self._said += 1
+            running.filler_due_ms = at_ms + wait_ms
         return [SendToEngine(Say(phrase, remember=False))]
+
+    def _phrase(self, running: _Running) -> str:
+        """The tool's own line, else the platform's next one."""
+        own = running.lines.delay if running.begun else running.lines.start
+        if own or not self._phrases.filler:
+            return own
+        self._said += 1
+        return self._phrases.filler[(self._said - 1) % len(self._phrases.filler)]
 
     def close_all(self, at_ms: float) -> list[Command]:
         """The call is over and these never came back: their outcome is not known."""

@@ -40,6 +40,6 @@ async def check_tenant_tools(source: str, config: TenantConfig) -> tuple[str, ..
     except ToolError as error:
         return (error.public_message,)
     try:
-        return catalogue_of(source, process.loaded, config.enabled_tools).faults
+        return catalogue_of(source, process.loaded, config).faults
     finally:
         await process.close()

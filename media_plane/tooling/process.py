@@ -77,11 +77,14 @@ _LOADED = TypeAdapter(Loaded)
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """How one run ended. ``output`` is for the agent, ``problem`` for the log. ``crashed`` and ``timeout`` leave open what was done."""
+    """How one run ended. ``output`` is for the agent, ``problem`` for the log. ``crashed`` and ``timeout`` leave open what was done;
+    ``not_begun``: certainly nothing was."""
 
     kind: Literal["done", "refused", "failed", "invalid", "crashed", "timeout"]
     output: str = ""
     problem: str = ""
+    not_begun: bool = False
+    attempts: int = 1
 
 
 @dataclass(slots=True)

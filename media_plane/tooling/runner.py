@@ -4,22 +4,23 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from media_plane.conversation.commands import RunTool
 from media_plane.conversation.events import ToolFinished
 from media_plane.ports import ToolSpec
-from media_plane.tooling.catalogue import Catalogue, catalogue_of
+from media_plane.tooling.catalogue import Catalogue, catalogue_of, needs_source
+from media_plane.tooling.declared import NoHttpTools, idempotency_key, run_declared
 from media_plane.tooling.effects import effect_id
-from media_plane.tooling.process import LoadedTool, Outcome
+from media_plane.tooling.process import Loaded, LoadedTool, Outcome
 from media_plane.tooling.processes import SourceReader, ToolProcesses
 from media_plane.tooling.vet import vet
 from nexus.clock import Clock
 from nexus.domain.tenant import TenantConfig
 from nexus.domain.tool_arguments import check_arguments
 from nexus.errors import NexusError, StoreError, ToolError
-from nexus.ports import Effect, EffectLog
+from nexus.ports import Effect, EffectLog, HttpTools
 
 _log = logging.getLogger("nexus.tools")
 
@@ -30,12 +31,13 @@ _UNSURE = "I'm sorry, I can't tell whether that went through. Please check back 
 
 @dataclass(frozen=True, slots=True)
 class ToolParts:
-    """What all calls share: the children, where ``tools.py`` is read, what was done, and time."""
+    """What all calls share: the children, where ``tools.py`` is read, what was done, time, and who sends declared tools' requests."""
 
     processes: ToolProcesses
     read_source: SourceReader
     effects: EffectLog
     clock: Clock
+    http: HttpTools = field(default_factory=NoHttpTools)
 
 
 class TenantTools:
@@ -84,16 +86,20 @@ class TenantTools:
             return self._catalogue
 
     async def _read_catalogue(self) -> Catalogue:
-        if not self._config.enabled_tools:
-            return Catalogue()
+        if not needs_source(self._config):
+            return catalogue_of("", Loaded(), self._config)
         try:
             source = await self._parts.read_source(self._config.tenant_id)
             if faults := vet(source):
-                return Catalogue(source, {}, faults)
+                return self._declared_only(source, faults)
             process = await self._parts.processes.get(self._config.tenant_id, source)
         except NexusError as error:
-            return Catalogue("", {}, (error.public_message,))
-        return catalogue_of(source, process.loaded, self._config.enabled_tools)
+            return self._declared_only("", (error.public_message,))
+        return catalogue_of(source, process.loaded, self._config)
+
+    def _declared_only(self, source: str, faults: tuple[str, ...]) -> Catalogue:
+        """``tools.py`` is broken; what is declared works without it."""
+        return replace(catalogue_of(source, Loaded(), self._config), faults=faults)
 
     # --- running -----------------------------------------------------------------------------------------------------------
 
@@ -131,15 +137,16 @@ class TenantTools:
             return self._known(order, effect, known)
         outcome = await self._execute(tool, values, effect)
         try:
-            return await self._write_ended(order, tool, effect, outcome)
+            finished = await self._write_ended(order, tool, effect, outcome)
         except StoreError as error:
             _log.warning("outcome of tool %s could not be written: %s", order.name, error)
-            return self._finished(order, effect, outcome)
+            finished = self._finished(order, effect, outcome)
+        return replace(finished, attempts=outcome.attempts)
 
     async def _write_ended(self, order: RunTool, tool: LoadedTool, effect: str, outcome: Outcome) -> ToolFinished:
         if outcome.kind in ("crashed", "timeout"):
             return self._unknown(order, effect, "tool_timeout" if outcome.kind == "timeout" else "tool_crashed")
-        if outcome.kind == "refused" or outcome.problem == _NOT_STARTED:
+        if outcome.kind == "refused" or outcome.not_begun:
             await self._parts.effects.forget(self._config.tenant_id, self._call_id, effect)
             return self._finished(order, effect, outcome)
         failed = outcome.kind != "done"
@@ -160,26 +167,31 @@ class TenantTools:
 
     async def _execute(self, tool: LoadedTool, values: dict[str, Any], effect: str) -> Outcome:
         catalogue = await self._load()
+        timeout_s = (tool.timeout_s or self._config.limits.tool_timeout_s) / self._parts.clock.speed
+        if (declared := catalogue.declared.get(tool.name)) is not None:
+            key = idempotency_key(self._call_id, effect)
+            outcome = await run_declared(self._parts.http, self._config.tenant_id, declared, values, key=key, timeout_s=timeout_s)
+        else:
+            outcome = await self._execute_in_child(catalogue.source, tool, values, effect, timeout_s)
+        if outcome.problem:
+            _log.warning("tool %s: %s: %s", tool.name, outcome.kind, outcome.problem)
+        return outcome
+
+    async def _execute_in_child(self, source: str, tool: LoadedTool, values: dict[str, Any], effect: str, timeout_s: float) -> Outcome:
         try:
-            process = await self._parts.processes.get(self._config.tenant_id, catalogue.source)
+            process = await self._parts.processes.get(self._config.tenant_id, source)
         except ToolError as error:
             _log.warning("tool %s: %s", tool.name, error)
-            return Outcome("failed", problem=_NOT_STARTED)
-        clock = self._parts.clock
+            return Outcome("failed", problem=_NOT_STARTED, not_begun=True)
         context = {
             "tenant_id": self._config.tenant_id,
             "call_id": self._call_id,
             "effect_id": effect,
-            "now": clock.now().isoformat(),
+            "now": self._parts.clock.now().isoformat(),
             "timezone": self._config.timezone,
             "settings": self._config.tool_settings,
         }
-        outcome = await process.run(
-            tool.name, values, context, timeout_s=(tool.timeout_s or self._config.limits.tool_timeout_s) / clock.speed
-        )
-        if outcome.problem:
-            _log.warning("tool %s: %s: %s", tool.name, outcome.kind, outcome.problem)
-        return outcome
+        return await process.run(tool.name, values, context, timeout_s=timeout_s)
 
     # --- outcomes ----------------------------------------------------------------------------------------------------------
 
@@ -213,7 +225,12 @@ class TenantTools:
         return ToolFinished(order.request_id, effect, "unknown", output, spoken=_UNSURE, error_code=code)
 
     def _failed(self, order: RunTool, effect: str, code: str, output: str, spoken: str = "") -> ToolFinished:
-        return ToolFinished(order.request_id, effect, "failed", output, spoken=spoken or self._config.phrases.tool_failed, error_code=code)
+        spoken = spoken or self._failure_line(order.name) or self._config.phrases.tool_failed
+        return ToolFinished(order.request_id, effect, "failed", output, spoken=spoken, error_code=code)
+
+    def _failure_line(self, name: str) -> str:
+        tool = self._catalogue.declared.get(name) if self._catalogue is not None else None
+        return "" if tool is None else tool.spoken.failure
 
     def _ends_call(self, name: str) -> bool:
         return self._catalogue is not None and name in self._catalogue.tools and self._catalogue.tools[name][1].ends_call

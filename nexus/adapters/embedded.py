@@ -100,3 +100,8 @@ def ticket_public_keys(settings: Settings) -> Mapping[str, str]:
 def call_pepper(settings: Settings) -> bytes:
     """What callers' numbers are hashed with. Raises Unavailable."""
     return keys.pepper(Path(settings.call_pepper_file or settings.keys_dir / "pepper"))
+
+
+def seal_key(settings: Settings) -> bytes:
+    """What secrets at rest are sealed and opened with, in both planes. Raises Unavailable."""
+    return keys.pepper(settings.keys_dir / "seal")

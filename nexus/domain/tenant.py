@@ -13,13 +13,13 @@ from zoneinfo import ZoneInfo
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, field_validator
 
+from nexus.domain.http_tool import HttpTool, ToolName, one_of_each
 from nexus.domain.ids import check_tenant_id
 from nexus.domain.lead_fields import faults_of_fields
 from nexus.errors import RequestRejected
 
 Sensitivity = Literal["low", "medium", "high"]
 EngineKind = Literal["personaplex", "pcm_sidecar", "cascade", "text"]
-ToolName = Annotated[str, Field(pattern=r"^[a-zA-Z_][a-zA-Z0-9_]{0,63}$")]
 LeadFieldName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,63}$")]
 
 
@@ -97,6 +97,9 @@ class TenantConfig(_Part):
         default=(), description="which engines carry the call, in order: the next takes over when one fails; empty: the platform's order"
     )
     enabled_tools: tuple[ToolName, ...] = ()
+    http_tools: tuple[HttpTool, ...] = Field(
+        default=(), description="tools that are requests to the tenant's own server; enabled_tools names those that are in use"
+    )
     tool_settings: dict[str, JsonValue] = Field(default_factory=dict)
     lead_fields: dict[LeadFieldName, JsonValue] = Field(
         default_factory=dict, description="further fields that are read out of each call: a small JSON Schema by name"
@@ -126,6 +129,11 @@ class TenantConfig(_Part):
         if twice:
             raise ValueError(f"named more than once: {', '.join(twice)}")
         return value
+
+    @field_validator("http_tools")
+    @classmethod
+    def _tools_declared_once(cls, value: tuple[HttpTool, ...]) -> tuple[HttpTool, ...]:
+        return one_of_each(value)
 
     @field_validator("lead_fields")
     @classmethod
