@@ -18,6 +18,7 @@ from control_plane.ports import ConversationReply, OpenConversation
 from control_plane.services.erasure import ErasedStores
 from control_plane.wiring import AfterOutside, ControlPlane, Outside, Secrets, Stores, build
 from nexus import tickets
+from nexus.adapters.aws import AwsStores
 from nexus.adapters.document_tenants import DocumentTenantStore
 from nexus.adapters.files import FileCallJournal, FileSessionArchive
 from nexus.adapters.memory import (
@@ -196,6 +197,12 @@ def disk_stores(folder: Path) -> Stores:
     archive, index, leads = FileSessionArchive(folder), SqliteSessionIndex(database), SqliteLeadStore(database)
     kept = _Kept(SqliteCallLedger(database), archive, index, leads, SqliteToolStore(database), SqliteEffectLog(database))
     return _stores(kept, SqliteDocumentStore(database), FileCallJournal(folder))
+
+
+def aws_stores(given: AwsStores) -> Stores:
+    """A table and a bucket; the tenants in folders beside them are the same as everywhere."""
+    kept = _Kept(given.ledger, given.archive, given.sessions, given.leads, given.tool_values, given.effects)
+    return _stores(kept, given.documents, given.journal)
 
 
 @dataclass(frozen=True, slots=True)

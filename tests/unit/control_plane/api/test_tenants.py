@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from datetime import timedelta
-from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 
+from control_plane.wiring import Stores
 from nexus.domain.session import Opened
 from nexus.domain.tenancy import PLATFORM
 from nexus.errors import NotFound
 from nexus.ports import SessionFilter
-from tests.fakes.control_plane import House, disk_stores, house, memory_stores
+from tests.fakes.control_plane import House, house
 from tests.fakes.later_clock import LaterClock
 from tests.fakes.stored import NOON, analysis, call_id, private, record, row, turn_noted
 
@@ -22,9 +22,9 @@ SHOP = {"id": "corner_shop", "name": "Corner Shop", "timezone": "Europe/Berlin",
 CONFIG = {"system_prompt": "You sell milk."}
 
 
-@pytest.fixture(params=["memory", "disk"])
-async def door(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[House]:
-    built = house(memory_stores() if request.param == "memory" else disk_stores(tmp_path), clock=LaterClock())
+@pytest.fixture
+async def door(stores: Stores) -> AsyncIterator[House]:
+    built = house(stores, clock=LaterClock())
     await built.engine_slots(9)
     async with built.client:
         yield built
