@@ -15,7 +15,6 @@ from control_plane.access.tokens import TokenRules
 from control_plane.api.conventions import Books
 from control_plane.api.guards import LOOPBACK_HOSTS, DoorPolicy
 from control_plane.api.services import ApiPolicy, ApiServices, Check, always_ready
-from control_plane.models.gemini import GeminiLeads, LeadAccess
 from control_plane.models.scripted import ScriptedLeads
 from control_plane.ports import AnalyticsSink, Conversations, LeadModel, WebhookSender
 from control_plane.services.after_call import AfterCall, CallDesks, CallStores, Wake, unheard
@@ -173,10 +172,12 @@ def key_desk(settings: Settings, clock: Clock) -> tuple[TenantStore, ApiKeyDesk]
     return stores.tenants, ApiKeyDesk(stores.documents, UlidIds(), clock, KeyVault(secrets.key_pepper, secrets.cursor_key))
 
 
-def lead_model(settings: Settings) -> GeminiLeads | ScriptedLeads:
-    """Gemini where the settings use it (``close`` it at the end), else the rules that need no key."""
+def lead_model(settings: Settings) -> LeadModel:
+    """Gemini where the settings use it, else the rules that need no key."""
     if not settings.uses_gemini:
         return ScriptedLeads()
+    from control_plane.models.gemini import GeminiLeads, LeadAccess  # half a second: not for functions that read no calls
+
     return GeminiLeads(
         LeadAccess(
             api_key=settings.gemini_api_key.get_secret_value(),
@@ -205,8 +206,8 @@ def build(settings: Settings, stores: Stores, given: Secrets, outside: Outside, 
     means = Means(outside.after.sender, AesSeal(given.seal_key), partial(_note_pause, kept.audit))
     courier = Courier(book, outbox, means, clock)
     usage = UsageBook(stores.documents, clock)
-    configs = ConfigDesk(heads, given.cursor_key)
     secrets = SealedSecrets(stores.documents, AesSeal(given.seal_key), clock)
+    configs = ConfigDesk(heads, given.cursor_key, secrets)
     after_call = AfterCall(
         CallStores(stores.archive, stores.leads, stores.tenants),
         CallDesks(sessions, leads, outbox, outside.after.sink, usage),

@@ -28,7 +28,7 @@ _CONTENT_POLICY = (
     "default-src 'self'; connect-src 'self'{sockets}; img-src 'self' data:; media-src 'self' blob:; "
     "base-uri 'none'; object-src 'none'; form-action 'self'; frame-ancestors 'none'"
 )
-_BROWSER_KEY = "Bearer nx_pub_"
+_BROWSER_KEY = "bearer nx_pub_"
 _log = logging.getLogger("nexus.api")
 
 
@@ -88,7 +88,7 @@ class Border:
         headers = Headers(scope=scope)
         host = headers.get("host", "")
         check_host(self._rules.door, host)
-        if headers.get("authorization", "").startswith(_BROWSER_KEY):
+        if headers.get("authorization", "").lower().startswith(_BROWSER_KEY):
             return  # such a key names its origins itself; the guard holds the page to them
         check_origin(self._rules.door, scope["method"], host, headers.get("origin", ""), headers.get("sec-fetch-site", ""))
 

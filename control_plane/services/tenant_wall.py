@@ -12,6 +12,7 @@ from datetime import datetime
 
 from control_plane.access.decision import unknown_tenant
 from control_plane.access.principal import Kind, asking
+from control_plane.ports import ConversationReply, Conversations, OpenConversation
 from nexus.context import current
 from nexus.domain.call import CallEntry, CallOrder, EndReason, MediaProcess
 from nexus.domain.lead import Analysis
@@ -194,3 +195,22 @@ class WalledErasable:
     async def erase_tenant(self, tenant_id: str) -> bool:
         check_wall(tenant_id)
         return await self._store.erase_tenant(tenant_id)
+
+
+class WalledConversations:
+    """The agents in text behind the wall."""
+
+    def __init__(self, conversations: Conversations) -> None:
+        self._conversations = conversations
+
+    async def open(self, tenant: TenantConfig, phone: str) -> OpenConversation:
+        check_wall(tenant.tenant_id)
+        return await self._conversations.open(tenant, phone)
+
+    async def say(self, tenant_id: str, conversation_id: str, text: str) -> ConversationReply:
+        check_wall(tenant_id)
+        return await self._conversations.say(tenant_id, conversation_id, text)
+
+    async def close(self, tenant_id: str, conversation_id: str) -> None:
+        check_wall(tenant_id)
+        await self._conversations.close(tenant_id, conversation_id)

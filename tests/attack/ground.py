@@ -25,6 +25,7 @@ from control_plane.api.services import ApiServices
 from control_plane.services.api_keys import ApiKeyDesk, IssuedKey, KeyVault, KeyWish
 from control_plane.services.authentication import Authenticator
 from control_plane.services.people import TokenChecker
+from nexus.adapters.document_tenants import DocumentTenantStore
 from nexus.adapters.identifiers import UlidIds
 from nexus.adapters.memory import MemoryTenantStore
 from nexus.context import working_for
@@ -93,7 +94,9 @@ def bearer(text: str) -> Headers:
 async def ground() -> Ground:
     """Build it all. Whatever has been planted before is in it."""
     tenants = MemoryTenantStore(_config(OWN, "Acme"), _config(VICTIM, f"Acme {MARKER}"), _config(SPARE, "Spare"))
-    made = house(replace(memory_stores(), tenants=tenants))
+    stores = memory_stores()
+    kept = DocumentTenantStore(stores.documents, tenants)
+    made = house(replace(stores, tenants=kept, folders=tenants))
     clock = LaterClock()
     vault = KeyVault(b"p" * 32, b"k" * 32)
     desk = ApiKeyDesk(_walled_documents(made), UlidIds(), clock, vault)

@@ -77,7 +77,7 @@ PASSING = {"heartbeat", "redeem", "release", "delete_expired", "list_ids"}
 
 def test_every_method_that_names_a_tenant_asks_the_wall() -> None:
     """Also those that a later port brings."""
-    for name in ("Tenants", "Archive", "Index", "Leads", "Documents", "Ledger", "Erasable"):
+    for name in ("Tenants", "Archive", "Index", "Leads", "Documents", "Ledger", "Erasable", "Conversations"):
         wall: Any = getattr(tenant_wall, f"Walled{name}")
         for method, body in inspect.getmembers(wall, inspect.isfunction):
             if not method.startswith("_") and method not in PASSING:
