@@ -59,6 +59,15 @@ async def test_the_secret_that_is_shown_once_lies_nowhere_in_clear(door: House) 
     assert made["secret"] not in everything and made["secret"][-43:] not in everything
 
 
+async def test_an_answer_without_a_body_is_repeated_as_one(door: House) -> None:
+    messages = await conversation(door)
+    end = messages.removesuffix("/messages") + ":end"
+    first = await door.client.post(end, headers=keyed())
+    again = await door.client.post(end, headers=keyed())
+    assert (first.status_code, first.content) == (again.status_code, again.content) == (204, b"")
+    assert again.headers["idempotent-replayed"] == "true" and "content-type" not in again.headers
+
+
 async def test_without_a_key_each_request_is_done(door: House) -> None:
     for _ in range(2):
         assert (await door.client.post(KEYS, json=KEY_BODY)).status_code == 201
