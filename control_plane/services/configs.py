@@ -13,12 +13,12 @@ from pydantic import JsonValue
 from control_plane.services.cursors import Listing, Page, page_of, read_cursor
 from control_plane.services.tenant_heads import Decision, HeadChange, KeptHead, TenantHeads
 from nexus.domain import tenancy
-from nexus.domain.config_check import MAX_CONFIG_BYTES, FaultyConfig, Finding, check_config, warnings_of
+from nexus.domain.config_check import MAX_CONFIG_BYTES, FaultyConfig, Finding, check_config, missing_secrets, warnings_of
 from nexus.domain.ids import check_tenant_id
 from nexus.domain.tenancy import FILE_VERSION, Publication
 from nexus.domain.tenant import TenantConfig
 from nexus.errors import ConfigurationError, Conflict, NotFound, RequestRejected
-from nexus.ports import Document, Expect, Put
+from nexus.ports import Document, Expect, Put, SecretStore
 
 ABSENT = 0
 """As an expected revision of a draft: there must be none yet."""
@@ -67,10 +67,12 @@ class ConfigDesk:
     Args:
         heads: where tenants stand.
         cursor_key: signs page cursors.
+        secrets: what declared tools may refer to; None: nothing is said about them.
     """
 
-    def __init__(self, heads: TenantHeads, cursor_key: bytes) -> None:
+    def __init__(self, heads: TenantHeads, cursor_key: bytes, secrets: SecretStore | None = None) -> None:
         self._heads = heads
+        self._secrets = secrets
         self._cursor_key = cursor_key
 
     async def active(self, tenant_id: str) -> ConfigView:
@@ -204,7 +206,12 @@ class ConfigDesk:
             faults = (Finding(("tenant_id",), "other_tenant", f"is {config.tenant_id!r}, but this is {tenant_id!r}; leave it out"),)
         if config is None or faults:
             return Verdict(None, faults, ())
-        return Verdict(config, (), warnings_of(config))
+        return Verdict(config, (), (*warnings_of(config), *await self._missing_secrets(config)))
+
+    async def _missing_secrets(self, config: TenantConfig) -> tuple[Finding, ...]:
+        if self._secrets is None or not any(tool.secret_names for tool in config.http_tools):
+            return ()
+        return missing_secrets(config, [note.name for note in await self._secrets.list(config.tenant_id)])
 
     async def _write_draft(self, tenant_id: str, body: dict[str, Any] | None, expected: int | None) -> Draft:
         kept = await self._heads.of(check_tenant_id(tenant_id))

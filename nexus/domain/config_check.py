@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -59,6 +59,17 @@ def warnings_of(config: TenantConfig) -> tuple[Finding, ...]:
     return tuple(_warnings(config))
 
 
+def missing_secrets(config: TenantConfig, known: Iterable[str]) -> tuple[Finding, ...]:
+    """The secrets that declared tools refer to and that are not there yet."""
+    there = set(known)
+    return tuple(
+        Finding(("http_tools", at, "headers"), "secret_missing", f"refers to the secret {name}, which is not set; PUT secrets/{name}")
+        for at, tool in enumerate(config.http_tools)
+        for name in tool.secret_names
+        if name not in there
+    )
+
+
 def dotted(path: Path) -> str:
     """A place as people write it."""
     return ".".join(str(part) for part in path) or "config"
@@ -77,6 +88,9 @@ def _warnings(config: TenantConfig) -> Iterator[Finding]:
         yield Finding(("recording", "consent_line"), "consent_missing", "is empty although recording is enabled; callers are told nothing")
     if config.limits.no_input_s > config.limits.max_duration_s:
         yield Finding(("limits", "no_input_s"), "never_reached", "is longer than max_duration_s, so it never happens")
+    for at, tool in enumerate(config.http_tools):
+        if tool.name not in config.enabled_tools:
+            yield Finding(("http_tools", at), "never_used", f"declares {tool.name}, but enabled_tools does not name it")
     if config.tool_settings and not config.enabled_tools:
         yield Finding(("tool_settings",), "never_read", "is set, but enabled_tools names no tool that could read it")
     if config.engines[:1] == ("text",):

@@ -49,6 +49,7 @@ class Receiver:
     extra: str = ""
     body: bytes = b""
     hold: bool = False
+    default_status: int = 204
     requests: list[tuple[str, dict[str, str], bytes]] = field(default_factory=list)
     arrived: asyncio.Condition = field(default_factory=asyncio.Condition)
 
@@ -64,7 +65,7 @@ class Receiver:
             if self.hold:
                 await reader.read(1)  # until the sender gives up
                 return
-            status = self.statuses.pop(0) if self.statuses else 204
+            status = self.statuses.pop(0) if self.statuses else self.default_status
             head = f"HTTP/1.1 {status} X\r\nContent-Length: {len(self.body)}\r\n{self.extra}Connection: close\r\n\r\n"
             writer.write(head.encode() + self.body)
             await writer.drain()
