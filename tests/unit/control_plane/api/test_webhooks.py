@@ -5,16 +5,15 @@ from __future__ import annotations
 import json
 from collections.abc import AsyncIterator
 from datetime import timedelta
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 from control_plane.services.webhook_book import MOST_WEBHOOKS
-from control_plane.wiring import AfterOutside
+from control_plane.wiring import AfterOutside, Stores
 from nexus.adapters.webhook_sender import HttpWebhookSender, SendingRules
 from nexus.domain.webhook import MOST_ATTEMPTS
-from tests.fakes.control_plane import House, disk_stores, house, memory_stores
+from tests.fakes.control_plane import House, house
 from tests.fakes.later_clock import LaterClock
 from tests.fakes.webhook_receiver import Receiver, receiver, signature_holds
 
@@ -22,10 +21,9 @@ TENANT = "/v1/tenants/barber_shop"
 HOOKS = f"{TENANT}/webhooks"
 
 
-@pytest.fixture(params=["memory", "disk"])
-async def home(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[House]:
+@pytest.fixture
+async def home(stores: Stores) -> AsyncIterator[House]:
     after = AfterOutside(sender=HttpWebhookSender(SendingRules(loopback=True, deadline_s=5.0)))
-    stores = memory_stores() if request.param == "memory" else disk_stores(tmp_path)
     made = house(stores, clock=LaterClock(), after=after)
     async with made.client:
         yield made
