@@ -167,11 +167,6 @@ def slot(fleet_name: str, process_id: str, index: int) -> Key:
     return Key(fleet(fleet_name), f"{slots(process_id)}{index:06}")
 
 
-def call_owner(call_id: str) -> Key:
-    """Which tenant a call is of, for those who know only the call."""
-    return Key(f"FLEET#CALL#{check_call_id(call_id)}", "OWNER")
-
-
 def journalled(call_id: str) -> Key:
     """A call's line in the list of journals."""
     return Key(JOURNALS, check_call_id(call_id))
@@ -203,6 +198,21 @@ def tenant_objects(of: TenantContext) -> tuple[str, ...]:
 def session_object(of: TenantContext, call_id: str) -> str:
     """An archived session."""
     return f"{session_objects(of)}dt={ordered_on(call_id)}/{call_id}.json.gz"
+
+
+def read_session_object(name: str) -> tuple[TenantContext, str]:
+    """Whose archived session of which call an object's name means. Raises RequestRejected for a stranger's object."""
+    parts = name.split("/")
+    tenant_id = parts[1].removeprefix("tenant_id=") if len(parts) == 4 else ""
+    of, call_id = TenantContext(tenant_id), check_call_id(call_of_object(name))
+    if session_object(of, call_id) != name:
+        raise RequestRejected("invalid_request", "This is no name of an archived session.")
+    return of, call_id
+
+
+def analytics_objects(of: TenantContext) -> str:
+    """How the names of a tenant's files of analytics rows begin."""
+    return f"lake/sessions/tenant_id={of.tenant_id}/"
 
 
 def private_object(of: TenantContext, call_id: str) -> str:

@@ -1,0 +1,70 @@
+"""The control plane over the stores in AWS."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from control_plane import wiring
+from control_plane.api.services import ApiServices
+from control_plane.handlers.foundations import Foundations
+from control_plane.models.scripted import ScriptedLeads
+from control_plane.ports import ConversationReply, LeadModel, OpenConversation
+from control_plane.services.erasure import ErasedStores
+from nexus.adapters.aws.bucket import Bucket
+from nexus.adapters.aws.firehose import FirehoseAnalyticsSink
+from nexus.adapters.aws.queue import CallsQueue
+from nexus.domain.tenant import TenantConfig
+from nexus.errors import NotFound, Unavailable
+
+
+class NoConversations:
+    """A function lives for one request: it can hold no conversation. Text calls go through the media plane."""
+
+    async def open(self, tenant: TenantConfig, phone: str) -> OpenConversation:
+        """Raises Unavailable."""
+        raise Unavailable("engine_unreachable", "Conversations by REST are for development; order a call and type into it.")
+
+    async def say(self, tenant_id: str, conversation_id: str, text: str) -> ConversationReply:
+        """Raises NotFound."""
+        raise NotFound("conversation_not_found", "There is no such conversation.")
+
+    async def close(self, tenant_id: str, conversation_id: str) -> None:
+        """There is none."""
+
+
+def control_plane(of: Foundations, *, reads_calls: bool = False) -> wiring.ControlPlane:
+    """Every service. ``reads_calls``: the model that reads calls is made too, whose library is slow to import."""
+    environment, stores = of.environment, of.stores
+    queue = CallsQueue(stores.connection, environment.nexus_calls_queue_url)
+    sink = FirehoseAnalyticsSink(stores.connection, environment.nexus_analytics_stream, Bucket(stores.connection))
+    model: LeadModel = wiring.lead_model(of.settings) if reads_calls else ScriptedLeads()
+    after = wiring.AfterOutside(sink, wiring.webhook_sender(of.settings), queue.wake)
+    outside = wiring.Outside(NoConversations(), model, after=after)
+    plane = wiring.build(of.settings, _stores(of), _secrets(of), outside, of.clock)
+    return replace(plane, services=_behind_gateway(plane.services))
+
+
+def _stores(of: Foundations) -> wiring.Stores:
+    stores = of.stores
+    return wiring.Stores(
+        tenants=stores.tenants,
+        archive=stores.archive,
+        index=stores.sessions,
+        leads=stores.leads,
+        ledger=stores.ledger,
+        documents=stores.documents,
+        folders=stores.folders,
+        erased=ErasedStores(stores.erasable, stores.journal),
+    )
+
+
+def _secrets(of: Foundations) -> wiring.Secrets:
+    keys = of.keys
+    cursors, api_keys, seal = (bytes.fromhex(one.get_secret_value()) for one in (keys.cursors, keys.api_keys, keys.seal))
+    return wiring.Secrets(keys.ticket_private_key.get_secret_value(), cursors, api_keys, seal)
+
+
+def _behind_gateway(services: ApiServices) -> ApiServices:
+    """API Gateway passes on requests for its own host names only, and does not tell us which those are."""
+    policy = services.policy
+    return replace(services, policy=replace(policy, door=replace(policy.door, hosts=("*",))))

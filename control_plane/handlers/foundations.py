@@ -1,0 +1,54 @@
+"""What every function stands on: its environment, the stores, the keys. No web framework and no model is imported for it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from control_plane.access.tokens import TokenRules
+from control_plane.handlers.environment import HandlerEnvironment, Keys, read_environment, read_keys
+from control_plane.services.api_keys import ApiKeyDesk, KeyVault
+from control_plane.services.authentication import Authenticator
+from control_plane.services.people import TokenChecker
+from nexus.adapters.aws import AwsPlace, AwsStores, aws_stores
+from nexus.adapters.aws.secret import read_secret
+from nexus.adapters.issuer import HttpIssuerKeys
+from nexus.clock import Clock
+from nexus.settings import AuthMode, Environment, Settings, load_settings
+
+
+@dataclass(frozen=True, slots=True)
+class Foundations:
+    """One of each, for as long as the process lives."""
+
+    environment: HandlerEnvironment
+    settings: Settings
+    keys: Keys
+    stores: AwsStores
+    clock: Clock
+
+
+def foundations() -> Foundations:
+    """Read and check everything that the function is told. Blocks for one request, of Secrets Manager.
+
+    Raises:
+        ConfigurationError: the environment or the secret lacks something.
+        Unavailable: the secret cannot be read.
+    """
+    environment = read_environment()
+    stores = aws_stores(AwsPlace(environment.nexus_table, environment.nexus_bucket, fleet=environment.nexus_fleet))
+    keys = read_keys(read_secret(stores.connection, environment.nexus_keys_secret))
+    # Whatever else the environment says: what answers the internet is production, and asks for a credential.
+    settings = load_settings(
+        None, environment=Environment.PRODUCTION, auth=AuthMode.REQUIRED, gemini_api_key=keys.gemini_api_key.get_secret_value()
+    )
+    return Foundations(environment, settings, keys, stores, Clock())
+
+
+def authenticator(of: Foundations) -> Authenticator:
+    """Who finds out who asks, by API keys and people's tokens."""
+    vault = KeyVault(bytes.fromhex(of.keys.api_keys.get_secret_value()), bytes.fromhex(of.keys.cursors.get_secret_value()))
+    settings, people = of.settings, None
+    if settings.oidc_issuer:
+        rules = TokenRules(settings.oidc_issuer, settings.oidc_audience, settings.oidc_tenant_claim, settings.oidc_roles_claim)
+        people = TokenChecker(HttpIssuerKeys(settings.oidc_issuer, settings.oidc_jwks_url), rules, of.clock)
+    return Authenticator(ApiKeyDesk(of.stores.documents, of.stores.ids, of.clock, vault), people)

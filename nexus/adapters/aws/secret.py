@@ -1,0 +1,34 @@
+"""The installation's own secret in Secrets Manager, read once when a process starts."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import boto3
+from botocore.exceptions import BotoCoreError, ClientError
+
+from nexus.adapters.aws.connection import MAKING_CLIENTS, Connection, translated
+from nexus.errors import ConfigurationError
+
+
+def read_secret(connection: Connection, name: str) -> dict[str, Any]:
+    """The JSON object that the secret holds. Blocks: it is read before the first request is taken.
+
+    Raises:
+        Unavailable: it cannot be read.
+        ConfigurationError: ``setting_invalid``: it holds no JSON object.
+    """
+    try:
+        with MAKING_CLIENTS:
+            client: Any = boto3.client("secretsmanager", **connection.options())
+        text = client.get_secret_value(SecretId=name).get("SecretString", "")
+    except (ClientError, BotoCoreError) as error:
+        raise translated(error, connection.place) from error
+    try:
+        held = json.loads(text)
+    except ValueError:
+        held = None
+    if not isinstance(held, dict):
+        raise ConfigurationError("setting_invalid", f"The secret {name} must hold a JSON object as text.")
+    return held
