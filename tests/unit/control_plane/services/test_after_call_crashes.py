@@ -10,12 +10,13 @@ from pathlib import Path
 import pytest
 
 from control_plane.wiring import AfterOutside, ControlPlane, Stores
+from nexus.adapters.aws import AwsStores
 from nexus.adapters.memory import MemoryAnalyticsSink
 from nexus.context import working_for
 from nexus.domain.webhook import EventType
 from nexus.errors import UpstreamError
 from nexus.ports import SessionFilter
-from tests.fakes.control_plane import House, disk_stores, finished_call, house, memory_stores, private_of
+from tests.fakes.control_plane import House, aws_stores, disk_stores, finished_call, house, memory_stores, private_of
 from tests.fakes.dying_stores import Dying, Killed, Line, dying
 from tests.fakes.later_clock import LaterClock
 from tests.fakes.webhook_receiver import ToldSender
@@ -107,6 +108,16 @@ async def test_on_files_and_sqlite_too(tmp_path: Path, after: bool) -> None:
         stage.clock.advance(timedelta(minutes=2))
         await stage.run()
         await assert_one_of_each(stage)
+
+
+@pytest.mark.parametrize("at", range(3, 45, 6))
+async def test_on_the_table_of_aws_too(moto_stores: AwsStores, at: int) -> None:
+    stage = Stage(aws_stores(moto_stores))
+    await stage.set()
+    assert await stage.dies(at, after=True) or at > 30
+    stage.clock.advance(timedelta(minutes=2))
+    await stage.run()
+    await assert_one_of_each(stage)
 
 
 async def test_killed_twice_in_a_row_at_every_pair_of_writes() -> None:
