@@ -67,7 +67,8 @@ async def test_a_budget_costs_a_fraction_of_a_write_a_request(documents: Documen
 @settings(max_examples=60, deadline=None)
 def test_instances_together_never_grant_more_than_the_budget(turns: list[int], limit: int) -> None:
     async def play() -> None:
-        documents, wall = MemoryDocumentStore(), WallClock()
+        wall = WallClock()
+        documents = MemoryDocumentStore(wall.now)
         limiters = [RateLimiter(documents, wall, {"api_key": limit}) for _ in range(5)]
         total = 0
         for turn in turns:
