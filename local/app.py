@@ -22,6 +22,7 @@ from local.conversations import TextConversations
 from media_plane.server.asgi import AsgiDoor
 from media_plane.wiring import Instead, MediaPlane, media_plane, tools_for
 from nexus.adapters.embedded import embedded_stores
+from nexus.adapters.outbound import OutboundRules
 from nexus.clock import Clock
 from nexus.domain.session import PrivateTranscript, SessionRecord
 from nexus.errors import NexusError
@@ -77,7 +78,8 @@ async def local_app(settings: Settings, clock: Clock | None = None, *, instead: 
     async with media_plane(settings, stores, chosen, instead=instead) as media:
         conversations = TextConversations(media.chat, partial(tools_for, media.tools), stores.ids, chosen)
         after = control.AfterOutside(control.analytics_sink(settings), control.webhook_sender(settings), bells.wake, bells.due.set)
-        outside = control.Outside(conversations, control.lead_model(settings), partial(_ready, settings, media), after)
+        outbound = (instead.outbound if instead else None) or OutboundRules()
+        outside = control.Outside(conversations, control.lead_model(settings), partial(_ready, settings, media), after, outbound)
         plane = control.build(settings, control.stores_of(stores), secrets, outside, chosen)
         app = build_app(plane.services)
         app.mount("/", StaticFiles(directory=_CONSOLE, html=True))

@@ -32,6 +32,7 @@ from nexus.adapters.memory import (
     MemoryTenantStore,
     MemoryToolStore,
 )
+from nexus.adapters.outbound import OutboundRules
 from nexus.adapters.sqlite import (
     Database,
     SqliteCallLedger,
@@ -164,8 +165,16 @@ class House:
         return record
 
 
-def house(stores: Stores, *, clock: Clock | None = None, after: AfterOutside | None = None, **changed: object) -> House:
-    """Build everything over ``stores``; ``after``: what happens outside after a call; ``changed``: settings."""
+def house(
+    stores: Stores,
+    *,
+    clock: Clock | None = None,
+    after: AfterOutside | None = None,
+    outbound: OutboundRules | None = None,
+    **changed: object,
+) -> House:
+    """Build everything over ``stores``; ``after``: what happens outside after a call; ``outbound``: where tools may send to; ``changed``:
+    settings."""
     model, conversations, checks, clock = ToldLeadModel(), EchoConversations(), {"store": Check(True)}, clock or Clock()
 
     async def ready() -> Mapping[str, Check]:
@@ -176,7 +185,7 @@ def house(stores: Stores, *, clock: Clock | None = None, after: AfterOutside | N
         settings,
         stores,
         Secrets(PRIVATE_KEY, b"k" * 32, b"p" * 32, b"s" * 32),
-        Outside(conversations, model, ready, after or AfterOutside()),
+        Outside(conversations, model, ready, after or AfterOutside(), outbound or OutboundRules()),
         clock,
     )
     app = build_app(plane.services)

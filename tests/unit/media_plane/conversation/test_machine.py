@@ -186,6 +186,29 @@ class TestTools:
         fillers = [value for value in call.sent() if isinstance(value, do.Say)]
         assert fillers == [do.Say("One moment.", remember=False), do.Say("Still looking.", remember=False)]
 
+    def test_a_declared_tool_has_lines_of_its_own(self) -> None:
+        spoken = {"start": "I look it up.", "delay": "Our system is slow today."}
+        book = {"name": "book", "description": "Book", "url": "https://tools.example.com/", "spoken": spoken}
+        call = Timeline(tenant(first_speaker="caller", http_tools=[book], phrases={"filler": []}))
+        call.at(0, VOICE)
+        call.caller_says(1_000, 2_000, "Book ten.")
+        call.at(2_700, ev.ToolRequested("t1", "book", {}))
+        call.at(2_800, ev.Tick())
+        assert [value for value in call.sent() if isinstance(value, do.Say)] == [do.Say("I look it up.", remember=False)]
+        for at_ms in range(2_900, 5_000, 100):
+            call.at(at_ms, ev.Tick())
+        said = [value.text for value in call.sent() if isinstance(value, do.Say)]
+        assert said == ["I look it up.", "Our system is slow today."]
+
+    def test_a_line_of_its_own_tells_of_no_outcome_and_waits_for_silence(self) -> None:
+        book = {"name": "book", "description": "Book", "url": "https://tools.example.com/", "spoken": {"start": "I look it up."}}
+        call = Timeline(tenant(first_speaker="caller", http_tools=[book]))
+        call.at(0, VOICE)
+        call.agent_says(2_600, "e1a1", ("Of course.", 900.0))
+        call.at(2_700, ev.ToolRequested("t1", "book", {}))
+        call.at(2_800, ev.Tick())
+        assert not any(isinstance(value, do.Say) for value in call.sent())
+
     def test_a_quick_tool_needs_no_filler(self) -> None:
         call = Timeline(tenant(first_speaker="caller"))
         call.at(0, VOICE)
