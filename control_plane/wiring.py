@@ -217,7 +217,9 @@ def build(settings: Settings, stores: Stores, given: Secrets, outside: Outside, 
     services = ApiServices(
         tenants=TenantDesk(stores.tenants, heads, jobs, given.cursor_key),
         configs=configs,
-        calls=CallDesk(stores.tenants, stores.ledger, ids, clock, CallPolicy(given.signing_key, engine=settings.engine.value)),
+        calls=CallDesk(
+            stores.tenants, stores.ledger, ids, clock, CallPolicy(given.signing_key, settings.engine.value, weights=settings.weights)
+        ),
         sessions=sessions,
         leads=leads,
         conversations=ConversationDesk(stores.tenants, WalledConversations(outside.conversations)),

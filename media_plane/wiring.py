@@ -180,7 +180,7 @@ async def media_plane(
             clock,
             primer,
         )
-        policy = DoorPolicy(process_id, ticket_public_keys(settings), settings.origins, settings.simple_door_open)
+        policy = DoorPolicy(process_id, ticket_public_keys(settings), settings.origins, settings.simple_door_open, settings.weights)
         doorkeeper = Doorkeeper(AdmissionStores(stores.tenants, stores.ledger, stores.ids), policy, clock, primer)
         async with _beating(calls, primer):
             yield MediaPlane(doorkeeper, calls, chat, tools, slots, faults)

@@ -64,11 +64,12 @@ class NotAuthorised(RequestRejected):
 
 
 class QuotaExceeded(RequestRejected):
-    """A limit is reached. ``retry_after_s`` is an honest guess of when room comes."""
+    """A limit is reached. ``retry_after_s`` is an honest guess of when room comes; ``usage`` is how much of how much is taken."""
 
-    def __init__(self, code: str, public_message: str, *, retry_after_s: int = 5) -> None:
+    def __init__(self, code: str, public_message: str, *, retry_after_s: int = 5, usage: tuple[int, int] | None = None) -> None:
         super().__init__(code, public_message, retryable=True)
         self.retry_after_s = retry_after_s
+        self.usage = usage
 
 
 class ProtocolViolation(RequestRejected):
@@ -162,6 +163,7 @@ HTTP_STATUS: Mapping[str, int] = {
     "idempotency_in_flight": 409,
     "rate_limited": 429,
     "tenant_concurrency_exceeded": 429,
+    "fair_share_exceeded": 429,
     "no_engine_slot": 503,
     "draining": 503,
     "message_not_json": 400,
@@ -202,6 +204,7 @@ CLOSE_CODE: Mapping[str, int] = {
     "engine_unreachable": 1011,
     "no_engine_slot": 1013,
     "tenant_concurrency_exceeded": 1013,
+    "fair_share_exceeded": 1013,
     "message_too_large": 1009,
     "ticket_missing": 4401,
     "ticket_invalid": 4401,

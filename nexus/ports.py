@@ -179,6 +179,14 @@ class LeadStore(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
+class CallRef:
+    """Which call of which tenant."""
+
+    tenant_id: str
+    call_id: str
+
+
+@dataclass(frozen=True, slots=True)
 class LedgerOrders:
     """What the ledger wants of a process: its own calls to end, and the active calls of dead processes for somebody to record (every
     process is told of them until one has released them)."""
@@ -186,7 +194,7 @@ class LedgerOrders:
     to_end: tuple[str, ...] = ()
     ready: tuple[CallEntry, ...] = ()
     """Calls that hold a slot of this process and wait for their caller: its engine can be primed."""
-    orphaned: tuple[str, ...] = ()
+    orphaned: tuple[CallRef, ...] = ()
 
 
 class CallLedger(Protocol):
@@ -200,25 +208,27 @@ class CallLedger(Protocol):
         """Take a tenant seat and an engine slot for a call that is about to connect.
 
         The same tenant and ``order.idempotency_key`` again, while the call is ``ready``, gives the same call with the new nonce and a
-        fresh lease. Ready calls whose lease has passed, and calls of dead processes, hold nothing.
+        fresh lease. Ready calls whose lease has passed, and calls of dead processes, hold nothing: a request that repeats one is a new
+        call. While slots are scarce, a tenant that has its weighted share of them waits for the others (``order.weight``).
 
         Raises:
-            QuotaExceeded: ``tenant_concurrency_exceeded`` or ``no_engine_slot`` (also when no live process takes calls).
+            QuotaExceeded: ``tenant_concurrency_exceeded``, ``fair_share_exceeded`` (both with the numbers) or ``no_engine_slot`` (also
+                when no live process takes calls).
             RequestRejected: ``idempotency_key_reused`` (other body), Conflict ``call_already_connected`` (the call has begun).
         """
         ...
 
-    async def redeem(self, call_id: str, *, nonce: str, process_id: str, now: datetime) -> CallEntry:
+    async def redeem(self, tenant_id: str, call_id: str, *, nonce: str, process_id: str, now: datetime) -> CallEntry:
         """Burn the nonce and make the call active in this process.
 
         Raises:
-            NotFound: ``call_not_found``.
+            NotFound: ``call_not_found``, also for another tenant's call.
             NotAuthorised: ``ticket_used`` (the nonce is not the newest, or already burnt), ``ticket_expired`` (the lease has passed).
         """
         ...
 
-    async def release(self, call_id: str, reason: EndReason, now: datetime) -> None:
-        """End the call and give seat and slot back; silent when it is ended already."""
+    async def release(self, tenant_id: str, call_id: str, reason: EndReason, now: datetime) -> None:
+        """End the call and give seat and slot back; silent when it is ended already, and where the tenant has no such call."""
         ...
 
     async def get(self, tenant_id: str, call_id: str) -> CallEntry:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 import sys
+from collections.abc import Mapping
 from enum import StrEnum
 from pathlib import Path
 from typing import Any
@@ -85,6 +86,10 @@ class Settings(BaseSettings):
     )
     engine_slots: int = Field(
         3, ge=1, le=500, description="how many calls this machine takes at once; two cores carry two or three with local speech"
+    )
+    fair_share_weights: str = Field(
+        "",
+        description="comma list tenant=weight (hotel=3,shop=2): how much of scarce slots a tenant is due beside the others; 1 without",
     )
     engine_connect_timeout_s: float = Field(10.0, gt=0, le=120, description="how long an engine may take to connect")
     engine_connect_attempts: int = Field(3, ge=1, le=20, description="how often connecting is tried before the call goes on as text")
@@ -200,6 +205,14 @@ class Settings(BaseSettings):
                 raise ValueError(f"{origin!r} is no origin; write for example https://www.example.com")
         return value
 
+    @field_validator("fair_share_weights")
+    @classmethod
+    def _weights(cls, value: str) -> str:
+        for part in filter(None, (part.strip() for part in value.split(","))):
+            if not re.fullmatch(r"[a-z0-9_-]+=[1-9][0-9]{0,3}", part):
+                raise ValueError(f"{part!r} is no weight; write for example hotel=3,shop=2 (whole numbers from 1 to 9999)")
+        return value
+
     @field_validator("audio_sample_rate", "audio_bit_depth", "audio_channels")
     @classmethod
     def _fixed_audio(cls, value: int, info: Any) -> int:
@@ -269,6 +282,12 @@ class Settings(BaseSettings):
     def origins(self) -> frozenset[str]:
         """``ALLOWED_ORIGINS`` as a set."""
         return frozenset(part.strip() for part in self.allowed_origins.split(",") if part.strip())
+
+    @property
+    def weights(self) -> Mapping[str, int]:
+        """``FAIR_SHARE_WEIGHTS`` by tenant."""
+        pairs = (part.strip().split("=") for part in self.fair_share_weights.split(",") if part.strip())
+        return {tenant_id: int(weight) for tenant_id, weight in pairs}
 
     @property
     def keys_dir(self) -> Path:

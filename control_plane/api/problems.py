@@ -44,6 +44,8 @@ class Problem(BaseModel):
     request_id: str = Field(description="the same as in X-Request-Id and in the logs", examples=["req_01KAQ2Z3M4N5P6Q7R8S9T0V1W2"])
     retryable: bool = Field(description="whether the same request may succeed later")
     errors: tuple[Fault, ...] = ()
+    used: int | None = Field(default=None, description="with a limit that is reached: how much is taken")
+    max: int | None = Field(default=None, description="with a limit that is reached: how much there may be")
 
 
 def problem(code: str, detail: str, request_id: str, *, retryable: bool = False, errors: tuple[Fault, ...] = ()) -> Problem:
@@ -62,7 +64,11 @@ def problem(code: str, detail: str, request_id: str, *, retryable: bool = False,
 
 def problem_of(error: NexusError, request_id: str) -> Problem:
     """The problem that tells of one of our errors."""
-    return problem(error.code, error.public_message, request_id, retryable=error.retryable, errors=_faults_in(error))
+    told = problem(error.code, error.public_message, request_id, retryable=error.retryable, errors=_faults_in(error))
+    if not isinstance(error, QuotaExceeded) or error.usage is None:
+        return told
+    used, limit = error.usage
+    return told.model_copy(update={"used": used, "max": limit})
 
 
 def finding_told(finding: Finding) -> Fault:

@@ -130,6 +130,7 @@ class SocketDoor(_Given):
 
 
 class ConcurrentCalls(_Given):
+    used: int = Field(description="with this call, when it was reserved")
     max: int
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
@@ -32,12 +32,14 @@ class CallPolicy:
         engine: the name of the engine that calls will use.
         lease_s: how long a ticket and its seat wait for the caller, at most ``tickets.TICKET_LIFETIME_S``.
         nonce: makes a ticket id.
+        weights: how much of scarce slots a tenant is due, by tenant; 1 without.
     """
 
     signing_key: str
     engine: str = "cascade"
     lease_s: int = tickets.TICKET_LIFETIME_S
     nonce: Callable[[], str] = new_nonce
+    weights: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,6 +121,7 @@ class CallDesk:
             test=request.test,
             idempotency_key=request.idempotency_key,
             body_hash=request.body_hash,
+            weight=self._policy.weights.get(tenant.tenant_id, 1),
         )
         return await self._ledger.reserve(
             order,

@@ -159,7 +159,7 @@ class WalledDocuments:
 
 
 class WalledLedger:
-    """The control plane's side of a ``CallLedger`` behind the wall; what media processes ask passes."""
+    """The control plane's side of a ``CallLedger`` behind the wall; what a heartbeat asks passes."""
 
     def __init__(self, ledger: CallLedger) -> None:
         self._ledger = ledger
@@ -171,11 +171,13 @@ class WalledLedger:
         check_wall(order.tenant_id)
         return await self._ledger.reserve(order, call_id=call_id, nonce=nonce, tenant_limit=tenant_limit, lease_s=lease_s, now=now)
 
-    async def redeem(self, call_id: str, *, nonce: str, process_id: str, now: datetime) -> CallEntry:
-        return await self._ledger.redeem(call_id, nonce=nonce, process_id=process_id, now=now)
+    async def redeem(self, tenant_id: str, call_id: str, *, nonce: str, process_id: str, now: datetime) -> CallEntry:
+        check_wall(tenant_id)
+        return await self._ledger.redeem(tenant_id, call_id, nonce=nonce, process_id=process_id, now=now)
 
-    async def release(self, call_id: str, reason: EndReason, now: datetime) -> None:
-        await self._ledger.release(call_id, reason, now)
+    async def release(self, tenant_id: str, call_id: str, reason: EndReason, now: datetime) -> None:
+        check_wall(tenant_id)
+        await self._ledger.release(tenant_id, call_id, reason, now)
 
     async def get(self, tenant_id: str, call_id: str) -> CallEntry:
         check_wall(tenant_id)

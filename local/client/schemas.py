@@ -161,6 +161,7 @@ class CheckResult(TypedDict):
 
 class ConcurrentCalls(TypedDict):
     max: int
+    used: int
 
 
 class ConfigDetail(TypedDict):
@@ -493,11 +494,13 @@ class Problem(TypedDict):
     code: str
     detail: str
     errors: NotRequired[list[Fault]]
+    max: NotRequired[int | None]
     request_id: str
     retryable: bool
     status: int
     title: str
     type: str
+    used: NotRequired[int | None]
 
 
 class PublishBody(TypedDict):

@@ -7,7 +7,7 @@ import re
 import secrets
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 from urllib.parse import urlsplit
 
@@ -42,12 +42,14 @@ class Handshake:
 
 @dataclass(frozen=True, slots=True)
 class DoorPolicy:
-    """``allowed_origins`` beside the page's own host and loopback; ``public_keys`` by kid; ``simple_door`` opens the original's door."""
+    """``allowed_origins`` beside the page's own host and loopback; ``public_keys`` by kid; ``simple_door`` opens the original's door;
+    ``weights``: how much of scarce slots a tenant is due (1 without)."""
 
     process_id: str
     public_keys: Mapping[str, str]
     allowed_origins: frozenset[str] = frozenset()
     simple_door: bool = False
+    weights: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +106,9 @@ class Doorkeeper:
         self._check_origin(handshake, terms.origins)
         config = terms.config
         with self._held(call_id, config):
-            entry = await self._stores.ledger.redeem(call_id, nonce=ticket.nonce, process_id=self._policy.process_id, now=now)
+            entry = await self._stores.ledger.redeem(
+                ticket.tenant_id, call_id, nonce=ticket.nonce, process_id=self._policy.process_id, now=now
+            )
         return Admission(entry, config, "nexus.v1", config_version=terms.version)
 
     async def _by_simple_door(self, tenant_id: str, handshake: Handshake) -> Admission:
@@ -124,6 +128,7 @@ class Doorkeeper:
             config_version=terms.version,
             caller=Caller(phone=parse_customer_phone(handshake.customer_phone)),
             metadata={"door": "simple"},
+            weight=self._policy.weights.get(tenant_id, 1),
         )
         call_id = self._stores.ids.new("call")
         with self._held(call_id, config):
@@ -135,7 +140,7 @@ class Doorkeeper:
                 lease_s=tickets.TICKET_LIFETIME_S,
                 now=now,
             )
-            entry = await self._stores.ledger.redeem(reserved.call_id, nonce=nonce, process_id=self._policy.process_id, now=now)
+            entry = await self._stores.ledger.redeem(tenant_id, reserved.call_id, nonce=nonce, process_id=self._policy.process_id, now=now)
         return Admission(entry, config, "simple", handshake.output, terms.version)
 
     @contextmanager

@@ -19,7 +19,7 @@ from nexus.clock import Clock
 from nexus.domain.call import CallEntry, CallerTrace, EndReason, MediaProcess
 from nexus.domain.session import CallFault, Ended, FaultNoted, JournalEntry, Opened
 from nexus.errors import CLOSE_CODE, NexusError, NotFound, ProtocolViolation, StoreError
-from nexus.ports import CallJournal, CallLedger, SessionArchive
+from nexus.ports import CallJournal, CallLedger, CallRef, SessionArchive
 
 _log = logging.getLogger("nexus.calls")
 HEARTBEAT_S = 1.0
@@ -111,7 +111,7 @@ class CallServer:
         """The ticket was burnt and then the handshake failed: record it and give the seat back."""
         opened = self._opened(admission)
         self._forget(opened.call_id)
-        await self._settle(opened.call_id, _never_began(opened, SocketClosed(clean=False), self._clock.now()), EndReason.CALLER_LOST)
+        await self._settle(_ref(opened), _never_began(opened, SocketClosed(clean=False), self._clock.now()), EndReason.CALLER_LOST)
 
     def _forget(self, call_id: str) -> None:
         if self._waiting is not None:
@@ -137,7 +137,7 @@ class CallServer:
             await _close(socket, "internal_error")
         ended = entries[-1]
         reason = ended.reason if isinstance(ended, Ended) else EndReason.INTERNAL_ERROR
-        await self._settle(opened.call_id, entries, reason)
+        await self._settle(_ref(opened), entries, reason)
         _log.info("call ended: %s", reason.value)
 
     async def _carry(self, socket: Socket, admission: Admission, opened: Opened) -> Sequence[JournalEntry]:
@@ -174,12 +174,12 @@ class CallServer:
 
     # --- the end ---
 
-    async def _settle(self, call_id: str, entries: Sequence[JournalEntry], reason: EndReason) -> None:
+    async def _settle(self, which: CallRef, entries: Sequence[JournalEntry], reason: EndReason) -> None:
         now = self._clock.now()
-        if not await self._archive(call_id, entries, now, reason):
-            self._unarchived[call_id] = (entries, now, reason)
+        if not await self._archive(which.call_id, entries, now, reason):
+            self._unarchived[which.call_id] = (entries, now, reason)
         try:
-            await self._stores.ledger.release(call_id, reason, now)
+            await self._stores.ledger.release(which.tenant_id, which.call_id, reason, now)
         except StoreError as error:
             _log.error("seat not given back, its lease will: %s", error)
 
@@ -225,8 +225,8 @@ class CallServer:
             bridge = self._bridges.get(call_id)
             if bridge is not None:
                 bridge.order_end(EndReason.TENANT_ENDED)
-        for call_id in orders.orphaned:
-            await self._recover(call_id)
+        for which in orders.orphaned:
+            await self._recover(which)
         for call_id, (entries, ended_at, reason) in [*self._unarchived.items()]:
             if await self._archive(call_id, entries, ended_at, reason):
                 del self._unarchived[call_id]
@@ -253,11 +253,11 @@ class CallServer:
             return EndReason.LOST
         return (entry.end_reason or EndReason.LOST) if entry.state == "ended" else None
 
-    async def _recover(self, call_id: str) -> None:
+    async def _recover(self, which: CallRef) -> None:
         """The process that held the call is dead: what it journalled becomes the record, ended as ``lost``."""
-        entries = await self._stores.journal.read(call_id)
-        _log.warning("recording a call whose process died: %s", call_id)
-        await self._settle(call_id, entries, EndReason.LOST)
+        entries = await self._stores.journal.read(which.call_id)
+        _log.warning("recording a call whose process died: %s", which.call_id)
+        await self._settle(which, entries, EndReason.LOST)
 
     async def drain(self, within_s: float) -> None:
         """Take no more calls; wait for those that live; after ``within_s`` end them as ``draining_forced``."""
@@ -270,6 +270,10 @@ class CallServer:
             for task in [*self._running.values()]:
                 task.cancel()
             await asyncio.wait([*self._running.values()], timeout=10) if self._running else None
+
+
+def _ref(opened: Opened) -> CallRef:
+    return CallRef(opened.tenant_id, opened.call_id)
 
 
 def _never_began(opened: Opened, error: Exception, now: datetime) -> tuple[JournalEntry, ...]:

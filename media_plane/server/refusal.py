@@ -10,7 +10,7 @@ from nexus.errors import HTTP_STATUS, NexusError, QuotaExceeded
 def refusal(error: NexusError) -> tuple[int, bytes, dict[str, str]]:
     """Status, body and headers."""
     status = HTTP_STATUS.get(error.code, 500)
-    problem = {
+    problem: dict[str, str | int | bool] = {
         "type": f"urn:nexus:error:{error.code}",
         "title": error.code.replace("_", " "),
         "status": status,
@@ -21,4 +21,6 @@ def refusal(error: NexusError) -> tuple[int, bytes, dict[str, str]]:
     headers = {"content-type": "application/problem+json", "cache-control": "no-store"}
     if isinstance(error, QuotaExceeded):
         headers["retry-after"] = str(error.retry_after_s)
+        if error.usage is not None:
+            problem["used"], problem["max"] = error.usage
     return status, json.dumps(problem).encode() + b"\n", headers

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from nexus.domain.call import CallEntry, Caller, CallOrder, EndReason, MediaProcess
 from nexus.domain.session import SessionRow
 from nexus.errors import Conflict, NotAuthorised, NotFound, QuotaExceeded, RequestRejected
-from nexus.ports import MOST_CHANGES, Change, Document, LedgerOrders, SessionFilter
+from nexus.ports import MOST_CHANGES, CallRef, Change, Document, LedgerOrders, SessionFilter
 
 DEAD_AFTER = timedelta(seconds=10)
 """A process not seen for so long is dead: its slots are gone, its calls are for others to record."""
@@ -19,7 +21,7 @@ def is_alive(process: MediaProcess, now: datetime) -> bool:
     return now - process.seen_at <= DEAD_AFTER
 
 
-def holds_seat(entry: CallEntry, processes: dict[str, MediaProcess], now: datetime) -> bool:
+def holds_seat(entry: CallEntry, processes: Mapping[str, MediaProcess], now: datetime) -> bool:
     """Whether a call takes a seat and a slot now: while its process lives, and while ready no longer than its lease."""
     process = processes.get(entry.process_id)
     if process is None or not is_alive(process, now):
@@ -35,7 +37,7 @@ def orders(process: MediaProcess, entries: Iterable[CallEntry], processes: dict[
     return LedgerOrders(
         to_end=tuple(one.call_id for one in active if one.process_id == process.process_id and one.end_requested),
         ready=tuple(one for one in ready if one.lease_expires_at > process.seen_at),
-        orphaned=tuple(one.call_id for one in active if not holds_seat(one, processes, process.seen_at)),
+        orphaned=tuple(CallRef(one.order.tenant_id, one.call_id) for one in active if not holds_seat(one, processes, process.seen_at)),
     )
 
 
@@ -43,7 +45,9 @@ def check_tenant_room(order: CallOrder, used: int, limit: int) -> None:
     """Raises QuotaExceeded ``tenant_concurrency_exceeded``."""
     if used >= limit:
         raise QuotaExceeded(
-            "tenant_concurrency_exceeded", f"{order.tenant_id} has {used} of {limit} calls; end one, or raise limits.concurrent_calls."
+            "tenant_concurrency_exceeded",
+            f"{order.tenant_id} has {used} of {limit} calls; end one, or raise limits.concurrent_calls.",
+            usage=(used, limit),
         )
 
 
@@ -55,13 +59,49 @@ def choose_process(processes: Iterable[MediaProcess], taken: dict[str, int], now
     return max(fit, key=lambda one: (one.slots - taken.get(one.process_id, 0), one.process_id))
 
 
-def repeated(entries: Iterable[CallEntry], order: CallOrder, now: datetime) -> CallEntry | None:
-    """The call that this order repeats: same tenant and Idempotency-Key, and not a ready call whose seat has been given back."""
+@dataclass(frozen=True, slots=True)
+class HeldSlot:
+    """A slot that is taken: where, whose, and how much its tenant weighs."""
+
+    process_id: str
+    tenant_id: str
+    weight: int = 1
+
+
+def fair_room(order: CallOrder, processes: Iterable[MediaProcess], held: Iterable[HeldSlot], now: datetime) -> int:
+    """How many of the free slots the tenant may still take.
+
+    A tenant's share is its weight's part of all slots, among the tenants that have calls now. Below it, it may take up to it; all that
+    is free but a reserve of a tenth (at least one slot) is anybody's. A tenant that is alone may take all.
+
+    Raises:
+        QuotaExceeded: ``fair_share_exceeded``: none.
+    """
+    open_slots = {one.process_id: one.slots for one in processes if is_alive(one, now) and not one.draining}
+    there = [slot for slot in held if slot.process_id in open_slots]
+    weights = {**{slot.tenant_id: slot.weight for slot in there}, order.tenant_id: order.weight}
+    total = sum(open_slots.values())
+    free = sum(max(0, slots - sum(slot.process_id == process_id for slot in there)) for process_id, slots in open_slots.items())
+    used = sum(slot.tenant_id == order.tenant_id for slot in there)
+    share = total * order.weight / sum(weights.values())
+    room = min(free, max(math.ceil(share - used), free - max(1, total // 10)))
+    if free > 0 and room <= 0:
+        raise QuotaExceeded(
+            "fair_share_exceeded",
+            f"Slots are scarce, and {order.tenant_id} has {used} calls where its share is {math.ceil(share)}; try again in a few seconds.",
+            usage=(used, math.ceil(share)),
+        )
+    return room
+
+
+def repeated(entries: Iterable[CallEntry], order: CallOrder, processes: Mapping[str, MediaProcess], now: datetime) -> CallEntry | None:
+    """The call that this order repeats: same tenant and Idempotency-Key, and not a ready call that holds no seat any more (its lease has
+    passed, or its process is dead)."""
     if not order.idempotency_key:
         return None
     for entry in entries:
         same = entry.order.tenant_id == order.tenant_id and entry.order.idempotency_key == order.idempotency_key
-        if same and (entry.state != "ready" or entry.lease_expires_at > now):
+        if same and (entry.state != "ready" or holds_seat(entry, processes, now)):
             return entry
     return None
 
@@ -78,6 +118,11 @@ def renewed(entry: CallEntry, order: CallOrder, nonce: str, lease_expires_at: da
     if entry.state != "ready":
         raise Conflict("call_already_connected", "The call of this Idempotency-Key has begun; take a fresh key for another call.")
     return entry.model_copy(update={"nonce": nonce, "lease_expires_at": lease_expires_at})
+
+
+def held_slots(seated: Iterable[CallEntry]) -> list[HeldSlot]:
+    """The slots of calls that hold one."""
+    return [HeldSlot(one.process_id, one.order.tenant_id, one.order.weight) for one in seated]
 
 
 def redeemed(entry: CallEntry | None, nonce: str, process_id: str, now: datetime) -> CallEntry:

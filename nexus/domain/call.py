@@ -97,7 +97,10 @@ class CallerTrace(Value):
 
 
 class CallOrder(Value):
-    """What ``POST /calls`` asks for. ``config_version`` stays, whatever is published meanwhile (0: edited in place)."""
+    """What ``POST /calls`` asks for. ``config_version`` stays, whatever is published meanwhile (0: edited in place).
+
+    ``weight``: how much of scarce slots the tenant is due, beside the others'.
+    """
 
     tenant_id: str
     config_hash: str
@@ -108,6 +111,7 @@ class CallOrder(Value):
     test: bool = False
     idempotency_key: str = ""
     body_hash: str = ""
+    weight: int = Field(default=1, ge=1)
 
 
 CallState = Literal["ready", "active", "ended"]
@@ -117,7 +121,8 @@ class CallEntry(Value):
     """One call in the ledger: ``ready`` while its ticket waits, ``active`` while connected, then ``ended``.
 
     ``nonce`` is the id of the newest ticket: an older one is spent. ``lease_expires_at`` is when a ready call gives its seat and
-    slot back. ``end_requested`` is the flag that ``:end`` sets and the media process sees at its next heartbeat.
+    slot back. ``end_requested`` is the flag that ``:end`` sets and the media process sees at its next heartbeat. ``seats_used`` is how
+    many calls the tenant had when this one was reserved, itself included.
     """
 
     call_id: str
@@ -129,6 +134,7 @@ class CallEntry(Value):
     lease_expires_at: datetime
     end_requested: bool = False
     end_reason: EndReason | None = None
+    seats_used: int = 1
 
 
 class MediaProcess(Value):

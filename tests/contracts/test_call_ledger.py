@@ -13,7 +13,7 @@ from nexus.adapters.memory import MemoryCallLedger
 from nexus.adapters.sqlite import Database, SqliteCallLedger
 from nexus.domain.call import CallEntry, CallOrder, EndReason
 from nexus.errors import Conflict, NotAuthorised, NotFound, QuotaExceeded, RequestRejected
-from nexus.ports import CallLedger
+from nexus.ports import CallLedger, CallRef
 from tests.aws import AWS, aws
 from tests.fakes.stored import NOON, call_id, order, process
 
@@ -42,18 +42,18 @@ async def test_a_call_is_reserved_redeemed_and_released(ledger: CallLedger) -> N
     await ledger.heartbeat(process())
     ready = await _reserve(ledger, 1)
     assert (ready.state, ready.process_id, ready.lease_expires_at) == ("ready", "mp_1", NOON + timedelta(seconds=LEASE_S))
-    active = await ledger.redeem(ready.call_id, nonce="n1", process_id="mp_1", now=NOON)
+    active = await ledger.redeem("barber", ready.call_id, nonce="n1", process_id="mp_1", now=NOON)
     assert active.state == "active"
-    await ledger.release(ready.call_id, EndReason.CALLER_HANGUP, NOON)
+    await ledger.release("barber", ready.call_id, EndReason.CALLER_HANGUP, NOON)
     assert (await ledger.get("barber", ready.call_id)).end_reason is EndReason.CALLER_HANGUP
 
 
 async def test_a_call_ends_once(ledger: CallLedger) -> None:
     await ledger.heartbeat(process())
     await _reserve(ledger, 1)
-    await ledger.release(call_id(1), EndReason.CALLER_HANGUP, NOON)
-    await ledger.release(call_id(1), EndReason.LOST, NOON)
-    await ledger.release(call_id(9), EndReason.LOST, NOON)
+    await ledger.release("barber", call_id(1), EndReason.CALLER_HANGUP, NOON)
+    await ledger.release("barber", call_id(1), EndReason.LOST, NOON)
+    await ledger.release("barber", call_id(9), EndReason.LOST, NOON)
     assert (await ledger.get("barber", call_id(1))).end_reason is EndReason.CALLER_HANGUP
 
 
@@ -76,12 +76,12 @@ async def test_a_tenant_at_its_limit_does_not_hold_up_another(ledger: CallLedger
 async def test_an_active_call_keeps_its_seat_and_an_ended_one_gives_it_back(ledger: CallLedger) -> None:
     await ledger.heartbeat(process(slots=1))
     await _reserve(ledger, 1)
-    await ledger.redeem(call_id(1), nonce="n1", process_id="mp_1", now=NOON)
+    await ledger.redeem("barber", call_id(1), nonce="n1", process_id="mp_1", now=NOON)
     later = NOON + timedelta(minutes=10)
     await ledger.heartbeat(process(slots=1, seen_at=later))
     with pytest.raises(QuotaExceeded):
         await _reserve(ledger, 2, now=later)
-    await ledger.release(call_id(1), EndReason.CALLER_HANGUP, later)
+    await ledger.release("barber", call_id(1), EndReason.CALLER_HANGUP, later)
     assert (await _reserve(ledger, 3, now=later)).process_id == "mp_1"
 
 
@@ -115,7 +115,7 @@ async def test_a_lapsed_lease_frees_the_slot_and_the_ticket_is_too_late(ledger: 
     await ledger.heartbeat(process(slots=1, seen_at=later))
     assert (await _reserve(ledger, 2, now=later)).state == "ready"
     with pytest.raises(NotAuthorised) as refused:
-        await ledger.redeem(call_id(1), nonce="n1", process_id="mp_1", now=later)
+        await ledger.redeem("barber", call_id(1), nonce="n1", process_id="mp_1", now=later)
     assert refused.value.code == "ticket_expired"
 
 
@@ -124,7 +124,7 @@ async def test_calls_of_a_dead_process_hold_no_seat(ledger: CallLedger, connecte
     await ledger.heartbeat(process("mp_dead"))
     await _reserve(ledger, 1, limit=1)
     if connected:
-        await ledger.redeem(call_id(1), nonce="n1", process_id="mp_dead", now=NOON)
+        await ledger.redeem("barber", call_id(1), nonce="n1", process_id="mp_dead", now=NOON)
     later = NOON + timedelta(seconds=20)
     await ledger.heartbeat(process("mp_alive", seen_at=later))
     assert (await _reserve(ledger, 2, limit=1, now=later)).process_id == "mp_alive"
@@ -133,19 +133,19 @@ async def test_calls_of_a_dead_process_hold_no_seat(ledger: CallLedger, connecte
 async def test_active_calls_of_a_dead_process_are_told_until_somebody_releases_them(ledger: CallLedger) -> None:
     await ledger.heartbeat(process("mp_dead"))
     await _reserve(ledger, 1)
-    await ledger.redeem(call_id(1), nonce="n1", process_id="mp_dead", now=NOON)
+    await ledger.redeem("barber", call_id(1), nonce="n1", process_id="mp_dead", now=NOON)
     later = NOON + timedelta(seconds=20)
     alive = process("mp_alive", seen_at=later)
-    assert (await ledger.heartbeat(alive)).orphaned == (call_id(1),)
-    assert (await ledger.heartbeat(alive)).orphaned == (call_id(1),)
-    await ledger.release(call_id(1), EndReason.LOST, later)
+    assert (await ledger.heartbeat(alive)).orphaned == (CallRef("barber", call_id(1)),)
+    assert (await ledger.heartbeat(alive)).orphaned == (CallRef("barber", call_id(1)),)
+    await ledger.release("barber", call_id(1), EndReason.LOST, later)
     assert (await ledger.heartbeat(alive)).orphaned == ()
 
 
 async def test_a_nonce_burns_once_even_when_many_try(ledger: CallLedger) -> None:
     await ledger.heartbeat(process())
     await _reserve(ledger, 1)
-    tries = (ledger.redeem(call_id(1), nonce="n1", process_id="mp_1", now=NOON) for _ in range(20))
+    tries = (ledger.redeem("barber", call_id(1), nonce="n1", process_id="mp_1", now=NOON) for _ in range(20))
     results = await asyncio.gather(*tries, return_exceptions=True)
     assert sum(isinstance(one, CallEntry) for one in results) == 1
     assert {one.code for one in results if isinstance(one, NotAuthorised)} == {"ticket_used"}
@@ -155,10 +155,10 @@ async def test_a_stranger_nonce_and_a_stranger_call_are_refused(ledger: CallLedg
     await ledger.heartbeat(process())
     await _reserve(ledger, 1)
     with pytest.raises(NotAuthorised) as wrong:
-        await ledger.redeem(call_id(1), nonce="other", process_id="mp_1", now=NOON)
+        await ledger.redeem("barber", call_id(1), nonce="other", process_id="mp_1", now=NOON)
     assert wrong.value.code == "ticket_used"
     with pytest.raises(NotFound) as unknown:
-        await ledger.redeem(call_id(2), nonce="n1", process_id="mp_1", now=NOON)
+        await ledger.redeem("barber", call_id(2), nonce="n1", process_id="mp_1", now=NOON)
     assert unknown.value.code == "call_not_found"
 
 
@@ -166,11 +166,12 @@ async def test_the_same_key_gives_the_same_call_and_spends_the_older_ticket(ledg
     await ledger.heartbeat(process(slots=1))
     await _reserve(ledger, 1, order(key="k", body="b"))
     later = NOON + timedelta(seconds=30)
+    await ledger.heartbeat(process(slots=1, seen_at=later))
     again = await _reserve(ledger, 2, order(key="k", body="b"), limit=1, nonce="newer", now=later)
     assert (again.call_id, again.nonce, again.lease_expires_at) == (call_id(1), "newer", later + timedelta(seconds=LEASE_S))
     with pytest.raises(NotAuthorised):
-        await ledger.redeem(call_id(1), nonce="n1", process_id="mp_1", now=later)
-    assert (await ledger.redeem(call_id(1), nonce="newer", process_id="mp_1", now=later)).state == "active"
+        await ledger.redeem("barber", call_id(1), nonce="n1", process_id="mp_1", now=later)
+    assert (await ledger.redeem("barber", call_id(1), nonce="newer", process_id="mp_1", now=later)).state == "active"
 
 
 async def test_a_key_with_another_body_is_refused(ledger: CallLedger) -> None:
@@ -184,7 +185,7 @@ async def test_a_key_with_another_body_is_refused(ledger: CallLedger) -> None:
 async def test_the_key_of_a_call_that_has_begun_is_refused(ledger: CallLedger) -> None:
     await ledger.heartbeat(process())
     await _reserve(ledger, 1, order(key="k"))
-    await ledger.redeem(call_id(1), nonce="n1", process_id="mp_1", now=NOON)
+    await ledger.redeem("barber", call_id(1), nonce="n1", process_id="mp_1", now=NOON)
     with pytest.raises(Conflict) as refused:
         await _reserve(ledger, 2, order(key="k"))
     assert refused.value.code == "call_already_connected"
@@ -209,11 +210,11 @@ async def test_another_tenant_cannot_see_or_end_a_call(ledger: CallLedger) -> No
 async def test_a_wish_to_end_reaches_the_holding_process_only(ledger: CallLedger) -> None:
     await ledger.heartbeat(process("mp_1"))
     await _reserve(ledger, 1)
-    await ledger.redeem(call_id(1), nonce="n1", process_id="mp_1", now=NOON)
+    await ledger.redeem("barber", call_id(1), nonce="n1", process_id="mp_1", now=NOON)
     assert (await ledger.request_end("barber", call_id(1))).end_requested
     assert (await ledger.heartbeat(process("mp_2"))).to_end == ()
     assert (await ledger.heartbeat(process("mp_1"))).to_end == (call_id(1),)
-    await ledger.release(call_id(1), EndReason.TENANT_ENDED, NOON)
+    await ledger.release("barber", call_id(1), EndReason.TENANT_ENDED, NOON)
     assert (await ledger.heartbeat(process("mp_1"))).to_end == ()
 
 
@@ -222,7 +223,7 @@ async def test_a_process_is_told_of_the_calls_that_wait_for_it(ledger: CallLedge
     entry = await _reserve(ledger, 1)
     assert (await ledger.heartbeat(process("mp_1"))).ready == (entry,)
     assert (await ledger.heartbeat(process("mp_2"))).ready == ()
-    await ledger.redeem(call_id(1), nonce="n1", process_id="mp_1", now=NOON)
+    await ledger.redeem("barber", call_id(1), nonce="n1", process_id="mp_1", now=NOON)
     assert (await ledger.heartbeat(process("mp_1"))).ready == ()
 
 
@@ -237,7 +238,7 @@ async def test_a_call_whose_lease_has_passed_waits_no_longer(ledger: CallLedger)
 async def test_a_released_call_waits_no_longer(ledger: CallLedger) -> None:
     await ledger.heartbeat(process())
     await _reserve(ledger, 1)
-    await ledger.release(call_id(1), EndReason.CAPACITY, NOON)
+    await ledger.release("barber", call_id(1), EndReason.CAPACITY, NOON)
     assert (await ledger.heartbeat(process())).ready == ()
 
 
@@ -245,14 +246,14 @@ async def test_times_of_other_zones_are_the_same_moments(ledger: CallLedger) -> 
     await ledger.heartbeat(process(seen_at=NOON.astimezone(timezone(timedelta(hours=-8)))))
     await _reserve(ledger, 1, now=NOON.astimezone(timezone(timedelta(hours=9))))
     with pytest.raises(NotAuthorised):
-        await ledger.redeem(call_id(1), nonce="n1", process_id="mp_1", now=NOON + timedelta(seconds=LEASE_S + 1))
+        await ledger.redeem("barber", call_id(1), nonce="n1", process_id="mp_1", now=NOON + timedelta(seconds=LEASE_S + 1))
 
 
 async def test_an_ended_call_keeps_nothing_personal(ledger: CallLedger) -> None:
     await ledger.heartbeat(process())
     ordered = order().model_copy(update={"caller": order().caller.model_copy(update={"phone": "+972501234567"})})
     await _reserve(ledger, 1, ordered)
-    await ledger.release(call_id(1), EndReason.CALLER_HANGUP, NOON)
+    await ledger.release("barber", call_id(1), EndReason.CALLER_HANGUP, NOON)
     assert (await ledger.get("barber", call_id(1))).order.caller.phone == ""
 
 
@@ -282,7 +283,7 @@ async def test_a_lower_limit_counts_the_calls_that_are_there(ledger: CallLedger)
     await ledger.heartbeat(process())
     for number in range(4):
         await _reserve(ledger, number, limit=4)
-    await ledger.release(call_id(0), EndReason.CALLER_HANGUP, NOON)
+    await ledger.release("barber", call_id(0), EndReason.CALLER_HANGUP, NOON)
     for limit in (1, 2, 3):
         with pytest.raises(QuotaExceeded):
             await _reserve(ledger, 5, limit=limit)
@@ -294,10 +295,10 @@ async def test_a_process_that_can_carry_fewer_takes_no_more_until_calls_have_end
     for number in range(3):
         await _reserve(ledger, number)
     await ledger.heartbeat(process(slots=2))
-    await ledger.release(call_id(2), EndReason.CALLER_HANGUP, NOON)
+    await ledger.release("barber", call_id(2), EndReason.CALLER_HANGUP, NOON)
     with pytest.raises(QuotaExceeded):
         await _reserve(ledger, 4)
-    await ledger.release(call_id(0), EndReason.CALLER_HANGUP, NOON)
+    await ledger.release("barber", call_id(0), EndReason.CALLER_HANGUP, NOON)
     assert (await _reserve(ledger, 5)).process_id == "mp_1"
 
 
@@ -305,14 +306,14 @@ async def test_a_call_that_another_process_takes_up_counts_there(ledger: CallLed
     await ledger.heartbeat(process("mp_1", slots=2))
     entry = await _reserve(ledger, 1)
     await ledger.heartbeat(process("mp_2", slots=1))
-    assert (await ledger.redeem(entry.call_id, nonce="n1", process_id="mp_2", now=NOON)).process_id == "mp_2"
+    assert (await ledger.redeem("barber", entry.call_id, nonce="n1", process_id="mp_2", now=NOON)).process_id == "mp_2"
     for number in (2, 3):
         assert (await _reserve(ledger, number)).process_id == "mp_1"
     with pytest.raises(QuotaExceeded):
         await _reserve(ledger, 4)
     await ledger.request_end("barber", entry.call_id)
     assert (await ledger.heartbeat(process("mp_2", slots=1))).to_end == (entry.call_id,)
-    await ledger.release(entry.call_id, EndReason.TENANT_ENDED, NOON)
+    await ledger.release("barber", entry.call_id, EndReason.TENANT_ENDED, NOON)
     assert (await _reserve(ledger, 5)).process_id == "mp_2"
 
 
@@ -321,14 +322,14 @@ async def test_a_wish_to_end_before_the_call_has_begun_is_kept(ledger: CallLedge
     await _reserve(ledger, 1)
     await ledger.request_end("barber", call_id(1))
     assert (await ledger.heartbeat(process())).to_end == ()
-    await ledger.redeem(call_id(1), nonce="n1", process_id="mp_1", now=NOON)
+    await ledger.redeem("barber", call_id(1), nonce="n1", process_id="mp_1", now=NOON)
     assert (await ledger.heartbeat(process())).to_end == (call_id(1),)
 
 
 async def test_a_process_that_comes_back_still_has_its_calls(ledger: CallLedger) -> None:
     await ledger.heartbeat(process("mp_1", slots=2))
     await _reserve(ledger, 1)
-    await ledger.redeem(call_id(1), nonce="n1", process_id="mp_1", now=NOON)
+    await ledger.redeem("barber", call_id(1), nonce="n1", process_id="mp_1", now=NOON)
     later = NOON + timedelta(seconds=30)
     await ledger.heartbeat(process("mp_2", slots=1, seen_at=later))
     await ledger.heartbeat(process("mp_1", slots=2, seen_at=later))
@@ -337,3 +338,85 @@ async def test_a_process_that_comes_back_still_has_its_calls(ledger: CallLedger)
         await _reserve(ledger, number, now=later)
     with pytest.raises(QuotaExceeded):
         await _reserve(ledger, 4, now=later)
+
+
+async def test_a_call_is_nobody_elses_to_take_up_or_give_back(ledger: CallLedger) -> None:
+    await ledger.heartbeat(process())
+    await _reserve(ledger, 1)
+    with pytest.raises(NotFound) as refused:
+        await ledger.redeem("pizza", call_id(1), nonce="n1", process_id="mp_1", now=NOON)
+    assert refused.value.code == "call_not_found"
+    await ledger.release("pizza", call_id(1), EndReason.CAPACITY, NOON)
+    assert (await ledger.get("barber", call_id(1))).state == "ready"
+
+
+async def test_the_same_key_is_a_new_call_when_the_process_of_the_first_has_died(ledger: CallLedger) -> None:
+    await ledger.heartbeat(process("mp_dead"))
+    await _reserve(ledger, 1, order(key="k", body="b"))
+    later = NOON + timedelta(seconds=20)  # the lease still runs
+    await ledger.heartbeat(process("mp_alive", seen_at=later))
+    again = await _reserve(ledger, 2, order(key="k", body="b"), limit=1, now=later)
+    assert (again.call_id, again.process_id) == (call_id(2), "mp_alive")
+    third = await _reserve(ledger, 3, order(key="k", body="b"), limit=1, nonce="newer", now=later)
+    assert (third.call_id, third.nonce) == (call_id(2), "newer")
+
+
+async def test_a_reservation_tells_how_many_the_tenant_has_and_a_refusal_too(ledger: CallLedger) -> None:
+    await ledger.heartbeat(process())
+    assert [(await _reserve(ledger, number, limit=2)).seats_used for number in (1, 2)] == [1, 2]
+    with pytest.raises(QuotaExceeded) as refused:
+        await _reserve(ledger, 3, limit=2)
+    assert refused.value.usage == (2, 2)
+
+
+async def test_a_tenant_that_is_alone_may_use_every_slot(ledger: CallLedger) -> None:
+    await ledger.heartbeat(process("mp_1", slots=3))
+    await ledger.heartbeat(process("mp_2", slots=4))
+    for number in range(7):
+        await _reserve(ledger, number)
+    with pytest.raises(QuotaExceeded) as refused:
+        await _reserve(ledger, 8)
+    assert refused.value.code == "no_engine_slot"
+
+
+async def test_of_two_tenants_none_takes_the_last_slots_beyond_its_share(ledger: CallLedger) -> None:
+    await ledger.heartbeat(process(slots=10))
+    await _reserve(ledger, 0, order(tenant_id="pizza"))
+    for number in range(1, 9):
+        await _reserve(ledger, number)
+    with pytest.raises(QuotaExceeded) as refused:
+        await _reserve(ledger, 9)
+    assert (refused.value.code, refused.value.usage) == ("fair_share_exceeded", (8, 5))
+    assert refused.value.retry_after_s > 0
+    await _reserve(ledger, 10, order(tenant_id="pizza"))
+    for number in range(1, 5):  # what the large one gives back goes to the small one, until they are even
+        await ledger.release("barber", call_id(number), EndReason.CALLER_HANGUP, NOON)
+        if number < 4:
+            with pytest.raises(QuotaExceeded) as refused:
+                await _reserve(ledger, 20 + number)
+            assert refused.value.code == "fair_share_exceeded"
+        await _reserve(ledger, 30 + number, order(tenant_id="pizza" if number < 4 else "barber"))
+    assert (await ledger.get("pizza", call_id(33))).state == "ready"
+
+
+async def test_a_tenant_that_weighs_more_is_due_more(ledger: CallLedger) -> None:
+    await ledger.heartbeat(process(slots=8))
+    heavy = order().model_copy(update={"weight": 3})
+    await _reserve(ledger, 0, order(tenant_id="pizza"))
+    await _reserve(ledger, 1, order(tenant_id="pizza"))
+    for number in range(2, 7):
+        await _reserve(ledger, number, heavy)
+    with pytest.raises(QuotaExceeded) as refused:  # 2 of 8 are the light one's share
+        await _reserve(ledger, 10, order(tenant_id="pizza"))
+    assert (refused.value.code, refused.value.usage) == ("fair_share_exceeded", (2, 2))
+    assert (await _reserve(ledger, 7, heavy)).seats_used == 6
+
+
+async def test_racers_of_one_tenant_leave_another_its_slot(ledger: CallLedger) -> None:
+    for name in ("mp_1", "mp_2"):
+        await ledger.heartbeat(process(name, slots=5))
+    await _reserve(ledger, 0, order(tenant_id="pizza"))
+    results = await asyncio.gather(*(_reserve(ledger, number) for number in range(1, 41)), return_exceptions=True)
+    assert sum(isinstance(one, CallEntry) for one in results) == 8
+    assert {one.code for one in results if isinstance(one, QuotaExceeded)} == {"fair_share_exceeded"}
+    assert (await _reserve(ledger, 50, order(tenant_id="pizza"))).state == "ready"

@@ -158,21 +158,21 @@ async def test_the_ledger_forgets_what_does_not_live_and_ends_what_does(stores: 
 
     for number, tenant_id in ((1, MINE), (2, MINE), (3, MINE), (4, OTHER)):
         await reserved(number, tenant_id)
-    for number in (2, 3, 4):
-        await ledger.redeem(call_id(number), nonce=f"n{number}", process_id="mp_1", now=NOON)
-    await ledger.release(call_id(3), EndReason.CALLER_HANGUP, NOON)
+    for number, tenant_id in ((2, MINE), (3, MINE), (4, OTHER)):
+        await ledger.redeem(tenant_id, call_id(number), nonce=f"n{number}", process_id="mp_1", now=NOON)
+    await ledger.release(MINE, call_id(3), EndReason.CALLER_HANGUP, NOON)
 
     assert await ledger.erase_tenant(MINE) is False, "one call lives"
     assert (await ledger.heartbeat(process(seen_at=NOON))).to_end == (call_id(2),)
     for number in (1, 3):
         with pytest.raises(NotFound):
             await ledger.get(MINE, call_id(number))
-    await ledger.release(call_id(2), EndReason.TENANT_ENDED, NOON)
+    await ledger.release(MINE, call_id(2), EndReason.TENANT_ENDED, NOON)
     assert await ledger.erase_tenant(MINE) is True
     with pytest.raises(NotFound):
         await ledger.get(MINE, call_id(2))
     with pytest.raises(NotFound):
-        await ledger.redeem(call_id(1), nonce="n1", process_id="mp_1", now=NOON)
+        await ledger.redeem(MINE, call_id(1), nonce="n1", process_id="mp_1", now=NOON)
     assert not (await ledger.get(OTHER, call_id(4))).end_requested
     await reserved(5, MINE)  # seats and slots are free again
     assert await ledger.erase_tenant("never_there") is True

@@ -69,7 +69,8 @@ def _same_host(request: Request) -> str:
 def _created(ordered: OrderedCall, base: str) -> CreatedCall:
     entry = ordered.entry
     door = SocketDoor(url=f"{base.rstrip('/')}/v1/calls/{entry.call_id}", ticket=ordered.ticket, expires_at=ordered.expires_at)
-    limits = CallLimits(concurrent_calls=ConcurrentCalls(max=ordered.concurrent_calls), max_duration_s=ordered.max_duration_s)
+    calls = ConcurrentCalls(used=entry.seats_used, max=ordered.concurrent_calls)
+    limits = CallLimits(concurrent_calls=calls, max_duration_s=ordered.max_duration_s)
     return CreatedCall(
         id=entry.call_id,
         tenant_id=entry.order.tenant_id,

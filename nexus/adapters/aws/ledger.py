@@ -23,7 +23,7 @@ from nexus.adapters.aws.places import Place, microseconds
 from nexus.adapters.aws.table import ABSENT, Range, Table, When, Write
 from nexus.domain.call import CallEntry, CallOrder, EndReason, MediaProcess
 from nexus.errors import NotAuthorised, NotFound, StoreError, Unavailable
-from nexus.ports import LedgerOrders
+from nexus.ports import CallRef, LedgerOrders
 
 _TRIES = 25
 _MOST_PROOFS = 50
@@ -62,7 +62,7 @@ class DynamoCallLedger:
     def __init__(self, table: Table, fleet: str = "main") -> None:
         self._table = table
         self._fleet = fleet
-        self._unsettled: dict[str, EndReason | None] = {}
+        self._unsettled: dict[CallRef, EndReason | None] = {}
         """Calls whose release failed, with the reason; None: whose redemption was asked for and not answered."""
 
     # --- reserve ---
@@ -110,26 +110,24 @@ class DynamoCallLedger:
         seats = [seat for seat in view.seats if seat.until_us > microseconds(wish.now)]
         used = sum(places.holds(seat, view.processes, wish.now) for seat in seats)
         rules.check_tenant_room(wish.order, used, wish.tenant_limit)
-        slots = [slot for slot in view.slots if slot.until_us > microseconds(wish.now)]
-        process = places.chosen_process([*view.processes.values()], Counter(slot.process_id for slot in slots), wish.now, salt)
-        taken = {slot.index for slot in slots if slot.process_id == process.process_id}
+        process_id, slot = _fair_slot(wish, view, salt)
         entry = CallEntry(
             call_id=wish.call_id,
             order=wish.order,
             nonce=wish.nonce,
-            process_id=process.process_id,
+            process_id=process_id,
             created_at=wish.now,
             lease_expires_at=wish.lease_expires_at,
+            seats_used=used + 1,
         )
         seat = places.chosen(places.free(wish.tenant_limit - used, {seat.index for seat in seats}), salt)
-        return HeldCall(entry, seat, places.chosen(places.free(process.slots - len(taken), taken), salt))
+        return HeldCall(entry, seat, slot)
 
     def _taken(self, call: HeldCall, wish: _Wish, view: _View) -> list[Write]:
         """The transaction that takes seat and slot for a new call."""
         table, free = self._table, _free_at(microseconds(wish.now))
         writes = [
             table.put_part(as_items.call_item(call), ABSENT),
-            table.put_part(as_items.owner_item(call)),
             table.put_part(as_items.seat_item(call), free),
             table.put_part(as_items.slot_item(call, self._fleet), free),
             *self._still_dead(wish, view),
@@ -148,18 +146,19 @@ class DynamoCallLedger:
 
     # --- redeem, release, end ---
 
-    async def redeem(self, call_id: str, *, nonce: str, process_id: str, now: datetime) -> CallEntry:
+    async def redeem(self, tenant_id: str, call_id: str, *, nonce: str, process_id: str, now: datetime) -> CallEntry:
+        which = CallRef(tenant_id, call_id)
         try:
-            entry = await self._redeem(call_id, nonce, process_id, now)
+            entry = await self._redeem(which, nonce, process_id, now)
         except (Unavailable, asyncio.CancelledError):  # it may have happened all the same: then nobody carries the call
-            self._unsettled.setdefault(call_id, None)
+            self._unsettled.setdefault(which, None)
             raise
-        self._unsettled.pop(call_id, None)
+        self._unsettled.pop(which, None)
         return entry
 
-    async def _redeem(self, call_id: str, nonce: str, process_id: str, now: datetime) -> CallEntry:
+    async def _redeem(self, which: CallRef, nonce: str, process_id: str, now: datetime) -> CallEntry:
         for _ in range(_TRIES):
-            call = await self._find(call_id)
+            call = await self._find(which)
             entry = rules.redeemed(None if call is None else call.entry, nonce, process_id, now)
             if call is None:
                 raise _no_call()
@@ -175,19 +174,20 @@ class DynamoCallLedger:
                 raise NotAuthorised("ticket_expired", "The ticket's seat has been given back; ask POST /calls again.")
         raise _contended()
 
-    async def release(self, call_id: str, reason: EndReason, now: datetime) -> None:
+    async def release(self, tenant_id: str, call_id: str, reason: EndReason, now: datetime) -> None:
+        which = CallRef(tenant_id, call_id)
         try:
-            await self._release(call_id, reason)
+            await self._release(which, reason)
         except (Unavailable, asyncio.CancelledError):
-            self._unsettled[call_id] = reason
+            self._unsettled[which] = reason
             raise
-        self._unsettled.pop(call_id, None)
+        self._unsettled.pop(which, None)
 
-    async def _release(self, call_id: str, reason: EndReason) -> None:
-        own = _held_by(call_id)
+    async def _release(self, which: CallRef, reason: EndReason) -> None:
+        own = _held_by(which.call_id)
         given_back = [True, True]
         for _ in range(_TRIES):
-            call = await self._find(call_id)
+            call = await self._find(which)
             if call is None or call.entry.state == "ended":
                 return
             parts = [self._table.delete_part(call.seat_key, own), self._table.delete_part(call.slot_key(self._fleet), own)]
@@ -223,8 +223,8 @@ class DynamoCallLedger:
                 await self.request_end(tenant_id, call_id)
                 living += 1
                 continue
-            await self._release(call_id, EndReason.POLICY)
-            await self._table.delete_many([call.key, keys.call_owner(call_id)])
+            await self._release(CallRef(tenant_id, call_id), EndReason.POLICY)
+            await self._table.delete_many([call.key])
         if living:
             return False
         await self._table.erase(keys.call_requests(of))
@@ -240,9 +240,9 @@ class DynamoCallLedger:
         )
         processes = as_items.read_processes(others)
         now = microseconds(process.seen_at)
-        orphaned: list[str] = []
+        orphaned: list[CallRef] = []
         for dead in (one for one in processes.values() if not rules.is_alive(one, process.seen_at)):
-            active = [slot.call_id for slot in await self._slots(dead.process_id) if slot.active]
+            active = [CallRef(slot.tenant_id, slot.call_id) for slot in await self._slots(dead.process_id) if slot.active]
             orphaned += active
             if not active:
                 await self._forget(dead)
@@ -256,16 +256,16 @@ class DynamoCallLedger:
 
     async def _settle(self, now: datetime) -> None:
         """Say again what has not been heard. What is not heard this time either waits for the next heartbeat, and holds up nothing."""
-        for call_id, reason in [*self._unsettled.items()]:
+        for which, reason in [*self._unsettled.items()]:
             with suppress(StoreError):
-                if reason is not None or await self._has_begun(call_id, now):
-                    await self.release(call_id, reason or EndReason.CALLER_LOST, now)
+                if reason is not None or await self._has_begun(which, now):
+                    await self.release(which.tenant_id, which.call_id, reason or EndReason.CALLER_LOST, now)
 
-    async def _has_begun(self, call_id: str, now: datetime) -> bool:
+    async def _has_begun(self, which: CallRef, now: datetime) -> bool:
         """Whether a redemption that nobody heard of has happened. Where it cannot happen any more, it is forgotten."""
-        call = await self._find(call_id)
+        call = await self._find(which)
         if call is None or call.entry.state == "ended" or (call.entry.state == "ready" and call.entry.lease_expires_at <= now):
-            del self._unsettled[call_id]
+            del self._unsettled[which]
         return call is not None and call.entry.state == "active"
 
     async def _forget(self, dead: MediaProcess) -> None:
@@ -278,9 +278,8 @@ class DynamoCallLedger:
 
     # --- reading and writing calls ---
 
-    async def _find(self, call_id: str) -> HeldCall | None:
-        owner = await self._table.get(keys.call_owner(call_id))
-        return None if owner is None else await self._call(TenantContext(str(owner["tenant_id"])), call_id)
+    async def _find(self, which: CallRef) -> HeldCall | None:
+        return await self._call(TenantContext(which.tenant_id), which.call_id)
 
     async def _call(self, of: TenantContext, call_id: str) -> HeldCall | None:
         found = await self._table.get(keys.call(of, call_id))
@@ -321,10 +320,24 @@ class DynamoCallLedger:
         ]
 
 
+def _fair_slot(wish: _Wish, view: _View, salt: str) -> tuple[str, int]:
+    """A free slot that the tenant may take, where most are free. All who see the same choose among the same few, so that racers of one
+    tenant together leave what is not its own. Raises QuotaExceeded."""
+    processes = [*view.processes.values()]
+    slots = [slot for slot in view.slots if slot.until_us > microseconds(wish.now)]
+    process = places.chosen_process(processes, Counter(slot.process_id for slot in slots), wish.now, salt)
+    held = [rules.HeldSlot(slot.process_id, slot.tenant_id, slot.weight) for slot in slots]
+    allowed = places.lowest(rules.fair_room(wish.order, processes, held, wish.now), processes, slots, wish.now)
+    if process.process_id not in allowed:  # what is left there is for others
+        process_id = max(allowed, key=lambda one: len(allowed[one]))
+        return process_id, places.chosen(allowed[process_id], salt)
+    return process.process_id, places.chosen(allowed[process.process_id], salt)
+
+
 def _repeated(view: _View, wish: _Wish, unplaced: str) -> HeldCall | None:
     """The call that the wish repeats; not one whose place somebody with a clock ahead has been given (``unplaced``)."""
     call = view.requested
-    if call is None or rules.repeated([call.entry], wish.order, wish.now) is None:
+    if call is None or rules.repeated([call.entry], wish.order, view.processes, wish.now) is None:
         return None
     return None if call.entry.state == "ready" and call.entry.call_id == unplaced else call
 

@@ -57,13 +57,6 @@ def read_call(found: Item) -> HeldCall:
     return HeldCall(bodies.read(CallEntry, found), int(found["seat"]), int(found["slot"]), revision=int(found["revision"]))
 
 
-def owner_item(call: HeldCall) -> Item:
-    """Which tenant the call is of."""
-    entry = call.entry
-    until = {TTL_ATTRIBUTE: _seconds(entry.created_at + ENDED_KEPT)}
-    return item(keys.call_owner(entry.call_id), tenant_id=entry.order.tenant_id, **until)
-
-
 def request_item(call: HeldCall) -> Item:
     """Which call the request's Idempotency-Key stands for."""
     entry = call.entry
@@ -103,6 +96,7 @@ def read_place(found: Item) -> Place:
         process_id=str(found["process_id"]),
         until_us=int(found["until_us"]),
         end_requested=bool(found.get("end_requested", False)),
+        weight=int(found.get("weight", 1)),
     )
 
 
@@ -114,6 +108,7 @@ def _holder(entry: CallEntry) -> dict[str, str | int]:
         "tenant_id": entry.order.tenant_id,
         "process_id": entry.process_id,
         "until_us": held_until_us(entry),
+        "weight": entry.order.weight,
         **lapses,
     }
 

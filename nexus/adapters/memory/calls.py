@@ -26,31 +26,39 @@ class MemoryCallLedger:
 
     async def reserve(self, order: CallOrder, *, call_id: str, nonce: str, tenant_limit: int, lease_s: int, now: datetime) -> CallEntry:
         lease_expires_at = now + timedelta(seconds=lease_s)
-        before = rules.repeated(self._entries.values(), order, now)
+        before = rules.repeated(self._entries.values(), order, self._processes, now)
         if before is not None:
             self._entries[before.call_id] = rules.renewed(before, order, nonce, lease_expires_at)
             return self._entries[before.call_id]
         seated = [entry for entry in self._entries.values() if rules.holds_seat(entry, self._processes, now)]
-        rules.check_tenant_room(order, sum(one.order.tenant_id == order.tenant_id for one in seated), tenant_limit)
+        used = sum(one.order.tenant_id == order.tenant_id for one in seated)
+        rules.check_tenant_room(order, used, tenant_limit)
         process = rules.choose_process(self._processes.values(), Counter(one.process_id for one in seated), now)
+        rules.fair_room(order, self._processes.values(), rules.held_slots(seated), now)
         entry = CallEntry(
-            call_id=call_id, order=order, nonce=nonce, process_id=process.process_id, created_at=now, lease_expires_at=lease_expires_at
+            call_id=call_id,
+            order=order,
+            nonce=nonce,
+            process_id=process.process_id,
+            created_at=now,
+            lease_expires_at=lease_expires_at,
+            seats_used=used + 1,
         )
         self._entries[call_id] = entry
         return entry
 
-    async def redeem(self, call_id: str, *, nonce: str, process_id: str, now: datetime) -> CallEntry:
-        self._entries[call_id] = rules.redeemed(self._entries.get(call_id), nonce, process_id, now)
+    async def redeem(self, tenant_id: str, call_id: str, *, nonce: str, process_id: str, now: datetime) -> CallEntry:
+        self._entries[call_id] = rules.redeemed(self._find(tenant_id, call_id), nonce, process_id, now)
         return self._entries[call_id]
 
-    async def release(self, call_id: str, reason: EndReason, now: datetime) -> None:
-        entry = self._entries.get(call_id)
+    async def release(self, tenant_id: str, call_id: str, reason: EndReason, now: datetime) -> None:
+        entry = self._find(tenant_id, call_id)
         if entry is not None and entry.state != "ended":
             self._entries[call_id] = rules.ended(entry, reason)
 
     async def get(self, tenant_id: str, call_id: str) -> CallEntry:
-        entry = self._entries.get(call_id)
-        if entry is None or entry.order.tenant_id != tenant_id:
+        entry = self._find(tenant_id, call_id)
+        if entry is None:
             raise NotFound("call_not_found", "There is no such call.")
         return entry
 
@@ -67,6 +75,10 @@ class MemoryCallLedger:
             else:
                 del self._entries[entry.call_id]
         return all(entry.state != "active" for entry in mine)
+
+    def _find(self, tenant_id: str, call_id: str) -> CallEntry | None:
+        entry = self._entries.get(call_id)
+        return entry if entry is not None and entry.order.tenant_id == tenant_id else None
 
 
 class MemoryCallJournal:

@@ -30,13 +30,15 @@ class SqliteCallLedger:
 
         def write(db: sqlite3.Connection) -> CallEntry:
             db.execute("DELETE FROM calls WHERE state = 'ready' AND lease_expires_at < ?", ((now - timedelta(hours=1)).timestamp(),))
-            before = _repeated(db, order, now)
+            processes = _processes(db)
+            before = _repeated(db, order, processes, now)
             if before is not None:
                 return _put(db, rules.renewed(before, order, nonce, lease_expires_at))
-            processes = _processes(db)
             seated = [entry for entry in _open(db) if rules.holds_seat(entry, processes, now)]
-            rules.check_tenant_room(order, sum(one.order.tenant_id == order.tenant_id for one in seated), tenant_limit)
+            used = sum(one.order.tenant_id == order.tenant_id for one in seated)
+            rules.check_tenant_room(order, used, tenant_limit)
             process = rules.choose_process(processes.values(), Counter(one.process_id for one in seated), now)
+            rules.fair_room(order, processes.values(), rules.held_slots(seated), now)
             return _put(
                 db,
                 CallEntry(
@@ -46,17 +48,18 @@ class SqliteCallLedger:
                     process_id=process.process_id,
                     created_at=now,
                     lease_expires_at=lease_expires_at,
+                    seats_used=used + 1,
                 ),
             )
 
         return await self._database.write(write)
 
-    async def redeem(self, call_id: str, *, nonce: str, process_id: str, now: datetime) -> CallEntry:
-        return await self._database.write(lambda db: _put(db, rules.redeemed(_find(db, call_id), nonce, process_id, now)))
+    async def redeem(self, tenant_id: str, call_id: str, *, nonce: str, process_id: str, now: datetime) -> CallEntry:
+        return await self._database.write(lambda db: _put(db, rules.redeemed(_find(db, tenant_id, call_id), nonce, process_id, now)))
 
-    async def release(self, call_id: str, reason: EndReason, now: datetime) -> None:
+    async def release(self, tenant_id: str, call_id: str, reason: EndReason, now: datetime) -> None:
         def write(db: sqlite3.Connection) -> None:
-            entry = _find(db, call_id)
+            entry = _find(db, tenant_id, call_id)
             if entry is not None and entry.state != "ended":
                 _put(db, rules.ended(entry, reason))
 
@@ -90,24 +93,24 @@ def _open(db: sqlite3.Connection) -> list[CallEntry]:
     return [CallEntry.model_validate_json(body) for (body,) in db.execute("SELECT body FROM calls WHERE state <> 'ended'")]
 
 
-def _find(db: sqlite3.Connection, call_id: str) -> CallEntry | None:
-    found = db.execute("SELECT body FROM calls WHERE call_id = ?", (call_id,)).fetchone()
+def _find(db: sqlite3.Connection, tenant_id: str, call_id: str) -> CallEntry | None:
+    found = db.execute("SELECT body FROM calls WHERE call_id = ? AND tenant_id = ?", (call_id, tenant_id)).fetchone()
     return None if found is None else CallEntry.model_validate_json(found[0])
 
 
 def _of_tenant(db: sqlite3.Connection, tenant_id: str, call_id: str) -> CallEntry:
-    entry = _find(db, call_id)
-    if entry is None or entry.order.tenant_id != tenant_id:
+    entry = _find(db, tenant_id, call_id)
+    if entry is None:
         raise NotFound("call_not_found", "There is no such call.")
     return entry
 
 
-def _repeated(db: sqlite3.Connection, order: CallOrder, now: datetime) -> CallEntry | None:
+def _repeated(db: sqlite3.Connection, order: CallOrder, processes: dict[str, MediaProcess], now: datetime) -> CallEntry | None:
     if not order.idempotency_key:
         return None
     query = "SELECT body FROM calls WHERE tenant_id = ? AND idempotency_key = ? AND idempotency_key <> ''"
     entries = [CallEntry.model_validate_json(body) for (body,) in db.execute(query, (order.tenant_id, order.idempotency_key))]
-    return rules.repeated(entries, order, now)
+    return rules.repeated(entries, order, processes, now)
 
 
 def _put(db: sqlite3.Connection, entry: CallEntry) -> CallEntry:

@@ -26,7 +26,7 @@ def ticket_of(answer: httpx.Response, door: House) -> tickets.Ticket:
 
 async def redeem(door: House, answer: httpx.Response) -> None:
     nonce = ticket_of(answer, door).nonce
-    await door.stores.ledger.redeem(answer.json()["id"], nonce=nonce, process_id="media-1", now=door.clock.now())
+    await door.stores.ledger.redeem(answer.json()["tenant_id"], answer.json()["id"], nonce=nonce, process_id="media-1", now=door.clock.now())
 
 
 async def test_a_call_is_ordered_with_a_ticket_that_opens_it(door: House) -> None:
@@ -37,7 +37,7 @@ async def test_a_call_is_ordered_with_a_ticket_that_opens_it(door: House) -> Non
     assert told["object"] == "call" and told["status"] == "ready" and told["engine"] == "scripted"
     assert told["websocket"]["url"] == f"ws://localhost:8000/v1/calls/{told['id']}"
     assert told["websocket"]["subprotocol"] == "nexus.v1" and told["websocket"]["single_use"] is True
-    assert told["limits"] == {"concurrent_calls": {"max": 3}, "max_duration_s": 600}
+    assert told["limits"] == {"concurrent_calls": {"used": 1, "max": 3}, "max_duration_s": 600}
     assert told["metadata"] == {"source": "web"}
     assert told["created_at"].endswith("Z") and len(told["created_at"]) == len("2026-11-21T09:00:00.000Z")
     ticket = ticket_of(answer, door)
@@ -100,6 +100,6 @@ async def test_ending_is_an_order_that_the_media_process_sees(door: House) -> No
     for _ in range(2):
         answer = await door.client.post(f"{PATH}/{call_id}:end")
         assert (answer.status_code, answer.json()["status"], answer.json()["end_requested"]) == (202, "active", True)
-    await door.stores.ledger.release(call_id, EndReason.TENANT_ENDED, door.clock.now())
+    await door.stores.ledger.release("barber_shop", call_id, EndReason.TENANT_ENDED, door.clock.now())
     told = (await door.client.get(f"{PATH}/{call_id}")).json()
     assert (told["status"], told["end_reason"]) == ("completed", "tenant_ended")

@@ -237,7 +237,7 @@ async def test_a_living_call_is_ended_and_waited_for(machine: Machine) -> None:
     ledger, now = machine.stores["calls"], machine.clock.now()
     await ledger.heartbeat(process(seen_at=now))
     living = await ledger.reserve(order(tenant_id="corner_shop"), call_id=call_id(7), nonce="n", tenant_limit=9, lease_s=60, now=now)
-    await ledger.redeem(living.call_id, nonce="n", process_id="mp_1", now=now)
+    await ledger.redeem("corner_shop", living.call_id, nonce="n", process_id="mp_1", now=now)
     desk, jobs = machine.process(Life())
     job = await desk.delete("corner_shop")
     assert await jobs.run_open() == 1
@@ -245,7 +245,7 @@ async def test_a_living_call_is_ended_and_waited_for(machine: Machine) -> None:
     assert (await machine.count("corner_shop"))["archive"] == 1, "the record of the call is still to come"
     assert (await ledger.heartbeat(process(seen_at=machine.clock.now()))).to_end == (living.call_id,)
     await machine.stores["archive"].put(record(8, tenant_id="corner_shop"), private(8, tenant_id="corner_shop"))
-    await ledger.release(living.call_id, EndReason.TENANT_ENDED, machine.clock.now())
+    await ledger.release("corner_shop", living.call_id, EndReason.TENANT_ENDED, machine.clock.now())
     await deletion(machine, Life())
     await is_whole(machine)
 

@@ -67,7 +67,6 @@ def test_only_slugs_become_keys(tenant_id: str) -> None:
 @given(tenant_ids)
 def test_no_tenant_reads_the_operators(tenant_id: str) -> None:
     own = [
-        keys.call_owner(CALL).pk,
         keys.journal(CALL),
         keys.JOURNALS,
         keys.documents(PLATFORM),

@@ -21,7 +21,7 @@ from nexus.adapters.aws.table import Table
 from nexus.adapters.memory import MemoryCallLedger
 from nexus.domain.call import CallEntry, EndReason
 from nexus.errors import NexusError, NotAuthorised, QuotaExceeded, StoreError, Unavailable
-from nexus.ports import CallLedger, LedgerOrders
+from nexus.ports import CallLedger, CallRef, LedgerOrders
 from tests.aws import items_of
 from tests.fakes.aws_line import AwsLine
 from tests.fakes.stored import NOON, call_id, order, process
@@ -36,7 +36,7 @@ async def reserve(ledger: CallLedger, number: int, *, key: str = "", limit: int 
 
 async def carry(ledger: CallLedger, number: int, *, limit: int = 100) -> None:
     await reserve(ledger, number, limit=limit)
-    await ledger.redeem(call_id(number), nonce=f"n{number}", process_id="mp_1", now=NOON)
+    await ledger.redeem("barber", call_id(number), nonce=f"n{number}", process_id="mp_1", now=NOON)
 
 
 # --- what the network does -----------------------------------------------------------------------------------------------------
@@ -48,7 +48,7 @@ async def test_a_call_whose_redemption_nobody_heard_of_gives_its_slot_back_with_
     await reserve(stores.ledger, 1)
     line.lose("TransactWriteItems", ATTEMPTS)
     with pytest.raises(Unavailable):
-        await stores.ledger.redeem(call_id(1), nonce="n1", process_id="mp_1", now=NOON)
+        await stores.ledger.redeem("barber", call_id(1), nonce="n1", process_id="mp_1", now=NOON)
     with pytest.raises(QuotaExceeded):
         await reserve(stores.ledger, 2)
     await stores.ledger.heartbeat(process(slots=1))
@@ -68,7 +68,7 @@ async def test_a_cancelled_redemption_that_happens_all_the_same_is_taken_back(lo
         asyncio.run_coroutine_threadsafe(caller_has_gone.wait(), loop).result(5)
 
     line.before("TransactWriteItems", hold)
-    redeeming = asyncio.create_task(stores.ledger.redeem(call_id(1), nonce="n1", process_id="mp_1", now=NOON))
+    redeeming = asyncio.create_task(stores.ledger.redeem("barber", call_id(1), nonce="n1", process_id="mp_1", now=NOON))
     await on_its_way.wait()
     redeeming.cancel()
     await asyncio.wait([redeeming])
@@ -87,8 +87,8 @@ async def test_a_ticket_tried_again_after_a_bad_moment_is_good_and_its_call_stay
     await reserve(stores.ledger, 1)
     line.refuse("TransactWriteItems", ATTEMPTS)
     with pytest.raises(Unavailable):
-        await stores.ledger.redeem(call_id(1), nonce="n1", process_id="mp_1", now=NOON)
-    await stores.ledger.redeem(call_id(1), nonce="n1", process_id="mp_1", now=NOON)
+        await stores.ledger.redeem("barber", call_id(1), nonce="n1", process_id="mp_1", now=NOON)
+    await stores.ledger.redeem("barber", call_id(1), nonce="n1", process_id="mp_1", now=NOON)
     await stores.ledger.heartbeat(process(slots=1))
     assert (await stores.ledger.get("barber", call_id(1))).state == "active"
 
@@ -99,7 +99,7 @@ async def test_a_release_that_did_not_get_through_is_made_with_the_next_heartbea
     await carry(stores.ledger, 1)
     line.refuse("TransactWriteItems", ATTEMPTS)
     with pytest.raises(Unavailable):
-        await stores.ledger.release(call_id(1), EndReason.NO_INPUT, NOON)
+        await stores.ledger.release("barber", call_id(1), EndReason.NO_INPUT, NOON)
     await stores.ledger.heartbeat(process(slots=1))
     assert (await stores.ledger.get("barber", call_id(1))).end_reason is EndReason.NO_INPUT
     await carry(stores.ledger, 2)
@@ -141,9 +141,9 @@ async def test_a_ticket_is_too_late_when_a_clock_ahead_has_given_its_slot_away(l
     await reserve(stores.ledger, 1)
     line.before("TransactWriteItems", others(stores, lambda ledger: reserve(ledger, 2, now=ahead)))
     with pytest.raises(NotAuthorised) as refused:
-        await stores.ledger.redeem(call_id(1), nonce="n1", process_id="mp_1", now=NOON + timedelta(seconds=59))
+        await stores.ledger.redeem("barber", call_id(1), nonce="n1", process_id="mp_1", now=NOON + timedelta(seconds=59))
     assert refused.value.code == "ticket_expired"
-    assert (await stores.ledger.redeem(call_id(2), nonce="n2", process_id="mp_1", now=ahead)).state == "active"
+    assert (await stores.ledger.redeem("barber", call_id(2), nonce="n2", process_id="mp_1", now=ahead)).state == "active"
 
 
 async def test_a_call_taken_up_elsewhere_takes_no_slot_that_another_has_just_got(lossy_stores: Lossy) -> None:
@@ -152,8 +152,8 @@ async def test_a_call_taken_up_elsewhere_takes_no_slot_that_another_has_just_got
     await reserve(stores.ledger, 1)
     await stores.ledger.heartbeat(process("mp_2", slots=1))
     line.before("TransactWriteItems", others(stores, lambda ledger: reserve(ledger, 2)))
-    assert (await stores.ledger.redeem(call_id(1), nonce="n1", process_id="mp_2", now=NOON)).state == "active"
-    assert (await stores.ledger.redeem(call_id(2), nonce="n2", process_id="mp_2", now=NOON)).state == "active"
+    assert (await stores.ledger.redeem("barber", call_id(1), nonce="n1", process_id="mp_2", now=NOON)).state == "active"
+    assert (await stores.ledger.redeem("barber", call_id(2), nonce="n2", process_id="mp_2", now=NOON)).state == "active"
 
 
 async def test_what_has_lost_its_places_is_released_without_touching_theirs(lossy_stores: Lossy) -> None:
@@ -162,7 +162,7 @@ async def test_what_has_lost_its_places_is_released_without_touching_theirs(loss
     await stores.ledger.heartbeat(process(slots=1, seen_at=ahead))
     await reserve(stores.ledger, 1)
     await reserve(stores.ledger, 2, now=ahead)
-    await stores.ledger.release(call_id(1), EndReason.CAPACITY, ahead)
+    await stores.ledger.release("barber", call_id(1), EndReason.CAPACITY, ahead)
     assert (await stores.ledger.get("barber", call_id(1))).state == "ended"
     with pytest.raises(QuotaExceeded):
         await reserve(stores.ledger, 3, now=ahead)
@@ -173,7 +173,7 @@ async def test_a_release_meets_a_wish_to_end_and_both_are_kept(lossy_stores: Los
     await stores.ledger.heartbeat(process())
     await carry(stores.ledger, 1)
     line.before("TransactWriteItems", others(stores, lambda ledger: ledger.request_end("barber", call_id(1))))
-    await stores.ledger.release(call_id(1), EndReason.CALLER_HANGUP, NOON)
+    await stores.ledger.release("barber", call_id(1), EndReason.CALLER_HANGUP, NOON)
     entry = await stores.ledger.get("barber", call_id(1))
     assert (entry.end_requested, entry.end_reason) == (True, EndReason.CALLER_HANGUP)
 
@@ -195,7 +195,7 @@ async def test_the_key_of_a_call_whose_slot_a_clock_ahead_has_given_away_gives_a
     await reserve(ledger, 2, now=ahead)
     with pytest.raises(QuotaExceeded):
         await reserve(ledger, 3, key="k")
-    await ledger.release(call_id(2), EndReason.CAPACITY, ahead)
+    await ledger.release("barber", call_id(2), EndReason.CAPACITY, ahead)
     assert (await reserve(ledger, 4, key="k")).call_id == call_id(4)
     assert (await reserve(ledger, 5, key="k")).call_id == call_id(4)
 
@@ -209,7 +209,7 @@ async def test_a_process_that_comes_back_finds_its_seats_counted_again(moto_stor
     for number in (2, 3):
         assert (await reserve(ledger, number, limit=2, now=later)).process_id == "mp_2"
     await ledger.heartbeat(process("mp_1", seen_at=later))
-    await ledger.release(call_id(2), EndReason.CAPACITY, later)
+    await ledger.release("barber", call_id(2), EndReason.CAPACITY, later)
     with pytest.raises(QuotaExceeded):
         await reserve(ledger, 4, limit=2, now=later)
 
@@ -222,8 +222,8 @@ async def test_a_dead_process_is_forgotten_when_its_calls_are_recorded_and_not_b
     await ledger.heartbeat(process("mp_1"))
     await carry(ledger, 1)
     alive = process("mp_2", seen_at=NOON + timedelta(days=3))
-    assert (await ledger.heartbeat(alive)).orphaned == (call_id(1),)
-    await ledger.release(call_id(1), EndReason.LOST, alive.seen_at)
+    assert (await ledger.heartbeat(alive)).orphaned == (CallRef("barber", call_id(1)),)
+    await ledger.release("barber", call_id(1), EndReason.LOST, alive.seen_at)
     assert (await ledger.heartbeat(alive)).orphaned == ()
     assert [one["sk"] for one in items_of(moto_stores, "FLEET#main")] == ["PROCESS#mp_2"]
 
@@ -233,10 +233,10 @@ async def test_an_ended_call_leaves_no_place_and_nothing_personal(moto_stores: A
     await ledger.heartbeat(process())
     ordered = order().model_copy(update={"caller": order().caller.model_copy(update={"phone": "+972501234567", "name": "Dana"})})
     await ledger.reserve(ordered, call_id=call_id(1), nonce="n", tenant_limit=1, lease_s=60, now=NOON)
-    await ledger.redeem(call_id(1), nonce="n", process_id="mp_1", now=NOON)
+    await ledger.redeem("barber", call_id(1), nonce="n", process_id="mp_1", now=NOON)
     for partition in ("FLEET#main", "TENANT#barber#SEATS", f"FLEET#CALL#{call_id(1)}"):
         assert "501234567" not in str(items_of(moto_stores, partition))
-    await ledger.release(call_id(1), EndReason.CALLER_HANGUP, NOON)
+    await ledger.release("barber", call_id(1), EndReason.CALLER_HANGUP, NOON)
     assert items_of(moto_stores, "TENANT#barber#SEATS") == []
     assert "Dana" not in str(items_of(moto_stores, "TENANT#barber#CALLS"))
 
@@ -249,9 +249,8 @@ async def test_what_may_go_says_when(moto_stores: AwsStores) -> None:
     [ready] = items_of(moto_stores, "TENANT#barber#CALLS")
     [seat] = items_of(moto_stores, "TENANT#barber#SEATS")
     assert (ready["expires_s"], seat["expires_s"]) == (lapses, lapses)
-    for partition, days in (("TENANT#barber#CALLKEYS", 1), (f"FLEET#CALL#{call_id(1)}", 30)):
-        assert [one["expires_s"] for one in items_of(moto_stores, partition)] == [(NOON + timedelta(days=days)).timestamp()]
-    await ledger.redeem(call_id(1), nonce="n1", process_id="mp_1", now=NOON)
+    assert [one["expires_s"] for one in items_of(moto_stores, "TENANT#barber#CALLKEYS")] == [(NOON + timedelta(days=1)).timestamp()]
+    await ledger.redeem("barber", call_id(1), nonce="n1", process_id="mp_1", now=NOON)
     [active] = items_of(moto_stores, "TENANT#barber#CALLS")
     [seat] = items_of(moto_stores, "TENANT#barber#SEATS")
     assert active["expires_s"] == (NOON + timedelta(seconds=60, days=30)).timestamp()
@@ -280,7 +279,7 @@ async def test_while_releases_change_over_an_older_process_reads_a_newer_ones_it
             body["order"]["another"] = 1
         await table.put({**found, "body": json.dumps(body)})
     assert (await moto_stores.ledger.heartbeat(process("mp_old", slots=1))).ready == ()
-    assert (await moto_stores.ledger.redeem(call_id(1), nonce="n1", process_id="mp_new", now=NOON)).state == "active"
+    assert (await moto_stores.ledger.redeem("barber", call_id(1), nonce="n1", process_id="mp_new", now=NOON)).state == "active"
 
 
 @pytest.mark.parametrize("body", ["{", "[]", '{"process_id": 1}'])
@@ -299,8 +298,8 @@ steps = st.lists(
     st.one_of(
         st.tuples(st.just("heartbeat"), st.sampled_from([1, 2, 3])),
         st.tuples(st.just("reserve"), numbers, tenants, st.sampled_from(["", "k1", "k2"]), st.sampled_from([1, 2, 5])),
-        st.tuples(st.just("redeem"), numbers),
-        st.tuples(st.just("release"), numbers),
+        st.tuples(st.just("redeem"), numbers, tenants),
+        st.tuples(st.just("release"), numbers, tenants),
         st.tuples(st.just("request_end"), numbers, tenants),
         st.tuples(st.just("pass"), seconds),
     ),
@@ -329,7 +328,7 @@ class Story:
         except NexusError as error:
             return error.code
         if isinstance(answer, LedgerOrders):
-            return sorted(answer.to_end), sorted(one.call_id for one in answer.ready), sorted(answer.orphaned)
+            return sorted(answer.to_end), sorted(one.call_id for one in answer.ready), sorted(one.call_id for one in answer.orphaned)
         return answer
 
     async def _tell(self, step: tuple[object, ...]) -> object:
@@ -339,10 +338,13 @@ class Story:
             case ("reserve", int(number), str(tenant), str(key), int(limit)):
                 ordered = order(tenant_id=f"{tenant}{self.prefix}", key=key, body=str(number % 2) if key == "k2" else "")
                 return await self.ledger.reserve(ordered, call_id=self._id(number), nonce="n", tenant_limit=limit, lease_s=60, now=self.at)
-            case ("redeem", int(number)):
-                return await self.ledger.redeem(self._id(number), nonce="n", process_id=f"mp_{self.prefix}", now=self.at)
-            case ("release", int(number)):
-                return await self.ledger.release(self._id(number), EndReason.CALLER_HANGUP, self.at)
+            case ("redeem", int(number), str(tenant)):
+                return await self.ledger.redeem(
+                    f"{tenant}{self.prefix}", self._id(number), nonce="n", process_id=f"mp_{self.prefix}", now=self.at
+                )
+            case ("release", int(number), str(tenant)):
+                await self.ledger.release(f"{tenant}{self.prefix}", self._id(number), EndReason.CALLER_HANGUP, self.at)
+                return None
             case ("request_end", int(number), str(tenant)):
                 return await self.ledger.request_end(f"{tenant}{self.prefix}", self._id(number))
         raise AssertionError(step)

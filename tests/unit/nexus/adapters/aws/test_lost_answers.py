@@ -41,9 +41,9 @@ async def test_a_call_takes_one_seat_and_burns_its_nonce_for_itself(lossy_stores
     line.lose("TransactWriteItems")
     entry = await stores.ledger.reserve(order(), call_id=call_id(1), nonce="n1", tenant_limit=2, lease_s=60, now=NOON)
     line.lose("TransactWriteItems")
-    assert (await stores.ledger.redeem(entry.call_id, nonce="n1", process_id="mp_1", now=NOON)).state == "active"
+    assert (await stores.ledger.redeem("barber", entry.call_id, nonce="n1", process_id="mp_1", now=NOON)).state == "active"
     line.lose("TransactWriteItems")
-    await stores.ledger.release(entry.call_id, EndReason.CALLER_HANGUP, NOON)
+    await stores.ledger.release("barber", entry.call_id, EndReason.CALLER_HANGUP, NOON)
     assert (await stores.ledger.get("barber", entry.call_id)).end_reason is EndReason.CALLER_HANGUP
     for number in (2, 3):
         await stores.ledger.reserve(order(), call_id=call_id(number), nonce="n", tenant_limit=2, lease_s=60, now=NOON)

@@ -26,7 +26,7 @@ async def _given(stores: AwsStores) -> None:
     await stores.ledger.heartbeat(process())
     for number, key in ((1, ""), (2, "k"), (3, ""), (7, "")):
         await _reserve(stores, number, key)
-    await stores.ledger.redeem(call_id(1), nonce="n", process_id="mp_1", now=NOON)
+    await stores.ledger.redeem("barber", call_id(1), nonce="n", process_id="mp_1", now=NOON)
     await stores.sessions.put(row(1))
     await stores.leads.put(analysis(1))
     await stores.tool_values.put("barber", "k", 1)
@@ -61,9 +61,9 @@ OPERATIONS: dict[str, Operation] = {
     "ledger.reserve": lambda stores: _reserve(stores, 4),
     "ledger.reserve, with a fresh key": lambda stores: _reserve(stores, 5, "new"),
     "ledger.reserve, repeated": lambda stores: _reserve(stores, 6, "k"),
-    "ledger.redeem": lambda stores: stores.ledger.redeem(call_id(3), nonce="n", process_id="mp_1", now=NOON),
-    "ledger.redeem, elsewhere": lambda stores: stores.ledger.redeem(call_id(7), nonce="n", process_id="mp_2", now=NOON),
-    "ledger.release": lambda stores: stores.ledger.release(call_id(1), EndReason.CALLER_HANGUP, NOON),
+    "ledger.redeem": lambda stores: stores.ledger.redeem("barber", call_id(3), nonce="n", process_id="mp_1", now=NOON),
+    "ledger.redeem, elsewhere": lambda stores: stores.ledger.redeem("barber", call_id(7), nonce="n", process_id="mp_2", now=NOON),
+    "ledger.release": lambda stores: stores.ledger.release("barber", call_id(1), EndReason.CALLER_HANGUP, NOON),
     "ledger.get": lambda stores: stores.ledger.get("barber", call_id(3)),
     "ledger.request_end": lambda stores: stores.ledger.request_end("barber", call_id(3)),
     "journal.append, the first": lambda stores: stores.journal.append(call_id(2), (turn_noted(1, "b"),)),
