@@ -45,6 +45,8 @@ def show(report: CallReport, console: Console) -> None:
         console.print(cut)
     if report.tools:
         console.print(f"[magenta]tools[/magenta]   {', '.join(report.tools)}", highlight=False)
+    for mode in report.modes:
+        console.print(f"[yellow]mode[/yellow]    {mode}", highlight=False)
     for error in report.errors:
         console.print(f"[red]error[/red]   {error}", highlight=False)
     table = Table("said", "answer after", box=None, pad_edge=False)

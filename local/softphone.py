@@ -87,6 +87,8 @@ class _Ledger:
     activity: int = 0
     last_event_ms: float = 0.0
     open_item: str = ""
+    open_line: str = ""
+    """The agent's line that is not final: its words are told before its audio begins."""
     last_item: str = ""
     lines: dict[str, Line] = field(default_factory=dict)
     tools: list[str] = field(default_factory=list)
@@ -180,7 +182,9 @@ class SoftPhone:
                 ledger.activity += state not in ("connecting", "listening")
             case wire.Transcript():
                 ledger.lines[message.item_id] = Line(message.role, message.text, message.interrupted)
-                ledger.activity += message.role == "agent"
+                if message.role == "agent":
+                    ledger.activity += 1
+                    ledger.open_line = "" if message.final else message.item_id
             case wire.AudioBegin(item_id=item_id):
                 ledger.open_item = ledger.last_item = item_id
                 ledger.activity += 1
@@ -260,7 +264,8 @@ class SoftPhone:
             ledger = self._ledger
             acted = ledger.activity > activity
             silent_since_ms = max(self.heard.ends_ms, ledger.last_event_ms)
-            finished = ledger.state in ("listening", "") and not ledger.open_item and now_ms >= silent_since_ms + self._patience.pause_ms
+            busy = ledger.state not in ("listening", "") or ledger.open_item or ledger.open_line
+            finished = not busy and now_ms >= silent_since_ms + self._patience.pause_ms
             if finished and (acted or now_ms - since_ms >= patience_ms):
                 return
             if ledger.state == "connecting":

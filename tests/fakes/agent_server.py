@@ -36,6 +36,8 @@ class ScriptedAgent:
     hang_up_after: int = 99
     clear_after_ms: float | None = None
     connecting_ms: float = 0.0
+    voice_after_ms: float = 0.0
+    """Above 0: words are told first, so much before their audio begins, while the state still is ``listening``."""
     tickets: list[str] = field(default_factory=list)
     typed: list[str] = field(default_factory=list)
     utterances_ms: list[float] = field(default_factory=list)
@@ -100,6 +102,9 @@ class ScriptedAgent:
     async def _answer(self, transport: WireTransport, text: str) -> None:
         self._items += 1
         item = f"a{self._items}"
+        if self.voice_after_ms:
+            await transport.tell(TellTranscript("agent", item, text, False, 0.0, 0.0))
+            await self.clock.sleep_ms(self.voice_after_ms)
         await transport.tell(TellState("thinking"))
         await transport.tell(TellTool("look_up", "running"))
         await transport.tell(TellTool("look_up", "done", 5.0))

@@ -14,10 +14,19 @@ from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidSta
 from media_plane.engines.personaplex.wire import is_handshake
 from nexus.errors import UpstreamError
 
-MESSAGE_LIMIT_BYTES = 4 * 1024 * 1024
+MESSAGE_LIMIT_BYTES = 128 * 1024
+"""Two of Ogg's longest pages. The server sends a page of 80 ms at a time; a longer message would hold up every call of this process."""
 _WAITING_MESSAGES = 64
 _RESET_ON_CLOSE = struct.pack("ii", 1, 0)
 """**Source:** socket(7), SO_LINGER: on, for zero seconds."""
+
+
+class _Direct(connect):
+    """A redirect is an answer like any other: followed, it would bring caller and prompt to a process that was leased to somebody else."""
+
+    def process_redirect(self, exc: Exception) -> Exception | str:
+        """See ``websockets.asyncio.client.connect``."""
+        return exc
 
 
 async def connected(url: str) -> ClientConnection:
@@ -28,7 +37,7 @@ async def connected(url: str) -> ClientConnection:
         UpstreamError: ``engine_unreachable``.
     """
     try:
-        return await connect(
+        return await _Direct(
             url,
             compression=None,
             proxy=None,

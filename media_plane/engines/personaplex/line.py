@@ -188,6 +188,7 @@ class PersonaPlexLine:
                     if isinstance(event, ModelAudio):
                         self._debt.receive(event.frame.duration_ms, self._clock.monotonic_ms())
                     self._delivery.put(event)
+                await asyncio.sleep(0)  # what waits already is received without a pause: a flood must not hold up the other calls
         except ConnectionClosed as error:
             self._lose(
                 LineLost("engine_lost", f"The PersonaPlex server ended the session by itself (code {close_code(error)}); see its log.")

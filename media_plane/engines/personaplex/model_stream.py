@@ -14,6 +14,8 @@ MODEL_FRAME_MS = 80
 """The model speaks in steps of this length, one packet each."""
 CONCEALED_LIMIT = 5
 """So many lost packets in a row are concealed; beyond that the model is simply silent."""
+MESSAGE_PACKETS = 250
+"""So many packets of one message are decoded, as much as a ``Delivery`` holds; a server that sends more is broken, or means harm."""
 _log = logging.getLogger("nexus.personaplex")
 
 
@@ -29,6 +31,8 @@ class ModelStream:
         self._text = TextPieces()
         self._missing_pages = 0
         self._lost_in_a_row = 0
+        self.left_out = 0
+        """Packets beyond ``MESSAGE_PACKETS``."""
         self.corrupt = 0
         """Packets that were lost or could not be decoded."""
 
@@ -54,7 +58,7 @@ class ModelStream:
             self._conceal(events)
             if self._lost_in_a_row > CONCEALED_LIMIT:
                 break
-        for packet in packets:
+        for packet in packets[:MESSAGE_PACKETS]:
             try:
                 frame = self._decoder.decode(packet)
             except OpusCorrupt:
@@ -62,6 +66,10 @@ class ModelStream:
             else:
                 self._lost_in_a_row = 0
                 events.append(ModelAudio(frame))
+        if excess := len(packets[MESSAGE_PACKETS:]):
+            if not self.left_out:
+                events.append(LineNotice("audio_dropped", "The model's server sent far more audio at once than it owes; it was left out."))
+            self.left_out += excess
         return events
 
     def _conceal(self, events: list[LineEvent]) -> None:

@@ -56,6 +56,19 @@ async def test_it_speaks_file_after_file_each_when_the_agent_has_finished(tmp_pa
     assert max(value.played_ms for value in agent.played) == pytest.approx(600, abs=1)
 
 
+async def test_words_that_are_told_before_their_audio_are_heard_out_first(tmp_path: Path) -> None:
+    clock = Clock(speed=SPEED)
+    agent = ScriptedAgent(clock, voice_after_ms=1_200)
+    async with agent.served() as url, asyncio.timeout(DEADLINE_S):
+        report = await phone(url, clock).call(
+            Script(wavs=(tone(tmp_path / "one.wav", seconds=0.4), tone(tmp_path / "two.wav", seconds=0.4)))
+        )
+    assert [line.text for line in report.lines] == ["Hello!", "I heard you", "I heard you"]
+    first, second = report.turns
+    assert first.response_ms is not None
+    assert second.voice_end_ms > first.voice_end_ms + first.response_ms + 600, "the first answer was heard out before the second file"
+
+
 async def test_what_was_heard_lies_on_the_time_line_of_the_call(tmp_path: Path) -> None:
     clock = Clock(speed=SPEED)
     async with ScriptedAgent(clock).served() as url, asyncio.timeout(DEADLINE_S):

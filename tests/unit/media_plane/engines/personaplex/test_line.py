@@ -14,8 +14,9 @@ from media_plane.audio import AudioFrame
 from media_plane.codecs.ogg import OggReader, OggWriter
 from media_plane.codecs.opus_packet import packet_samples_48k
 from media_plane.conversation.commands import CallerAudio
+from media_plane.engines.personaplex.connection import MESSAGE_LIMIT_BYTES
 from media_plane.engines.personaplex.line import LineSettings, PersonaPlexLine
-from media_plane.ports import ModelBrief
+from media_plane.ports import LineLost, ModelBrief, ModelText
 from nexus.clock import Clock
 from nexus.domain.tenant import TenantConfig
 from nexus.errors import ConfigurationError, UpstreamError
@@ -178,6 +179,69 @@ async def test_an_address_of_another_kind_of_server_is_told_apart() -> None:
         port = server.sockets[0].getsockname()[1]
         with pytest.raises(UpstreamError, match=r"HTTP 404; the path must be /api/chat"):
             await line_to(f"ws://127.0.0.1:{port}/chat").open(BRIEF)
+
+
+async def test_a_redirect_is_not_followed_to_a_process_of_somebody_else() -> None:
+    elsewhere = Seen()
+
+    async with served(forever, elsewhere) as other:
+
+        async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            await reader.readuntil(b"\r\n\r\n")
+            writer.write(f"HTTP/1.1 302 Found\r\nLocation: {other}\r\nContent-Length: 0\r\n\r\n".encode())
+            await writer.drain()
+            writer.close()
+
+        async with await asyncio.start_server(answer, "127.0.0.1", 0) as server, asyncio.timeout(5):
+            port = server.sockets[0].getsockname()[1]
+            with pytest.raises(UpstreamError, match="HTTP 302"):
+                await line_to(f"ws://127.0.0.1:{port}/api/chat").open(BRIEF)
+    assert elsewhere.queries == []
+
+
+async def test_a_flood_of_the_server_leaves_the_process_its_turns() -> None:
+    """Messages that wait already are received without a pause; other calls must be served between them."""
+    flood, last = bytes((0x82, 2, 2)) + b"a", bytes((0x82, 2, 2)) + b"z"
+
+    async def behave(connection: ServerConnection) -> None:
+        await connection.send(b"\x00")
+        connection.transport.write(flood * 20_000 + last)
+        await connection.wait_closed()
+
+    turns = 0
+
+    async def other_call() -> None:
+        nonlocal turns
+        while True:
+            await asyncio.sleep(0)
+            turns += 1
+
+    async with served(behave) as address, asyncio.timeout(20):
+        line = line_to(address)
+        await line.open(BRIEF)
+        other = asyncio.create_task(other_call())
+        async for event in line.events():
+            if isinstance(event, ModelText) and event.text.endswith("z"):
+                break
+        other.cancel()
+        await line.close()
+    assert turns > 10_000
+
+
+async def test_a_message_beyond_the_limit_ends_the_session() -> None:
+    async def behave(connection: ServerConnection) -> None:
+        await connection.send(b"\x00")
+        await connection.recv()
+        await connection.recv()
+        await connection.send(b"\x01" + bytes(MESSAGE_LIMIT_BYTES))
+        await connection.wait_closed()
+
+    async with served(behave) as address, asyncio.timeout(10):
+        line = line_to(address)
+        await line.open(BRIEF)
+        events = [event async for event in line.events()]
+        await line.close()
+    assert [type(event) for event in events] == [LineLost]
 
 
 async def test_a_server_that_speaks_something_else_is_told_apart() -> None:

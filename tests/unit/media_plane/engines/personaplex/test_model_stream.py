@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from media_plane.codecs.ogg import OggWriter, page_crc
-from media_plane.engines.personaplex.model_stream import CONCEALED_LIMIT, ModelStream
+from media_plane.engines.personaplex.model_stream import CONCEALED_LIMIT, MESSAGE_PACKETS, ModelStream
 from media_plane.ports import LineEvent, LineNotice, ModelAudio, ModelText
 from tests.fakes.personaplex_tape import tape
 
@@ -72,6 +72,19 @@ def test_a_page_number_from_nowhere_costs_no_time() -> None:
     events = [event for message in [*AUDIO[:10], b"\x01" + bytes(page)] for event in stream.feed(message)]
     assert audio_ms(events) == (8 + CONCEALED_LIMIT + 1) * 80
     assert stream.corrupt == CONCEALED_LIMIT + 1
+
+
+def test_one_message_with_minutes_of_audio_is_left_out_and_told_once() -> None:
+    """A packet of one byte is 60 ms of sound: a small message could hold an hour of it, and the memory and time for that."""
+    writer = OggWriter(42)
+    flood = b"\x01" + b"".join((*writer.headers(), writer.page((bytes([3 << 3]),) * 4 * MESSAGE_PACKETS)))
+    stream = ModelStream()
+    events = [
+        event for message in (flood, b"\x01" + writer.page((bytes([3 << 3]),) * 2 * MESSAGE_PACKETS)) for event in stream.feed(message)
+    ]
+    assert audio_ms(events) == 2 * MESSAGE_PACKETS * 60
+    assert [event.code for event in events if isinstance(event, LineNotice)] == ["audio_dropped"]
+    assert stream.left_out == 4 * MESSAGE_PACKETS
 
 
 @settings(max_examples=60, deadline=None)
