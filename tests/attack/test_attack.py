@@ -12,7 +12,7 @@ from tests.attack.suite import attack, every_operation
 
 
 def test_every_operation_has_its_row() -> None:
-    assert {route.operation_id for route in operations()} <= set(MATRIX)
+    assert {route.operation_id for route in operations()} == set(MATRIX), "an operation without a row, or a row without its operation"
 
 
 def test_the_matrix_says_what_was_committed() -> None:
