@@ -42,8 +42,14 @@ $(VENV)/.dev-ready: requirements/dev.txt pyproject.toml | $(BIN)/python
 run: $(VENV)/.run-ready
 	@$(BIN)/nexus run $(ARGS)
 
+# Pure and loopback tests on two processes; then whole calls, which keep time, one after the other.
 test: $(VENV)/.dev-ready
+ifeq ($(ARGS),)
+	@$(BIN)/python -m pytest -n 2 --dist loadfile --ignore=tests/scenarios --ignore=tests/e2e
+	@$(BIN)/python -m pytest tests/scenarios tests/e2e
+else
 	@$(BIN)/python -m pytest $(ARGS)
+endif
 
 emulator: .venv-emu/.ready
 
