@@ -54,6 +54,8 @@ class GuardedHttp:
 
     def __init__(self, rules: OutboundRules = OutboundRules()) -> None:
         self._rules = rules
+        self._trust = rules.trust
+        self._reading = asyncio.Lock()
 
     def fault(self, url: str) -> str:
         """What is wrong with an address that can never be sent to; empty when nothing is."""
@@ -98,7 +100,7 @@ class GuardedHttp:
         pinned = parts._replace(netloc=f"[{address}]:{port}" if ":" in address else f"{address}:{port}").geturl()
         headers = {"accept-encoding": "identity", **request.headers, "host": parts.netloc}
         timeout = httpx2.Timeout(deadline_s, connect=deadline_s * _CONNECT_SHARE)
-        verify: ssl.SSLContext | bool = self._rules.trust or True
+        verify = await self._certificates()
         extensions = {"sni_hostname": parts.hostname or ""}
         async with (
             httpx2.AsyncClient(timeout=timeout, follow_redirects=False, trust_env=False, verify=verify) as http,
@@ -112,6 +114,13 @@ class GuardedHttp:
             cut = len(body) > most_bytes
             told = {name.lower(): value for name, value in answer.headers.items()}
             return OutboundAnswer(answer.status_code, _since(began), headers=told, body=bytes(body[:most_bytes]), cut=cut)
+
+    async def _certificates(self) -> ssl.SSLContext:
+        """Read once, in a thread: it takes up to a tenth of a second, which no living call can spare."""
+        async with self._reading:
+            if self._trust is None:
+                self._trust = await asyncio.to_thread(httpx2.create_ssl_context, trust_env=False)
+            return self._trust
 
     async def _address(self, parts: SplitResult) -> str | None:
         """The first address of a host of which every address is allowed."""

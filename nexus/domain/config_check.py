@@ -88,13 +88,22 @@ def _warnings(config: TenantConfig) -> Iterator[Finding]:
         yield Finding(("recording", "consent_line"), "consent_missing", "is empty although recording is enabled; callers are told nothing")
     if config.limits.no_input_s > config.limits.max_duration_s:
         yield Finding(("limits", "no_input_s"), "never_reached", "is longer than max_duration_s, so it never happens")
+    yield from _tool_warnings(config)
+    if config.engines[:1] == ("text",):
+        yield Finding(("engines",), "no_voice", "begins with text: with that engine the agent cannot be heard")
+
+
+def _tool_warnings(config: TenantConfig) -> Iterator[Finding]:
     for at, tool in enumerate(config.http_tools):
         if tool.name not in config.enabled_tools:
             yield Finding(("http_tools", at), "never_used", f"declares {tool.name}, but enabled_tools does not name it")
+        if tool.shown_credentials:
+            told = ", ".join(tool.shown_credentials)
+            yield Finding(
+                ("http_tools", at, "headers"), "credential_shown", f"{told}: whoever reads the configuration sees it; use a secret"
+            )
     if config.tool_settings and not config.enabled_tools:
         yield Finding(("tool_settings",), "never_read", "is set, but enabled_tools names no tool that could read it")
-    if config.engines[:1] == ("text",):
-        yield Finding(("engines",), "no_voice", "begins with text: with that engine the agent cannot be heard")
 
 
 def _mend(error: Any, path: Path) -> str:

@@ -32,6 +32,7 @@ _OURS = frozenset(
         *("proxy-authorization", "proxy-connection", "te", "trailer", "transfer-encoding", "upgrade"),
     )
 )
+_CREDENTIAL = re.compile(r"auth|token|secret|cookie|api-?key", re.IGNORECASE)
 _IN_QUERY = frozenset({"GET", "DELETE"})
 _LONGEST_SENTENCE = 500
 _NOT_DONE = frozenset({401, 403, 405, 406, 407, 408, 411, 413, 414, 415, 417, 421, 425, 426, 428, 429, 431})
@@ -118,6 +119,11 @@ class HttpTool(BaseModel):
     def secret_names(self) -> tuple[str, ...]:
         """Every secret that a header refers to, once each."""
         return tuple(dict.fromkeys(name for text in self.headers.values() for name in _SECRET.findall(text)))
+
+    @property
+    def shown_credentials(self) -> tuple[str, ...]:
+        """Headers that carry a credential by their name, and refer to no secret."""
+        return tuple(name for name, text in self.headers.items() if _CREDENTIAL.search(name) and not _SECRET.search(text))
 
 
 def one_of_each(tools: tuple[HttpTool, ...]) -> tuple[HttpTool, ...]:

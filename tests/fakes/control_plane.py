@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -185,12 +185,17 @@ def house(
         settings,
         stores,
         Secrets(PRIVATE_KEY, b"k" * 32, b"p" * 32, b"s" * 32),
-        Outside(conversations, model, ready, after or AfterOutside(), outbound or OutboundRules()),
+        Outside(conversations, model, ready, after or AfterOutside(), outbound or OutboundRules(resolve=_nowhere)),
         clock,
     )
     app = build_app(plane.services)
     client = httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://localhost:8000")
     return House(plane, app, client, stores, model, conversations, checks, clock)
+
+
+async def _nowhere(host: str, port: int) -> Sequence[str]:
+    """No test asks a name server."""
+    return ()
 
 
 def memory_stores() -> Stores:

@@ -117,6 +117,8 @@ async def test_a_declaration_is_looked_through_with_the_configuration(shop: Hous
     assert warned == {"/http_tools/0/headers": "secret_missing", "/http_tools/1": "never_used", "/http_tools/1/headers": "secret_missing"}
     await put(shop, "CRM_TOKEN", TOKEN)
     assert (await draft(shop, TOOL))["warnings"] == []
+    shown = await draft(shop, {**TOOL, "headers": {"Authorization": "Bearer abc"}})
+    assert [one["code"] for one in shown["warnings"]] == ["credential_shown"]
     faulty = await draft(shop, {**TOOL, "url": "https://169.254.169.254/latest"}, {**TOOL, "name": "b", "retries": 9})
     assert not faulty["valid"] and {one["pointer"] for one in faulty["errors"]} == {"/http_tools/0/url", "/http_tools/1/retries"}
     assert refusal(await shop.client.post(f"{SHOP}/config:publish")) == (422, "invalid_config")

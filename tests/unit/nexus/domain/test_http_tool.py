@@ -113,6 +113,11 @@ def test_a_request_can_be_shown_without_secrets() -> None:
     assert shown.headers["Authorization"] == "Bearer {{secret:CRM_TOKEN}}" and declared().secret_names == ("CRM_TOKEN",)
 
 
+def test_a_credential_in_the_clear_is_noticed() -> None:
+    headers = {"Authorization": "Bearer abc", "X-Api-Key": "{{secret:KEY}}", "X-Shop": "7", "Cookie": "a=b"}
+    assert declared(headers=headers).shown_credentials == ("Authorization", "Cookie")
+
+
 def told(status: int | None, body: str = "", error: str = "", *, arrived: bool = True, **more: Any) -> OutboundAnswer:
     return OutboundAnswer(status, 5.0, error, arrived, more.pop("headers", JSON), body.encode(), **more)
 
