@@ -6,6 +6,7 @@ from typing import Any
 
 from aws_lambda_powertools.metrics import MetricUnit
 from mangum import Mangum
+from mangum.adapter import DEFAULT_TEXT_MIME_TYPES
 
 from control_plane.api.app import build_app
 from control_plane.handlers.composition import control_plane
@@ -13,7 +14,8 @@ from control_plane.handlers.foundations import foundations
 from control_plane.handlers.telemetry import telemetry
 
 logger, metrics = telemetry("api")
-_served = Mangum(build_app(control_plane(foundations()).services), lifespan="off")
+_app = build_app(control_plane(foundations()).services)
+_served = Mangum(_app, lifespan="off", text_mime_types=[*DEFAULT_TEXT_MIME_TYPES, "application/problem+json"])
 
 
 @logger.inject_lambda_context(clear_state=True)

@@ -12,6 +12,8 @@ from nexus import context
 from nexus.logs import scrub, set_up_logging
 
 NAMESPACE = "Nexus"
+_SAID_TWICE = ("mangum", "httpx2", "botocore")
+"""What these tell of each request, we tell ourselves."""
 
 
 class ScrubbedFormatter(LambdaPowertoolsFormatter):
@@ -27,6 +29,9 @@ class ScrubbedFormatter(LambdaPowertoolsFormatter):
 def telemetry(service: str, level: str = "INFO") -> tuple[Logger, Metrics]:
     """The logger and the metrics of one function. Everything that any module logs goes out through the same handler."""
     set_up_logging(level, "JSON")  # levels of noisy libraries
-    logger = Logger(service=service, level=level, logger_formatter=ScrubbedFormatter())
+    logger = Logger(service=service, level=level, logger_formatter=ScrubbedFormatter(location="%(name)s:%(lineno)d"))
+    logging.getLogger(service).propagate = False  # it has the handler already
+    for name in _SAID_TWICE:
+        logging.getLogger(name).setLevel(logging.WARNING)
     logging.getLogger().handlers[:] = [logger.registered_handler]
     return logger, Metrics(namespace=NAMESPACE, service=service)
