@@ -18,6 +18,8 @@ from nexus.domain.tenant import TenantConfig
 
 _TAG = re.compile(r"<\s*/?\s*system\s*/?\s*>", re.IGNORECASE)
 """The server itself wraps the prompt in this tag, and takes a prompt that has it already as it is."""
+_TAG_PASSES = 8
+"""Each takes one more level of tags inside tags; every pass reads the whole text."""
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 _SENTENCE_END = re.compile(r"[.!?][\"')\]]*(?=\s|$)")
 _MEMORY_SHARE = 0.2
@@ -96,7 +98,7 @@ def _whole_sentences(text: str, room_bytes: int) -> str:
     """The text up to the last sentence that fits; where not even the first does, up to its last word that fits."""
     if encoded_bytes(text) <= room_bytes:
         return text
-    ends = [found.end() for found in _SENTENCE_END.finditer(text)]
+    ends = [found.end() for found in _SENTENCE_END.finditer(text, 0, max(0, room_bytes) + 1)]  # a character takes a byte at least
     fitting = [end for end in ends if encoded_bytes(text[:end]) <= room_bytes]
     if fitting:
         return text[: fitting[-1]]
@@ -183,10 +185,12 @@ def _knowledge(lines: Sequence[str], room_bytes: int) -> list[str]:
 
 def _clean(text: str) -> str:
     """One line without control characters and without the server's tags, however they are nested."""
-    text = _CONTROL.sub(" ", text)
-    while (bare := _TAG.sub("", text)) != text:
-        text = bare
-    return " ".join(text.split())
+    text = " ".join(_CONTROL.sub(" ", text).split())  # first: long runs of blanks are slow to search for tags
+    for _ in range(_TAG_PASSES):
+        if (bare := _TAG.sub("", text)) == text:
+            return text
+        text = " ".join(bare.split())
+    return text.replace("<", "")  # nested so deep that somebody tries: without the character there is no tag
 
 
 def _size(blocks: Iterable[str]) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import time
 from dataclasses import replace
 from datetime import datetime, timedelta
 from itertools import accumulate
@@ -228,6 +229,19 @@ def test_no_text_of_anybodys_holds_the_servers_tag(nasty: str) -> None:
     text = compose(one, 3_000).text
     assert "system" not in text.lower()
     assert "Be kind." in text and "It is." in text and "Hm hm" in text and "Cash only." in text
+
+
+@pytest.mark.parametrize(
+    "nasty",
+    ["<" * 7_000 + "system>" * 7_000, "<" + " " * 100_000, "<\n" * 50_000, "a. " * 33_000, "." * 100_000],
+    ids=["tags in tags", "blanks", "lines", "sentences", "stops"],
+)
+def test_a_nasty_prompt_of_100_kb_costs_no_time(nasty: str) -> None:
+    """Composing runs between the audio of all calls; each of these once took seconds."""
+    began = time.process_time()
+    text = compose(brief(system_prompt=nasty), 3_000).text
+    assert time.process_time() - began < 1.0
+    assert "system>" not in text or "<" not in text
 
 
 def test_half_a_surrogate_pair_as_a_client_may_type_it_breaks_nothing() -> None:
