@@ -94,14 +94,14 @@ class Resolver:
 
 
 @asynccontextmanager
-async def tenant_server(**rules: Any) -> AsyncIterator[TenantServer]:
+async def tenant_server(address: str = "127.0.0.1", **rules: Any) -> AsyncIterator[TenantServer]:
     """Serve HTTPS on a loopback port of its own choosing; 200 with an empty object unless told otherwise."""
     receiver = Receiver(body=b"{}", extra="Content-Type: application/json\r\n")
     receiver.default_status = 200
     shown, trust = contexts()
-    server = await asyncio.start_server(receiver.serve, "127.0.0.1", 0, ssl=shown)
+    server = await asyncio.start_server(receiver.serve, address, 0, ssl=shown)
     port = server.sockets[0].getsockname()[1]
-    usual = OutboundRules(allowed=is_loopback, trust=trust, resolve=Resolver(["127.0.0.1"]), dial_port=port)
+    usual = OutboundRules(allowed=is_loopback, trust=trust, resolve=Resolver([address]), dial_port=port)
     try:
         yield TenantServer(receiver, replace(usual, **rules))
     finally:

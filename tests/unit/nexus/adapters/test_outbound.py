@@ -31,9 +31,9 @@ async def test_an_exchange_under_the_name_of_the_certificate() -> None:
 
 async def test_a_name_that_changes_its_address_is_asked_once() -> None:
     """DNS rebinding: the second answer leads inside, and nobody ever hears it."""
-    async with tenant_server() as server:
-        resolver = Resolver(["127.0.0.1"], ["127.0.0.2"])
-        rules = replace(server.rules, allowed=lambda one: one == "127.0.0.1", resolve=resolver)
+    async with tenant_server("127.0.0.7") as server:
+        resolver = Resolver(["127.0.0.7"], ["127.0.0.1"])
+        rules = replace(server.rules, allowed=lambda one: one == "127.0.0.7", resolve=resolver)
         assert (await send(rules)).status == 200
         assert resolver.asked == [(HOST, 443)]
         assert (await send(rules)).error == "address_not_allowed"
