@@ -21,7 +21,7 @@ _DRAIN_S = 3600.0
 
 async def serve(settings: Settings) -> None:
     """Serve until SIGTERM or SIGINT. Raises NexusError, OSError (the port is taken)."""
-    async with media_plane(settings, embedded_stores(settings), Clock(), url=f"ws://{settings.host}:{settings.port}") as plane:
+    async with media_plane(settings, embedded_stores(settings), Clock(), url=settings.media_relay_url) as plane:
         door = SocketDoor(plane.doorkeeper, plane.calls)
         server = await door.listen(settings.host, settings.port)
         forgetting = asyncio.create_task(door.forget_refused())

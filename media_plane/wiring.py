@@ -155,7 +155,7 @@ async def media_plane(
     """A media plane that runs until the block is left: heartbeat, recovery and tools' children included.
 
     Args:
-        url: under which other processes reach this one (empty: they do not).
+        url: under which other processes reach this one (empty: they do not, and no socket is relayed).
         warm: load the speech models before the first call.
         instead: what takes the place of the settings' choice, in tests and benchmarks.
 
@@ -180,7 +180,9 @@ async def media_plane(
             clock,
             primer,
         )
-        policy = DoorPolicy(process_id, ticket_public_keys(settings), settings.origins, settings.simple_door_open, settings.weights)
+        policy = DoorPolicy(
+            process_id, ticket_public_keys(settings), settings.origins, settings.simple_door_open, settings.weights, relays=bool(url)
+        )
         doorkeeper = Doorkeeper(AdmissionStores(stores.tenants, stores.ledger, stores.ids), policy, clock, primer)
         async with _beating(calls, primer):
             yield MediaPlane(doorkeeper, calls, chat, tools, slots, faults)

@@ -87,6 +87,10 @@ class Settings(BaseSettings):
     engine_slots: int = Field(
         3, ge=1, le=500, description="how many calls this machine takes at once; two cores carry two or three with local speech"
     )
+    media_relay_url: str = Field(
+        "",
+        description="ws URL under which other media processes reach this one inside the private network; empty: sockets are not relayed",
+    )
     fair_share_weights: str = Field(
         "",
         description="comma list tenant=weight (hotel=3,shop=2): how much of scarce slots a tenant is due beside the others; 1 without",

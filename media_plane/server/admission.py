@@ -11,15 +11,16 @@ from dataclasses import dataclass, field
 from typing import Literal
 from urllib.parse import urlsplit
 
+from media_plane.relay import Elsewhere
 from media_plane.server.priming import OpenHouse, Seats
-from media_plane.transports.handshake import offered_ticket
+from media_plane.transports.handshake import chosen_subprotocol, offered_ticket
 from media_plane.transports.simple_door import parse_customer_phone, parse_output
 from nexus import tickets
 from nexus.clock import Clock
 from nexus.domain.call import CallEntry, Caller, CallOrder
 from nexus.domain.ids import check_call_id, check_tenant_id
 from nexus.domain.tenant import TenantConfig
-from nexus.errors import NotAuthorised, NotFound, QuotaExceeded
+from nexus.errors import NotAuthorised, NotFound, QuotaExceeded, UpstreamError
 from nexus.ports import CallLedger, Ids, TenantStore
 
 _CALL_PATH = re.compile(r"/v1/calls/([^/]+)")
@@ -38,18 +39,27 @@ class Handshake:
     subprotocols: tuple[str, ...] = ()
     customer_phone: str = ""
     output: str = ""
+    relayed_by: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class DoorPolicy:
-    """``allowed_origins`` beside the page's own host and loopback; ``public_keys`` by kid; ``simple_door`` opens the original's door;
-    ``weights``: how much of scarce slots a tenant is due (1 without)."""
+    """How the door decides.
+
+    Attributes:
+        public_keys: by kid.
+        allowed_origins: beside the page's own host and loopback.
+        simple_door: opens the original's door.
+        weights: how much of scarce slots a tenant is due; 1 without.
+        relays: a socket whose slot another process holds is passed on to it.
+    """
 
     process_id: str
     public_keys: Mapping[str, str]
     allowed_origins: frozenset[str] = frozenset()
     simple_door: bool = False
     weights: Mapping[str, int] = field(default_factory=dict)
+    relays: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +92,33 @@ class Doorkeeper:
         self._seats = seats or OpenHouse()
         self.draining = False
 
+    async def elsewhere(self, handshake: Handshake) -> Elsewhere | None:
+        """Where the socket belongs when another process holds its slot; None: it is for ``admit``. Burns nothing.
+
+        Raises:
+            NotFound, NotAuthorised, QuotaExceeded: like ``admit``.
+            UpstreamError: ``relay_failed``: it has been relayed to here, and does not belong here either.
+        """
+        match = _CALL_PATH.fullmatch(handshake.path)
+        if match is None or not self._policy.relays:
+            return None
+        self._check_open()
+        call_id, now = check_call_id(match[1]), self._clock.now()
+        token = offered_ticket(handshake.subprotocols, handshake.authorization)
+        ticket = tickets.check(token, self._policy.public_keys, call_id=call_id, now=now)
+        entry = await self._stores.ledger.get(ticket.tenant_id, call_id)
+        if entry.process_id == self._policy.process_id or not entry.process_url:
+            return None
+        if handshake.relayed_by:
+            raise UpstreamError("relay_failed", "The media process that held this call is gone; ask POST /calls again.")
+        self._check_origin(handshake, (await self._stores.tenants.for_call(ticket.tenant_id, ticket.config_version)).origins)
+        subprotocols = (*filter(None, (chosen_subprotocol(handshake.subprotocols),)),)
+        return Elsewhere(call_id, ticket.tenant_id, entry.process_url, token, subprotocols, self._policy.process_id)
+
+    def _check_open(self) -> None:
+        if self.draining:
+            raise QuotaExceeded("draining", "This process takes no new calls; ask POST /calls again.", retry_after_s=1)
+
     async def admit(self, handshake: Handshake) -> Admission:
         """Check origin, ticket and capacity, burn the ticket. A full house leaves the ticket good.
 
@@ -90,8 +127,7 @@ class Doorkeeper:
             NotAuthorised: a ``ticket_*`` code, ``origin_not_allowed``, ``door_closed``, ``tenant_suspended``.
             QuotaExceeded: ``draining``, ``no_engine_slot``, and for the simple door the ledger's refusals.
         """
-        if self.draining:
-            raise QuotaExceeded("draining", "This process takes no new calls; ask POST /calls again.", retry_after_s=1)
+        self._check_open()
         if match := _CALL_PATH.fullmatch(handshake.path):
             return await self._by_ticket(check_call_id(match[1]), handshake)
         if match := _SIMPLE_PATH.fullmatch(handshake.path):

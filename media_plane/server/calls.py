@@ -12,6 +12,7 @@ from typing import Protocol
 from media_plane.bridge.call import Bridge
 from media_plane.conversation import recorder
 from media_plane.ports import CallerTransport, Socket, SocketClosed
+from media_plane.relay import Line, pass_through
 from media_plane.server.admission import Admission
 from media_plane.transports.session import WireTransport
 from nexus import context
@@ -87,7 +88,7 @@ class CallServer:
 
     @property
     def active(self) -> int:
-        """How many calls live here."""
+        """How many calls live here, relayed sockets included."""
         return len(self._running)
 
     async def run_call(self, socket: Socket, admission: Admission) -> None:
@@ -104,6 +105,22 @@ class CallServer:
             self._running.pop(call_id, None)
             self._bridges.pop(call_id, None)
             self._forget(call_id)
+            if not self._running:
+                self._idle.set()
+
+    async def run_relayed(self, socket: Socket, line: Line) -> None:
+        """Pass a socket on to the process that carries its call; it counts as a call that lives here, also for ``drain``."""
+        call_id = line.elsewhere.call_id
+        task = asyncio.current_task()
+        if task is not None:
+            self._running[call_id] = task
+        self._idle.clear()
+        try:
+            with context.working_for(tenant_id=line.elsewhere.tenant_id, call_id=call_id):
+                _log.info("socket relayed")
+                await pass_through(line, socket)
+        finally:
+            self._running.pop(call_id, None)
             if not self._running:
                 self._idle.set()
 

@@ -17,6 +17,7 @@ from websockets.datastructures import Headers
 from websockets.http11 import Request, Response
 from websockets.typing import Subprotocol
 
+from media_plane.relay import RELAYED_BY, Elsewhere, GivenRefusal, Line, open_line
 from media_plane.server.admission import Admission, Doorkeeper, Handshake
 from media_plane.server.calls import CallServer
 from media_plane.server.refusal import refusal
@@ -36,6 +37,7 @@ class SocketDoor:
         self._doorkeeper = doorkeeper
         self._calls = calls
         self._admitted: dict[ServerConnection, Admission] = {}
+        self._relayed: dict[ServerConnection, Line] = {}
 
     async def listen(self, host: str, port: int) -> Server:
         """Begin to serve; port 0 takes a free one. Raises OSError when the port is taken."""
@@ -56,12 +58,23 @@ class SocketDoor:
         path = urlsplit(request.path).path
         if path in ("/health/live", "/health/ready"):
             return self._health(ready=path.endswith("ready"))
+        handshake = _handshake(request)
         try:
-            self._admitted[connection] = await self._doorkeeper.admit(_handshake(request))
+            elsewhere = await self._doorkeeper.elsewhere(handshake)
+            if elsewhere is not None:
+                return await self._relay(connection, elsewhere)
+            self._admitted[connection] = await self._doorkeeper.admit(handshake)
         except NexusError as error:
             _log.info("socket refused: %s", error.code)
-            status, body, headers = refusal(error)
-            return Response(status, http.HTTPStatus(status).phrase, _headers(headers, body), body)
+            return _refused(*refusal(error))
+        return None
+
+    async def _relay(self, connection: ServerConnection, elsewhere: Elsewhere) -> Response | None:
+        """Open the call where it belongs, before the caller is upgraded. Raises UpstreamError."""
+        line = await open_line(elsewhere)
+        if isinstance(line, GivenRefusal):
+            return _refused(line.status, line.body, dict(line.headers))
+        self._relayed[connection] = line
         return None
 
     def _health(self, *, ready: bool) -> Response:
@@ -71,6 +84,10 @@ class SocketDoor:
         return Response(status, status.phrase, _headers({"content-type": "application/json"}, body), body)
 
     async def _run(self, connection: ServerConnection) -> None:
+        line = self._relayed.pop(connection, None)
+        if line is not None:
+            await self._calls.run_relayed(WebSocket(connection), line)
+            return
         await self._calls.run_call(WebSocket(connection), self._admitted.pop(connection))
 
     async def forget_refused(self) -> None:
@@ -81,10 +98,18 @@ class SocketDoor:
                 if connection.state.name == "CLOSED":
                     del self._admitted[connection]
                     await self._calls.never_connected(admission)
+            for connection, line in [*self._relayed.items()]:
+                if connection.state.name == "CLOSED":
+                    del self._relayed[connection]
+                    await line.drop()
 
 
 def _select(_connection: ServerConnection, offered: Sequence[Subprotocol]) -> Subprotocol | None:
     return Subprotocol(PROTOCOL) if chosen_subprotocol(offered) else None
+
+
+def _refused(status: int, body: bytes, headers: dict[str, str]) -> Response:
+    return Response(status, http.HTTPStatus(status).phrase, _headers(headers, body), body)
 
 
 def _headers(fields: dict[str, str], body: bytes) -> Headers:
@@ -105,4 +130,5 @@ def _handshake(request: Request) -> Handshake:
         subprotocols=offered_subprotocols(request.headers.get_all("sec-websocket-protocol")),
         customer_phone=query.get("customer_phone", [""])[0],
         output=query.get("output", [""])[0],
+        relayed_by=header(RELAYED_BY),
     )

@@ -122,7 +122,8 @@ class CallEntry(Value):
 
     ``nonce`` is the id of the newest ticket: an older one is spent. ``lease_expires_at`` is when a ready call gives its seat and
     slot back. ``end_requested`` is the flag that ``:end`` sets and the media process sees at its next heartbeat. ``seats_used`` is how
-    many calls the tenant had when this one was reserved, itself included.
+    many calls the tenant had when this one was reserved, itself included. ``process_url`` is where the process that was chosen is
+    reached by other processes (empty: it is not).
     """
 
     call_id: str
@@ -135,6 +136,7 @@ class CallEntry(Value):
     end_requested: bool = False
     end_reason: EndReason | None = None
     seats_used: int = 1
+    process_url: str = ""
 
 
 class MediaProcess(Value):

@@ -119,6 +119,7 @@ class DynamoCallLedger:
             created_at=wish.now,
             lease_expires_at=wish.lease_expires_at,
             seats_used=used + 1,
+            process_url=view.processes[process_id].url,
         )
         seat = places.chosen(places.free(wish.tenant_limit - used, {seat.index for seat in seats}), salt)
         return HeldCall(entry, seat, slot)

@@ -43,6 +43,7 @@ class MemoryCallLedger:
             created_at=now,
             lease_expires_at=lease_expires_at,
             seats_used=used + 1,
+            process_url=process.url,
         )
         self._entries[call_id] = entry
         return entry

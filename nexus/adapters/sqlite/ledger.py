@@ -49,6 +49,7 @@ class SqliteCallLedger:
                     created_at=now,
                     lease_expires_at=lease_expires_at,
                     seats_used=used + 1,
+                    process_url=process.url,
                 ),
             )
 

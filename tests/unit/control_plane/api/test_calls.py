@@ -26,7 +26,8 @@ def ticket_of(answer: httpx.Response, door: House) -> tickets.Ticket:
 
 async def redeem(door: House, answer: httpx.Response) -> None:
     nonce = ticket_of(answer, door).nonce
-    await door.stores.ledger.redeem(answer.json()["tenant_id"], answer.json()["id"], nonce=nonce, process_id="media-1", now=door.clock.now())
+    told = answer.json()
+    await door.stores.ledger.redeem(told["tenant_id"], told["id"], nonce=nonce, process_id="media-1", now=door.clock.now())
 
 
 async def test_a_call_is_ordered_with_a_ticket_that_opens_it(door: House) -> None:
@@ -81,6 +82,7 @@ async def test_the_tenants_own_limit_is_told_apart(door: House) -> None:
     await door.engine_slots(50)
     answers = [await order(door, f"k{number}") for number in range(4)]
     assert [answer.status_code for answer in answers] == [201, 201, 201, 429]
+    assert (answers[-1].json()["used"], answers[-1].json()["max"]) == (3, 3)
     assert answers[-1].json()["code"] == "tenant_concurrency_exceeded" and "retry-after" in answers[-1].headers
     assert (await order(door, "other", path="/v1/tenants/pizza_shop/calls")).status_code == 201
 
