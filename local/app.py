@@ -120,19 +120,6 @@ async def _expire(archive: SessionArchive, clock: Clock) -> None:
 
 async def _ready(settings: Settings, media: MediaPlane) -> Mapping[str, Check]:
     return {
-        "engine": Check(not media.faults, "; ".join(media.faults)),
-        **_slots(media),
+        **{name: Check(found.ok, found.detail) for name, found in media.health.checks().items()},
         "tenants": Check(settings.tenants_dir.is_dir(), "" if settings.tenants_dir.is_dir() else "TENANTS_DIR is no folder"),
-        "draining": Check(not media.calls.draining, "no new calls; the living ones finish" if media.calls.draining else ""),
     }
-
-
-def _slots(media: MediaPlane) -> Mapping[str, Check]:
-    """Whether the server processes of the speech model can carry a call; nothing for an engine without any."""
-    if media.slots is None:
-        return {}
-    rows = media.slots.status()
-    free = sum(row.state == "free" for row in rows)
-    told = f"{media.slots.healthy} of {len(rows)} processes live, {free} free; calls at once: {media.slots.usable}"
-    down = ", ".join(sorted({row.address for row in rows if row.state == "down"}))
-    return {"engine_slots": Check(media.slots.healthy > 0, f"{told}; does not answer: {down}" if down else told)}

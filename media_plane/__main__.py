@@ -8,8 +8,8 @@ import signal
 import sys
 
 from media_plane.server.sockets import SocketDoor
-from media_plane.wiring import media_plane
-from nexus.adapters.embedded import embedded_stores
+from media_plane.stores import MediaStores
+from media_plane.wiring import chosen_stores, media_plane
 from nexus.clock import Clock
 from nexus.errors import NexusError
 from nexus.logs import set_up_logging
@@ -19,10 +19,10 @@ _log = logging.getLogger("nexus.media")
 _DRAIN_S = 3600.0
 
 
-async def serve(settings: Settings) -> None:
+async def serve(settings: Settings, stores: MediaStores) -> None:
     """Serve until SIGTERM or SIGINT. Raises NexusError, OSError (the port is taken)."""
-    async with media_plane(settings, embedded_stores(settings), Clock(), url=settings.media_relay_url) as plane:
-        door = SocketDoor(plane.doorkeeper, plane.calls)
+    async with media_plane(settings, stores, Clock(), url=settings.media_relay_url) as plane:
+        door = SocketDoor(plane.doorkeeper, plane.calls, plane.health)
         server = await door.listen(settings.host, settings.port)
         forgetting = asyncio.create_task(door.forget_refused())
         host, port = server.sockets[0].getsockname()[:2]
@@ -44,7 +44,8 @@ def main() -> int:
     try:
         settings = load_settings()
         set_up_logging(settings.log_level.value, settings.log_format.value)
-        asyncio.run(serve(settings))
+        with chosen_stores(settings) as stores:
+            asyncio.run(serve(settings, stores))
     except NexusError as error:
         sys.stderr.write(f"{error.public_message}\n")
         return 1

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import asynccontextmanager
+import os
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -21,6 +22,7 @@ from media_plane.playout import Playout
 from media_plane.ports import CallBrief, CallerTransport, ChatModel, Socket, VoiceEngine
 from media_plane.server.admission import Admission, AdmissionStores, Doorkeeper, DoorPolicy
 from media_plane.server.calls import CallServer, CallStores, ProcessFacts
+from media_plane.server.health import Health
 from media_plane.server.priming import Begun, EngineStarts, Primer
 from media_plane.slots import SlotPool
 from media_plane.speech.ear import Ear, EarSettings
@@ -29,6 +31,7 @@ from media_plane.speech_models.piper import PiperVoice, VoiceSettings
 from media_plane.speech_models.silero import load_silero
 from media_plane.speech_models.whisper import EarSettings as WhisperSettings
 from media_plane.speech_models.whisper import WhisperEar
+from media_plane.stores import MediaStores
 from media_plane.tooling.processes import ToolProcesses, folder_sources
 from media_plane.tooling.runner import TenantTools, ToolParts
 from media_plane.transports.browser import CallFacts as WireFacts
@@ -37,7 +40,7 @@ from media_plane.transports.container import with_containers
 from media_plane.transports.session import WireTransport
 from media_plane.transports.simple_door import SimpleDoor, parse_output
 from media_plane.transports.wire import PRODUCT_CODECS
-from nexus.adapters.embedded import EmbeddedStores, call_pepper, seal_key, ticket_public_keys
+from nexus.adapters.embedded import call_pepper, embedded_stores, seal_key, ticket_public_keys
 from nexus.adapters.http_tools import GuardedHttpTools
 from nexus.adapters.outbound import GuardedHttp, OutboundRules
 from nexus.adapters.seal import AesSeal
@@ -48,7 +51,7 @@ from nexus.domain.session import Opened
 from nexus.domain.tenant import TenantConfig
 from nexus.errors import ConfigurationError
 from nexus.ports import TenantStore
-from nexus.settings import Settings
+from nexus.settings import Settings, StoresName
 
 _log = logging.getLogger("nexus.wiring")
 _CODECS = replace(PRODUCT_CODECS, decoder_for=with_containers(PRODUCT_CODECS.decoder_for))
@@ -66,6 +69,7 @@ class MediaPlane:
     """The server processes of a sidecar engine; None for an engine without any."""
     faults: tuple[str, ...]
     """What did not load; calls that need it go on as text."""
+    health: Health
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +97,7 @@ class CallRooms:
 class CallWiring:
     """Makes the parts of one call (``media_plane.server.calls.CallFactory``)."""
 
-    def __init__(self, settings: Settings, rooms: CallRooms, stores: EmbeddedStores) -> None:
+    def __init__(self, settings: Settings, rooms: CallRooms, stores: MediaStores) -> None:
         self._settings = settings
         self._rooms = rooms
         self._stores = stores
@@ -148,9 +152,29 @@ def _max_duration_s(admission: Admission) -> float:
     return min(limit, admission.entry.order.max_duration_s or limit)
 
 
+@contextmanager
+def chosen_stores(settings: Settings) -> Iterator[MediaStores]:
+    """The stores that the settings name, until the block is left; nothing is asked of them yet. Raises ConfigurationError."""
+    if settings.stores is not StoresName.AWS:
+        yield embedded_stores(settings)
+        return
+    try:
+        from nexus.adapters.aws import AwsPlace, aws_stores  # boto3: not for a machine that keeps its state itself
+    except ImportError as error:
+        raise ConfigurationError("setting_invalid", "STORES=aws needs boto3: pip install 'nexus-voice-engine[aws]'.") from error
+    region = os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION", "")  # boto3 itself reads only the second
+    if not region:
+        raise ConfigurationError("setting_invalid", "AWS_REGION: STORES=aws needs the region of the table and the bucket.")
+    stores = aws_stores(AwsPlace(settings.aws_table, settings.aws_bucket, region=region, fleet=settings.aws_fleet))
+    try:
+        yield stores
+    finally:
+        stores.close()
+
+
 @asynccontextmanager
 async def media_plane(
-    settings: Settings, stores: EmbeddedStores, clock: Clock, *, url: str = "", warm: bool = True, instead: Instead | None = None
+    settings: Settings, stores: MediaStores, clock: Clock, *, url: str = "", warm: bool = True, instead: Instead | None = None
 ) -> AsyncIterator[MediaPlane]:
     """A media plane that runs until the block is left: heartbeat, recovery and tools' children included.
 
@@ -185,7 +209,7 @@ async def media_plane(
         )
         doorkeeper = Doorkeeper(AdmissionStores(stores.tenants, stores.ledger, stores.ids), policy, clock, primer)
         async with _beating(calls, primer):
-            yield MediaPlane(doorkeeper, calls, chat, tools, slots, faults)
+            yield MediaPlane(doorkeeper, calls, chat, tools, slots, faults, Health(calls, faults, slots))
 
 
 @asynccontextmanager
@@ -261,7 +285,7 @@ def chat_model(settings: Settings) -> ChatModel:
     )
 
 
-def http_tools(settings: Settings, stores: EmbeddedStores, clock: Clock, rules: OutboundRules | None = None) -> GuardedHttpTools:
+def http_tools(settings: Settings, stores: MediaStores, clock: Clock, rules: OutboundRules | None = None) -> GuardedHttpTools:
     """Who sends the requests of declared tools: to public addresses only."""
     secrets = SealedSecrets(stores.documents, AesSeal(seal_key(settings)), clock)
     return GuardedHttpTools(GuardedHttp(rules or OutboundRules()), secrets, clock)

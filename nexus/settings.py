@@ -22,6 +22,9 @@ _RETIRED_GEMINI = re.compile(r"(models/)?gemini-((1|2)(\.\d+)?-.*|3\.[57]-flash|
 _PLACEHOLDER_KEY = re.compile(r"your_.*_here|changeme|<.*>", re.IGNORECASE)
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 _CURRENT_GEMINI = "gemini-3.8-flash"
+_TABLE = re.compile(r"[A-Za-z0-9_.-]{3,255}")
+_BUCKET = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
+_SECRET = re.compile(r"(?:[0-9a-fA-F]{2}){32,}")
 
 
 class Environment(StrEnum):
@@ -46,6 +49,11 @@ class AuthMode(StrEnum):
     AUTO = "auto"
     REQUIRED = "required"
     OFF = "off"
+
+
+class StoresName(StrEnum):
+    EMBEDDED = "embedded"
+    AWS = "aws"
 
 
 class LogFormat(StrEnum):
@@ -77,6 +85,17 @@ class Settings(BaseSettings):
     )
     tenants_dir: Path = Field(Path("tenants"), description="folder of the tenants' folders")
     data_dir: Path = Field(Path("data"), description="folder of everything that is kept: sessions, leads, bookings, journals, keys")
+    stores: StoresName = Field(
+        StoresName.EMBEDDED,
+        description="where state is kept: embedded (files under DATA_DIR) or aws (table and bucket, for `python -m media_plane`)",
+    )
+    aws_table: str = Field("", description="with STORES=aws: name of the DynamoDB table; region and credentials by AWS's own variables")
+    aws_bucket: str = Field("", description="with STORES=aws: name of the S3 bucket")
+    aws_fleet: str = Field(
+        "main",
+        pattern=r"^[a-z0-9][a-z0-9_-]{0,31}$",
+        description="with STORES=aws: which media processes share calls; as in the control plane",
+    )
     log_level: LogLevel = Field(LogLevel.INFO, description="DEBUG, INFO, WARNING or ERROR")
     log_format: LogFormat = Field(LogFormat.COLOR, description="COLOR for people, JSON for machines")
 
@@ -134,8 +153,13 @@ class Settings(BaseSettings):
     dev_door: bool = Field(True, description="serve the original's /ws/call/{tenant_id} without tickets; never in production")
     ticket_private_key_file: str = Field("", description="PEM file of the Ed25519 key that signs tickets; empty: made under DATA_DIR/keys")
     ticket_public_keys_dir: str = Field("", description="folder of PEM files whose tickets the media plane takes; empty: DATA_DIR/keys")
+    ticket_public_keys: str = Field("", description="the same keys as text, one PEM after the other; wins over the folder")
     call_pepper_file: str = Field(
         "", description="file of the secret that callers' numbers are hashed with; empty: made under DATA_DIR/keys"
+    )
+    call_pepper: SecretStr = Field(SecretStr(""), description="the same secret as text: 64 or more hex digits; wins over the file")
+    seal_key: SecretStr = Field(
+        SecretStr(""), description="key that opens tenants' sealed secrets, 64 hex digits, in both planes; empty: made under DATA_DIR/keys"
     )
 
     rate_limit_api_key: int = Field(
@@ -209,6 +233,13 @@ class Settings(BaseSettings):
                 raise ValueError(f"{origin!r} is no origin; write for example https://www.example.com")
         return value
 
+    @field_validator("call_pepper", "seal_key")
+    @classmethod
+    def _hex(cls, value: SecretStr) -> SecretStr:
+        if value.get_secret_value() and _SECRET.fullmatch(value.get_secret_value().strip()) is None:
+            raise ValueError("must be 64 or more hex digits; make one with: openssl rand -hex 32")
+        return value
+
     @field_validator("fair_share_weights")
     @classmethod
     def _weights(cls, value: str) -> str:
@@ -247,6 +278,23 @@ class Settings(BaseSettings):
             raise ValueError("OIDC_ISSUER needs OIDC_AUDIENCE: a token made for another service must not be taken")
         for url in (self.oidc_issuer, self.oidc_jwks_url):
             _check_issuer_url(url)
+        return self
+
+    @model_validator(mode="after")
+    def _stores_in_aws(self) -> Settings:
+        """A key that each task makes for itself would fit no other task's: with AWS every shared key is told."""
+        if self.stores is not StoresName.AWS:
+            return self
+        if _TABLE.fullmatch(self.aws_table) is None:
+            raise ValueError(f"AWS_TABLE: STORES=aws needs the name of a table, not {self.aws_table!r}")
+        if _BUCKET.fullmatch(self.aws_bucket) is None:
+            raise ValueError(f"AWS_BUCKET: STORES=aws needs the name of a bucket, not {self.aws_bucket!r}")
+        if not (self.ticket_public_keys.strip() or self.ticket_public_keys_dir):
+            raise ValueError("TICKET_PUBLIC_KEYS: STORES=aws needs the public keys of tickets, as text, or TICKET_PUBLIC_KEYS_DIR")
+        if not (self.call_pepper.get_secret_value() or self.call_pepper_file):
+            raise ValueError("CALL_PEPPER: STORES=aws needs the one secret of all processes, or CALL_PEPPER_FILE")
+        if not self.seal_key.get_secret_value():
+            raise ValueError("SEAL_KEY: STORES=aws needs the control plane's key (seal in its secret)")
         return self
 
     @property

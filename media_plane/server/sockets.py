@@ -1,13 +1,12 @@
 """The production shell: callers' sockets by the websockets library, with health on the same port.
 
-``/health/live`` answers while the process runs, ``/health/ready`` only while it takes calls.
+``/health/live`` answers while the process runs, ``/health/ready`` only while it takes calls, and says why not.
 """
 
 from __future__ import annotations
 
 import asyncio
 import http
-import json
 import logging
 from collections.abc import Sequence
 from urllib.parse import parse_qs, urlsplit
@@ -20,6 +19,7 @@ from websockets.typing import Subprotocol
 from media_plane.relay import RELAYED_BY, Elsewhere, GivenRefusal, Line, open_line
 from media_plane.server.admission import Admission, Doorkeeper, Handshake
 from media_plane.server.calls import CallServer
+from media_plane.server.health import Health
 from media_plane.server.refusal import refusal
 from media_plane.transports.handshake import chosen_subprotocol, offered_subprotocols
 from media_plane.transports.messages import MAX_MESSAGE_BYTES, PROTOCOL
@@ -33,9 +33,10 @@ _PING_S = 20.0
 class SocketDoor:
     """Listens, admits, runs."""
 
-    def __init__(self, doorkeeper: Doorkeeper, calls: CallServer) -> None:
+    def __init__(self, doorkeeper: Doorkeeper, calls: CallServer, health: Health) -> None:
         self._doorkeeper = doorkeeper
         self._calls = calls
+        self._health = health
         self._admitted: dict[ServerConnection, Admission] = {}
         self._relayed: dict[ServerConnection, Line] = {}
 
@@ -57,7 +58,7 @@ class SocketDoor:
     async def _process_request(self, connection: ServerConnection, request: Request) -> Response | None:
         path = urlsplit(request.path).path
         if path in ("/health/live", "/health/ready"):
-            return self._health(ready=path.endswith("ready"))
+            return self._probe(ready=path.endswith("ready"))
         handshake = _handshake(request)
         try:
             elsewhere = await self._doorkeeper.elsewhere(handshake)
@@ -77,9 +78,8 @@ class SocketDoor:
         self._relayed[connection] = line
         return None
 
-    def _health(self, *, ready: bool) -> Response:
-        fine = not (ready and self._calls.draining)
-        body = json.dumps({"status": "ok" if fine else "draining", "active_calls": self._calls.active}).encode()
+    def _probe(self, *, ready: bool) -> Response:
+        fine, body = self._health.answer(ready=ready)
         status = http.HTTPStatus.OK if fine else http.HTTPStatus.SERVICE_UNAVAILABLE
         return Response(status, status.phrase, _headers({"content-type": "application/json"}, body), body)
 

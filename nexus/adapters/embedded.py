@@ -19,6 +19,7 @@ from nexus.adapters.sqlite import (
     SqliteSessionIndex,
     SqliteToolStore,
 )
+from nexus.errors import ConfigurationError
 from nexus.ports import (
     CallJournal,
     CallLedger,
@@ -32,7 +33,7 @@ from nexus.ports import (
     TenantStore,
     ToolStore,
 )
-from nexus.settings import Settings
+from nexus.settings import Settings, StoresName
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +57,16 @@ class EmbeddedStores:
 
 
 def embedded_stores(settings: Settings) -> EmbeddedStores:
-    """Open nothing yet: files and tables are made when first used, so that a fault shows where it matters."""
+    """Open nothing yet: files and tables are made when first used, so that a fault shows where it matters.
+
+    Raises:
+        ConfigurationError: ``setting_invalid``, the settings want the state elsewhere.
+    """
+    if settings.stores is not StoresName.EMBEDDED:
+        raise ConfigurationError(
+            "setting_invalid",
+            f"STORES={settings.stores.value} is for `python -m media_plane`; this works over DATA_DIR: leave STORES out.",
+        )
     database = Database(settings.data_dir / "nexus.sqlite")
     folders = FileTenantStore(settings.tenants_dir)
     documents = SqliteDocumentStore(database)
@@ -93,15 +103,21 @@ def ticket_private_key(settings: Settings) -> str:
 
 
 def ticket_public_keys(settings: Settings) -> Mapping[str, str]:
-    """The keys whose tickets are taken (media plane), by kid. Raises Unavailable."""
+    """The keys whose tickets are taken (media plane), by kid. Raises Unavailable, ConfigurationError."""
+    if settings.ticket_public_keys.strip():
+        return keys.public_keys_of(settings.ticket_public_keys)
     return keys.public_keys(Path(settings.ticket_public_keys_dir or settings.keys_dir))
 
 
 def call_pepper(settings: Settings) -> bytes:
     """What callers' numbers are hashed with. Raises Unavailable."""
+    if told := settings.call_pepper.get_secret_value().strip():
+        return bytes.fromhex(told)
     return keys.pepper(Path(settings.call_pepper_file or settings.keys_dir / "pepper"))
 
 
 def seal_key(settings: Settings) -> bytes:
     """What secrets at rest are sealed and opened with, in both planes. Raises Unavailable."""
+    if told := settings.seal_key.get_secret_value().strip():
+        return bytes.fromhex(told)
     return keys.pepper(settings.keys_dir / "seal")

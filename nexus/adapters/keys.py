@@ -10,6 +10,7 @@ from pathlib import Path
 from nexus import tickets
 from nexus.errors import ConfigurationError, Unavailable
 
+_PUBLIC_PEM = re.compile(r"-----BEGIN PUBLIC KEY-----.+?-----END PUBLIC KEY-----", re.DOTALL)
 _PEPPER = re.compile(r"(?:[0-9a-fA-F]{2}){32,}")
 
 
@@ -36,6 +37,14 @@ def public_keys(folder: Path) -> dict[str, str]:
         pems = [path.read_text() for path in sorted(folder.glob("*.pub.pem"))]
     except OSError as error:
         raise _unavailable(folder) from error
+    return {tickets.key_id(pem): pem for pem in pems}
+
+
+def public_keys_of(text: str) -> dict[str, str]:
+    """Every public key of a text by kid; a line break may be written as ``\\n``. Raises ConfigurationError."""
+    pems = _PUBLIC_PEM.findall(text.replace("\\n", "\n"))
+    if not pems:
+        raise ConfigurationError("setting_invalid", "TICKET_PUBLIC_KEYS holds no public key in PEM form (-----BEGIN PUBLIC KEY-----).")
     return {tickets.key_id(pem): pem for pem in pems}
 
 

@@ -26,6 +26,7 @@ from media_plane.server.sockets import SocketDoor
 from media_plane.slots import SlotPool
 from media_plane.speech.vad import InferenceSession
 from media_plane.wiring import Instead, SpeechModels, media_plane
+from nexus.adapters.aws import AwsStores
 from nexus.adapters.embedded import EmbeddedStores, embedded_stores, ticket_private_key
 from nexus.clock import Clock
 from nexus.domain.session import SessionRecord
@@ -75,7 +76,7 @@ class House:
 
     url: str
     settings: Settings
-    stores: EmbeddedStores
+    stores: EmbeddedStores | AwsStores
     clock: Clock
     calls: CallServer | None = None
     slots: SlotPool | None = None
@@ -234,7 +235,7 @@ async def house(
     stores = embedded_stores(settings)
     ticket_private_key(settings)  # the control plane was here first
     async with media_plane(settings, stores, clock, instead=given) as plane:
-        door = SocketDoor(plane.doorkeeper, plane.calls)
+        door = SocketDoor(plane.doorkeeper, plane.calls, plane.health)
         server = await door.listen("127.0.0.1", 0)
         port = next(iter(server.sockets)).getsockname()[1]
         try:
