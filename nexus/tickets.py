@@ -1,6 +1,8 @@
 """Sign and check the short-lived, single-use ticket that opens a call. Pure: time and ids are arguments.
 
-A ticket is a JWT signed with EdDSA (RFC 8037). The control plane holds the private key, the media plane only public keys, by ``kid``.
+A ticket is a JWT signed with EdDSA (RFC 8037) or ES256 (RFC 7518), as the key is of Ed25519 or P-256. The control plane holds one private
+key, the media plane public keys only, by ``kid``: a new key is first told to the media plane, then signed with, and the old one is taken
+away a minute later, when the last of its tickets has died.
 That a ticket is used once is the ledger's work: its ``jti`` is the nonce that ``CallLedger.redeem`` burns.
 """
 
@@ -14,6 +16,7 @@ from datetime import datetime, timedelta
 import jwt
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric.ec import SECP256R1, EllipticCurvePrivateKey, EllipticCurvePublicKey
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
 from nexus.errors import ConfigurationError, NotAuthorised
@@ -55,7 +58,11 @@ def public_key_of(private_pem: str) -> str:
 
 def key_id(public_pem: str) -> str:
     """The ``kid`` of a public key: 16 hex digits of the hash of its bytes."""
-    raw = _public(public_pem).public_bytes(serialization.Encoding.Raw, serialization.PublicFormat.Raw)
+    key = _public(public_pem)
+    if isinstance(key, Ed25519PublicKey):
+        raw = key.public_bytes(serialization.Encoding.Raw, serialization.PublicFormat.Raw)
+    else:
+        raw = key.public_bytes(serialization.Encoding.X962, serialization.PublicFormat.UncompressedPoint)
     return hashlib.sha256(raw).hexdigest()[:16]
 
 
@@ -72,7 +79,9 @@ def sign(ticket: Ticket, private_pem: str, *, issued_at: datetime) -> str:
         "exp": int(expires_at.timestamp()),
         **({} if ticket.config_version is None else {"ver": ticket.config_version}),
     }
-    return jwt.encode(claims, _private(private_pem), algorithm="EdDSA", headers={"kid": key_id(public_key_of(private_pem))})
+    key = _private(private_pem)
+    algorithm = "EdDSA" if isinstance(key, Ed25519PrivateKey) else "ES256"
+    return jwt.encode(claims, key, algorithm=algorithm, headers={"kid": key_id(public_key_of(private_pem))})
 
 
 def check(token: str, public_pems: Mapping[str, str], *, call_id: str, now: datetime) -> Ticket:
@@ -87,11 +96,11 @@ def check(token: str, public_pems: Mapping[str, str], *, call_id: str, now: date
     if not token:
         raise NotAuthorised("ticket_missing", "This socket needs a ticket: POST /v1/tenants/{tenant_id}/calls gives one.")
     try:
-        public_pem = public_pems[str(jwt.get_unverified_header(token).get("kid"))]
+        key = _public(public_pems[str(jwt.get_unverified_header(token).get("kid"))])
         claims = jwt.decode(
             token,
-            _public(public_pem),
-            algorithms=["EdDSA"],
+            key,
+            algorithms=["EdDSA" if isinstance(key, Ed25519PublicKey) else "ES256"],  # the key says it, never the token
             audience=_AUDIENCE,
             issuer=_ISSUER,
             options={"require": ["exp", "iat", "sub", "jti"], "verify_exp": False, "verify_iat": False},
@@ -114,21 +123,21 @@ def check(token: str, public_pems: Mapping[str, str], *, call_id: str, now: date
     return ticket
 
 
-def _private(pem: str) -> Ed25519PrivateKey:
+def _private(pem: str) -> Ed25519PrivateKey | EllipticCurvePrivateKey:
     try:
         key = serialization.load_pem_private_key(pem.encode(), password=None)
     except (ValueError, UnsupportedAlgorithm) as error:
         raise ConfigurationError("setting_invalid", "The ticket signing key is not a PEM private key.") from error
-    if not isinstance(key, Ed25519PrivateKey):
-        raise ConfigurationError("setting_invalid", "The ticket signing key must be an Ed25519 key.")
-    return key
+    if isinstance(key, Ed25519PrivateKey) or (isinstance(key, EllipticCurvePrivateKey) and isinstance(key.curve, SECP256R1)):
+        return key
+    raise ConfigurationError("setting_invalid", "The ticket signing key must be an Ed25519 or a P-256 key.")
 
 
-def _public(pem: str) -> Ed25519PublicKey:
+def _public(pem: str) -> Ed25519PublicKey | EllipticCurvePublicKey:
     try:
         key = serialization.load_pem_public_key(pem.encode())
     except (ValueError, UnsupportedAlgorithm) as error:
         raise ConfigurationError("setting_invalid", "A ticket public key is not a PEM public key.") from error
-    if not isinstance(key, Ed25519PublicKey):
-        raise ConfigurationError("setting_invalid", "A ticket public key must be an Ed25519 key.")
-    return key
+    if isinstance(key, Ed25519PublicKey) or (isinstance(key, EllipticCurvePublicKey) and isinstance(key.curve, SECP256R1)):
+        return key
+    raise ConfigurationError("setting_invalid", "A ticket public key must be an Ed25519 or a P-256 key.")

@@ -420,3 +420,9 @@ async def test_racers_of_one_tenant_leave_another_its_slot(ledger: CallLedger) -
     assert sum(isinstance(one, CallEntry) for one in results) == 8
     assert {one.code for one in results if isinstance(one, QuotaExceeded)} == {"fair_share_exceeded"}
     assert (await _reserve(ledger, 50, order(tenant_id="pizza"))).state == "ready"
+
+
+async def test_a_call_knows_where_its_process_is_reached(ledger: CallLedger) -> None:
+    await ledger.heartbeat(process().model_copy(update={"url": "ws://10.0.3.7:8000"}))
+    await _reserve(ledger, 1)
+    assert (await ledger.get("barber", call_id(1))).process_url == "ws://10.0.3.7:8000"
