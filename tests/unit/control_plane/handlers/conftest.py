@@ -119,8 +119,9 @@ def issuer() -> Iterator[str]:
         yield served.issuer
 
 
-@pytest.fixture
-def deployment(moto: None, issuer: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Deployment]:
+@contextmanager
+def deployed(issuer: str, patch: pytest.MonkeyPatch) -> Iterator[Deployment]:
+    """A fresh table, bucket, queue, stream and secret, and the environment that names them."""
     place = new_place("", workers=1)
     queue_url = client("sqs", "").create_queue(QueueName=place.table)["QueueUrl"]
     client("secretsmanager", "").create_secret(Name=place.table, SecretString=json.dumps(KEYS))
@@ -140,14 +141,22 @@ def deployment(moto: None, issuer: str, monkeypatch: pytest.MonkeyPatch) -> Iter
         "OIDC_AUDIENCE": AUDIENCE,
     }
     for name, value in told.items():
-        monkeypatch.setenv(name, value)
+        patch.setenv(name, value)
     root = logging.getLogger()
     handlers, level = root.handlers[:], root.level
-    made = Deployment(place, queue_url, issuer, monkeypatch)
-    yield made
-    made.runner.close()
-    root.handlers[:] = handlers
-    root.setLevel(level)
+    made = Deployment(place, queue_url, issuer, patch)
+    try:
+        yield made
+    finally:
+        made.runner.close()
+        root.handlers[:] = handlers
+        root.setLevel(level)
+
+
+@pytest.fixture
+def deployment(moto: None, issuer: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Deployment]:
+    with deployed(issuer, monkeypatch) as made:
+        yield made
 
 
 @pytest.fixture
