@@ -21,7 +21,7 @@ _NONE_MATCH = {
     "in": "header",
     "required": False,
     "description": "the ETag of the copy that the client has",
-    "schema": {"type": "string", "maxLength": 1000},
+    "schema": {"type": "string"},
 }
 _TEXT = {"schema": {"type": "string"}}
 _NUMBER = {"schema": {"type": "integer"}}

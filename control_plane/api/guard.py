@@ -91,6 +91,8 @@ class Guard:
             raise NotAuthorised("credential_invalid", "Send one header Authorization, not several.")
         principal = await self._gate.authenticator.principal(shown[0] if shown else "", headers.get("origin", ""))
         self._gate.decide(principal, operation_id, tenant_id, matrix=self._gate.matrix)
+        if tenant_id:  # whoever may reach every tenant still names one: nothing is counted, noted or looked up under what is no tenant's id
+            check_tenant_id(tenant_id)
         return principal
 
     def _operation(self, scope: Scope) -> tuple[str, str] | None:

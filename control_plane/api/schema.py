@@ -35,6 +35,10 @@ _NO_CREDENTIAL = {
     "description": "The credential is missing, wrong, expired or revoked; WWW-Authenticate says which",
     "content": {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}},
 }
+_NOT_JSON = {
+    "description": "The body is not JSON, or nests too deeply",
+    "content": {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}},
+}
 _DESCRIPTION = "Everything before and after a spoken call. docs/api.md says how it is used; every error is a problem document (RFC 9457)."
 
 
@@ -63,8 +67,15 @@ def document(app: FastAPI) -> dict[str, Any]:
     for path in described["paths"].values():
         for method, operation in path.items():
             _tell_access(operation)
+            _tell_body(operation)
             tell_conventions(operation, method.upper())
     return described
+
+
+def _tell_body(operation: dict[str, Any]) -> None:
+    """What is taken in can be no JSON at all."""
+    if "requestBody" in operation:
+        operation["responses"]["400"] = _NOT_JSON
 
 
 def _tell_access(operation: dict[str, Any]) -> None:

@@ -16,8 +16,18 @@ from control_plane.api.problems import MEDIA_TYPE
 DEFAULT_LIMIT = 20
 MOST = 100
 
-TenantId = Annotated[str, Path(description="the tenant", examples=["barber_shop_demo"])]
-CallId = Annotated[str, Path(description="the call, or its session", examples=["call_01KAQ2Z3M4N5P6Q7R8S9T0V1W2"])]
+# The forms are told here and checked by nexus.domain.ids, whose refusals name what is wrong.
+TenantId = Annotated[
+    str, Path(description="the tenant", examples=["barber_shop_demo"], json_schema_extra={"pattern": "^[a-z0-9][a-z0-9_-]{1,62}$"})
+]
+CallId = Annotated[
+    str,
+    Path(
+        description="the call, or its session",
+        examples=["call_01KAQ2Z3M4N5P6Q7R8S9T0V1W2"],
+        json_schema_extra={"pattern": "^call_[0-7][0-9A-HJKMNP-TV-Z]{25}$"},
+    ),
+]
 Limit = Annotated[int, Query(ge=1, le=MOST, description="the longest page")]
 
 

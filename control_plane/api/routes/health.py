@@ -37,7 +37,7 @@ async def ready(services: Services) -> Response:
     "/health/checks/{name}",
     operation_id="getCheck",
     response_model=CheckResult,
-    responses={503: {"model": CheckResult, "description": "The check fails"}},
+    responses={**refusals(404), 503: {"model": CheckResult, "description": "The check fails"}},
 )
 async def check(name: str, services: Services) -> Response:
     """One named check of the readiness report (``engine``, ``draining`` …) as a probe of its own: 200 or 503."""
