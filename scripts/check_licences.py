@@ -23,6 +23,7 @@ ALLOWED = [
     "MIT",
     "MIT License",
     "MIT-0",
+    "MIT No Attribution License (MIT-0)",
     "MPL-2.0",
     "Mozilla Public License 2.0 (MPL 2.0)",
     "PSF-2.0",
