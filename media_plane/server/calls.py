@@ -279,7 +279,10 @@ class CallServer:
     async def drain(self, within_s: float) -> None:
         """Take no more calls; wait for those that live; after ``within_s`` end them as ``draining_forced``."""
         self.draining = True
-        await self.beat_once()
+        try:
+            await self.beat_once()
+        except StoreError as error:  # the next heartbeat tells it
+            _log.error("heartbeat failed: %s", error)
         try:
             async with asyncio.timeout(within_s):
                 await self._idle.wait()
