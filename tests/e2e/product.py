@@ -77,14 +77,14 @@ class Product:
 
 
 @contextmanager
-def product(folder: Path, *, port: int = 0) -> Iterator[Product]:
-    """``nexus run`` until the block is left. The demo tenants are copies; the barber there works on Mondays too, so that tomorrow
-    is never a closed day."""
+def product(folder: Path, *arguments: str, port: int = 0) -> Iterator[Product]:
+    """``nexus run`` (with these arguments) until the block is left. The demo tenants are copies; the barber there works on Mondays too,
+    so that tomorrow is never a closed day."""
     chosen = port or free_port()
     _copy_tenants(folder / "tenants")
     with (folder / "log").open("w") as log:
         process = subprocess.Popen(
-            [sys.executable, "-m", "local.cli", "run"], env=_environment(folder, chosen), cwd=folder, stdout=log, stderr=log
+            [sys.executable, "-m", "local.cli", "run", *arguments], env=_environment(folder, chosen), cwd=folder, stdout=log, stderr=log
         )
         running = Product(chosen, folder)
         try:
