@@ -1,4 +1,4 @@
-"""The media plane over a table and a bucket: `python -m media_plane` as a container runs it, beside a control plane over the same stores."""
+"""The media plane over a table and a bucket: `python -m media_plane` as a container runs it; a control plane over the same stores."""
 
 # ruff: noqa: ASYNC110  (what is waited for is written by another process)
 
@@ -20,14 +20,17 @@ import pytest
 
 from control_plane.services.erasure import ErasedStores
 from control_plane.wiring import Stores
+from media_plane.wiring import Instead, media_plane
 from nexus import tickets
 from nexus.adapters.aws import AwsStores
 from nexus.clock import Clock
 from nexus.domain.session import SessionRecord
+from nexus.settings import load_settings
 from tests.aws import client
 from tests.emulator import REGION
+from tests.fakes.aws_line import AwsLine
 from tests.fakes.control_plane import PRIVATE_KEY, house
-from tests.scenarios.house import TENANT, Caller, dial
+from tests.scenarios.house import TENANT, Caller, dial, speech
 from tests.scenarios.test_killed import free_port
 
 ROOT = Path(__file__).parents[2]
@@ -246,3 +249,16 @@ async def test_nexus_run_refuses_stores_that_it_would_not_use(tmp_path: Path, em
     said, _ = await asyncio.wait_for(running.communicate(), 30)
     assert running.returncode != 0
     assert "leave STORES out" in " ".join(said.decode().split()) and "Traceback" not in said.decode()
+
+
+async def test_sigterm_while_the_table_is_away_leaves_living_calls_alone(
+    tmp_path: Path, lossy_stores: tuple[AwsStores, AwsLine], caplog: pytest.LogCaptureFixture
+) -> None:
+    stores, line = lossy_stores
+    settings = load_settings(None, engine="scripted", data_dir=tmp_path / "data", tenants_dir=tmp_path, port=0)
+    clock = Clock(speed=0.001)  # no heartbeat but the one of draining
+    async with media_plane(settings, stores, clock, instead=Instead(speech=speech())) as plane:
+        line.refuse("PutItem", 100)
+        await plane.calls.drain(0.1)
+        assert "heartbeat failed" in caplog.text
+        assert plane.calls.draining

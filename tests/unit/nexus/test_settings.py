@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 from pathlib import Path
+from typing import ClassVar
 
 import pytest
 
@@ -212,3 +213,59 @@ class TestProcesses:
     def test_a_call_moves_before_its_window_ends(self) -> None:
         with pytest.raises(ConfigurationError, match="PERSONAPLEX_ROTATE_AFTER_S"):
             load_settings(None, personaplex_rotate_after_s=300, personaplex_window_s=300)
+
+
+class TestStoresInAws:
+    """What a media plane over AWS must be told: a name or a key that each process made for itself would fit no other's."""
+
+    WHOLE: ClassVar[dict[str, str]] = {
+        "stores": "aws",
+        "aws_table": "nexus-prod",
+        "aws_bucket": "nexus-prod-calls",
+        "ticket_public_keys": "-----BEGIN PUBLIC KEY-----",
+        "call_pepper": "1f" * 32,
+        "seal_key": "2f" * 32,
+    }
+
+    def test_the_whole_is_taken(self) -> None:
+        settings = load_settings(None, **self.WHOLE)
+        assert (settings.stores, settings.aws_table, settings.aws_bucket, settings.aws_fleet) == (
+            "aws",
+            "nexus-prod",
+            "nexus-prod-calls",
+            "main",
+        )
+
+    @pytest.mark.parametrize("name", ["aws_table", "aws_bucket", "ticket_public_keys", "call_pepper", "seal_key"])
+    def test_what_lacks_is_named(self, name: str) -> None:
+        with pytest.raises(ConfigurationError) as refused:
+            load_settings(None, **{key: value for key, value in self.WHOLE.items() if key != name})
+        (fault,) = refused.value.faults
+        assert fault.startswith(f"{name.upper()}: STORES=aws needs")
+
+    @pytest.mark.parametrize(("name", "instead"), [("ticket_public_keys", "ticket_public_keys_dir"), ("call_pepper", "call_pepper_file")])
+    def test_a_file_stands_for_a_text(self, name: str, instead: str) -> None:
+        given = {key: value for key, value in self.WHOLE.items() if key != name}
+        assert load_settings(None, **given, **{instead: "/run/secrets/it"}).stores == "aws"
+
+    @pytest.mark.parametrize(
+        ("name", "value"),
+        [
+            ("stores", "gcp"),
+            ("aws_table", "arn:aws:dynamodb:eu-central-1:1:table/x"),
+            ("aws_bucket", "s3://bucket"),
+            ("aws_bucket", "Upper"),
+            ("aws_fleet", "a b"),
+            ("call_pepper", "1f" * 31),
+            ("seal_key", "s3cret"),
+        ],
+    )
+    def test_what_is_no_name_or_key_is_refused_and_secrets_are_not_shown(self, name: str, value: str) -> None:
+        with pytest.raises(ConfigurationError) as refused:
+            load_settings(None, **{**self.WHOLE, name: value})
+        (fault,) = refused.value.faults
+        assert fault.startswith(name.upper())
+        assert "s3cret" not in str(refused.value)
+
+    def test_without_aws_none_of_it_is_asked(self) -> None:
+        assert load_settings(None, aws_table="", aws_bucket="").stores == "embedded"

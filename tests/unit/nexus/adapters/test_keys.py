@@ -9,7 +9,7 @@ import pytest
 
 from nexus import tickets
 from nexus.adapters import keys
-from nexus.adapters.embedded import call_pepper, embedded_stores, ticket_private_key, ticket_public_keys
+from nexus.adapters.embedded import call_pepper, embedded_stores, seal_key, ticket_private_key, ticket_public_keys
 from nexus.errors import ConfigurationError, Unavailable
 from nexus.settings import load_settings
 
@@ -94,3 +94,33 @@ def test_keys_lie_under_the_data_folder_unless_a_file_is_named(tmp_path: Path) -
     assert len(call_pepper(settings)) == 32
     named = load_settings(None, data_dir=tmp_path / "data", ticket_private_key_file=str(tmp_path / "mine.pem"))
     assert ticket_private_key(named) != private and (tmp_path / "mine.pem").is_file()
+
+
+def test_keys_told_as_text_win_over_the_folder(tmp_path: Path) -> None:
+    """A container has no folder that it shares with others."""
+    one, two = (tickets.public_key_of(tickets.new_private_key()) for _ in range(2))
+    settings = load_settings(
+        None, data_dir=tmp_path / "data", ticket_public_keys=f"# old\n{one}\n{two}", call_pepper="1f" * 32, seal_key="2F" * 32
+    )
+    assert set(ticket_public_keys(settings)) == {tickets.key_id(one), tickets.key_id(two)}
+    assert (call_pepper(settings), seal_key(settings)) == (b"\x1f" * 32, b"\x2f" * 32)
+    assert not (tmp_path / "data").exists()
+    in_one_line = one.strip().replace("\n", "\\n")
+    assert list(keys.public_keys_of(in_one_line)) == [tickets.key_id(one)]
+
+
+@pytest.mark.parametrize("text", ["x", "-----BEGIN PUBLIC KEY-----\nAAAA\n-----END PUBLIC KEY-----", "-----BEGIN PRIVATE KEY-----"])
+def test_a_text_without_a_key_is_refused(text: str) -> None:
+    with pytest.raises(ConfigurationError):
+        keys.public_keys_of(text)
+
+
+def test_a_private_key_is_not_taken_for_a_public_one() -> None:
+    with pytest.raises(ConfigurationError, match="no public key"):
+        keys.public_keys_of(tickets.new_private_key())
+
+
+def test_stores_elsewhere_are_not_opened_here(tmp_path: Path) -> None:
+    named = {"aws_table": "abc", "aws_bucket": "abc", "ticket_public_keys": "x", "call_pepper": "1f" * 32, "seal_key": "1f" * 32}
+    with pytest.raises(ConfigurationError, match="leave STORES out"):
+        embedded_stores(load_settings(None, stores="aws", data_dir=tmp_path, **named))
