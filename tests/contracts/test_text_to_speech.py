@@ -57,7 +57,7 @@ async def test_receptionist_sentences_come_back_through_the_ear() -> None:
 async def test_speed_shortens_and_nothing_sayable_is_no_audio() -> None:
     voice = PiperVoice()
     slow, fast = [await spoken_audio(voice, "Let me check that for you.", speed) for speed in (0.8, 1.6)]
-    assert fast.duration_ms < slow.duration_ms * 0.7
+    assert fast.duration_ms < slow.duration_ms * 0.8  # half, but for the pauses and the voice's own variation of lengths
     for nothing in ("", "...", "?!", "😀", " \n"):
         assert (await spoken_audio(voice, nothing)).pcm == b""
     assert (await spoken_audio(voice, "Zażółć 北京 שלום ok")).pcm

@@ -37,9 +37,11 @@ async def test_a_receiver_is_named_tried_and_forgotten(nexus: Nexus) -> None:  #
         assert code == OK and hook_id.startswith("whk_") and secret.startswith("whsec_")
         code, told = await nexus("webhook", "test", BARBER, hook_id)
         assert code == OK and told.startswith("delivered: answered 204")
-        _, headers, body = crm.requests[0]
-        assert signature_holds(headers, body, secret) and crm.events()[0]["type"] == EventType.WEBHOOK_TEST
-        crm.statuses = [500]
+        # The finished call of this house may be told of too: the trial is looked for by its kind.
+        at = [event["type"] for event in crm.events()].index(EventType.WEBHOOK_TEST)
+        _, headers, body = crm.requests[at]
+        assert signature_holds(headers, body, secret)
+        crm.statuses = [500] * 5
         code, told = await nexus("webhook", "test", BARBER, hook_id)
         assert code == 1 and "failed: answered 500" in told
         code, told = await nexus("webhook", "rotate", BARBER, hook_id)
