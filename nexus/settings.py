@@ -268,6 +268,8 @@ class Settings(BaseSettings):
             raise ValueError("PERSONAPLEX_ROTATE_AFTER_S must be below PERSONAPLEX_WINDOW_S; a call moves before its window ends")
         if self.engine is EngineName.PERSONAPLEX and self.personaplex_urls:
             _check_processes(self.personaplex_urls, self.personaplex_spares)
+        if self.engine is EngineName.PCM_SIDECAR and urlsplit(self.pcm_sidecar_ws_url).path == "/api/chat":
+            raise ValueError("PCM_SIDECAR_WS_URL: /api/chat is PersonaPlex's own contract: ENGINE=personaplex and PERSONAPLEX_WS_URL")
         return self
 
     @model_validator(mode="after")

@@ -6,9 +6,10 @@ import asyncio
 import logging
 from contextlib import suppress
 
-from websockets.asyncio.client import ClientConnection, connect
+from websockets.asyncio.client import ClientConnection
 from websockets.exceptions import ConcurrencyError, ConnectionClosed, InvalidStatus, InvalidURI, WebSocketException
 
+from media_plane.engines.direct import Direct
 from media_plane.engines.pcm_sidecar_wire import MAX_MESSAGE_BYTES
 from media_plane.engines.socket_writer import WRITE_LIMIT_BYTES
 from nexus.errors import UpstreamError
@@ -26,7 +27,7 @@ async def connected(address: str, close_s: float) -> ClientConnection:
         UpstreamError: ``engine_unreachable``; the message names the fix.
     """
     try:
-        return await connect(
+        return await Direct(
             address,
             compression=None,
             proxy=None,

@@ -43,11 +43,11 @@ async def test_a_key_makes_gemini_hold_the_dialogue_and_read_the_lead(tmp_path: 
         rest = ControlPlane(base)
         ordered = await asyncio.to_thread(rest.calls.create, TENANT)
         phone = SoftPhone(ordered["websocket"]["url"], ordered["websocket"]["ticket"])
-        report = await phone.call(Said(typed=("Any room on January 8th 2030?",)))
+        report = await phone.call(Said(typed=("This is Dana. Any room on January 8th 2030?",)))
         leads: list[dict[str, object]] = []
         async with asyncio.timeout(10):
             while not leads:
-                leads = await asyncio.to_thread(rest.leads, TENANT)
+                leads = await asyncio.to_thread(lambda: [*rest.leads.each(TENANT)])
         session = await asyncio.to_thread(rest.sessions.get, TENANT, report.call_id)
     assert [line.text for line in report.lines if line.role == "agent"][-1] == "There is room in the morning."
     assert [(use["name"], use["status"]) for use in session["tools"]] == [("check_availability", "done")]
@@ -68,7 +68,7 @@ async def test_malformed_and_empty_calls_are_retried_once_and_recorded(tmp_path:
         phone = SoftPhone(ordered["websocket"]["url"], ordered["websocket"]["ticket"])
         report = await phone.call(Said(typed=("Any room on January 8th 2030?", "And the day after?")))
         async with asyncio.timeout(10):
-            while not await asyncio.to_thread(rest.leads, TENANT):
+            while not await asyncio.to_thread(lambda: [*rest.leads.each(TENANT)]):
                 pass
         session = await asyncio.to_thread(rest.sessions.get, TENANT, report.call_id)
     said = [line.text for line in report.lines if line.role == "agent"]

@@ -8,9 +8,10 @@ import socket
 import struct
 from urllib.parse import urlsplit
 
-from websockets.asyncio.client import ClientConnection, connect
+from websockets.asyncio.client import ClientConnection
 from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidStatus
 
+from media_plane.engines.direct import Direct
 from media_plane.engines.personaplex.wire import is_handshake
 from nexus.errors import UpstreamError
 
@@ -21,14 +22,6 @@ _RESET_ON_CLOSE = struct.pack("ii", 1, 0)
 """**Source:** socket(7), SO_LINGER: on, for zero seconds."""
 
 
-class _Direct(connect):
-    """A redirect is an answer like any other: followed, it would bring caller and prompt to a process that was leased to somebody else."""
-
-    def process_redirect(self, exc: Exception) -> Exception | str:
-        """See ``websockets.asyncio.client.connect``."""
-        return exc
-
-
 async def connected(url: str) -> ClientConnection:
     """Connect; the server accepts at once, also when it is taken. No pings are sent: a server that is taken or sets a session up does
     not answer them, and one in a session gives audio all the time.
@@ -37,7 +30,7 @@ async def connected(url: str) -> ClientConnection:
         UpstreamError: ``engine_unreachable``.
     """
     try:
-        return await _Direct(
+        return await Direct(
             url,
             compression=None,
             proxy=None,

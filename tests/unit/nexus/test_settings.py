@@ -204,6 +204,12 @@ class TestProcesses:
         assert told in refused.value.faults[0]
         assert load_settings(None, personaplex_ws_url=urls).sidecars == ()  # of no concern to another engine
 
+    def test_a_personaplex_address_is_no_sidecar_of_ones_own(self) -> None:
+        address = "ws://localhost:8998/api/chat"
+        with pytest.raises(ConfigurationError, match="ENGINE=personaplex and PERSONAPLEX_WS_URL"):
+            load_settings(None, engine="pcm_sidecar", pcm_sidecar_ws_url=address)
+        assert load_settings(None, pcm_sidecar_ws_url=address)  # of no concern to another engine
+
     def test_spares_leave_something_for_calls(self) -> None:
         two = "ws://a:1/api/chat,ws://b:1/api/chat"
         with pytest.raises(ConfigurationError, match="PERSONAPLEX_SPARES"):

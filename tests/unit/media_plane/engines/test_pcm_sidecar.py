@@ -206,6 +206,25 @@ async def test_a_close_before_ready_is_told_with_its_code() -> None:
     assert "1013: 'come back later'" in (await refusal(script)).public_message
 
 
+async def test_a_redirect_is_not_followed() -> None:
+    async def never(side: Side) -> None:
+        raise AssertionError("the caller was led elsewhere")
+
+    async with sidecar_server(never) as other, asyncio.timeout(DEADLINE_S):
+
+        async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            await reader.readuntil(b"\r\n\r\n")
+            writer.write(f"HTTP/1.1 307 Temporary Redirect\r\nLocation: {other.url}\r\nContent-Length: 0\r\n\r\n".encode())
+            await writer.drain()
+            writer.close()
+
+        async with await asyncio.start_server(answer, "127.0.0.1", 0) as server:
+            line = line_to(f"ws://127.0.0.1:{server.sockets[0].getsockname()[1]}/v1/audio-stream")
+            with pytest.raises(UpstreamError, match="307"):
+                await line.open(BRIEF)
+            await line.close()
+
+
 async def test_another_version_is_refused() -> None:
     async def script(side: Side) -> None:
         await side.take_start()
