@@ -51,35 +51,36 @@ async def serve(settings: Settings, console: Console) -> int:
         console.print("[dim]loading the speech models …[/dim]")
     async with with_stand_in(settings, console) as chosen, local_app(chosen) as app:
         server = _server(app)
-        port = listener.getsockname()[1]
-        base = settings.public_url or f"http://{_shown(settings.host)}:{port}"
-        at = "" if port == load_settings().port else f" --url {base}"
-        console.print(f"\n[bold green]Nexus is ready[/bold green] [dim]({time.monotonic() - began:.1f} s)[/dim]")
-        console.print(f"  console   [bold]{base}/[/bold]", highlight=False)
-        console.print(f"  API       {base}/v1/.well-known/nexus", highlight=False)
-        console.print(
-            f"  by hand   {command()} call barber_shop_demo --type 'Are you open on Saturday?'{at}", highlight=False, soft_wrap=True
-        )
-        console.print("[dim]  Ctrl+C ends it.[/dim]\n")
-        await _until_told(app, server, listener)
+        with first_signal() as told:  # before "ready" is said: who hears it may end it at once
+            _say_ready(settings, console, listener.getsockname()[1], time.monotonic() - began)
+            await _until_told(app, server, listener, told)
     return 0
 
 
-async def _until_told(app: LocalApp, server: uvicorn.Server, listener: socket.socket) -> None:
+def _say_ready(settings: Settings, console: Console, port: int, took_s: float) -> None:
+    base = settings.public_url or f"http://{_shown(settings.host)}:{port}"
+    at = "" if port == load_settings().port else f" --url {base}"
+    console.print(f"\n[bold green]Nexus is ready[/bold green] [dim]({took_s:.1f} s)[/dim]")
+    console.print(f"  console   [bold]{base}/[/bold]", highlight=False)
+    console.print(f"  API       {base}/v1/.well-known/nexus", highlight=False)
+    console.print(f"  by hand   {command()} call barber_shop_demo --type 'Are you open on Saturday?'{at}", highlight=False, soft_wrap=True)
+    console.print("[dim]  Ctrl+C ends it.[/dim]\n")
+
+
+async def _until_told(app: LocalApp, server: uvicorn.Server, listener: socket.socket, told: asyncio.Event) -> None:
     """Serve until a signal; then the living calls end before their sockets do, so that each is told why and leaves its record."""
     # uvicorn's own handlers close the sockets first and then raise the signal again, which would kill the process.
     server.capture_signals = contextlib.nullcontext  # type: ignore[method-assign, assignment]
-    with first_signal() as told:
-        running = asyncio.create_task(server.serve(sockets=[listener]))
-        telling = asyncio.create_task(told.wait())
-        try:
-            await asyncio.wait({running, telling}, return_when=asyncio.FIRST_COMPLETED)
-            app.media.doorkeeper.draining = True
-            await app.media.calls.drain(_GRACE_S)
-        finally:
-            telling.cancel()
-            server.should_exit = True
-            await running
+    running = asyncio.create_task(server.serve(sockets=[listener]))
+    telling = asyncio.create_task(told.wait())
+    try:
+        await asyncio.wait({running, telling}, return_when=asyncio.FIRST_COMPLETED)
+        app.media.doorkeeper.draining = True
+        await app.media.calls.drain(_GRACE_S)
+    finally:
+        telling.cancel()
+        server.should_exit = True
+        await running
 
 
 def listen(host: str, port: int) -> socket.socket:
