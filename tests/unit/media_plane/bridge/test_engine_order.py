@@ -55,10 +55,8 @@ class TestOrder:
 
     async def test_without_a_slot_the_next_engine_takes_the_call_at_once(self) -> None:
         full, good = WrittenEngine(at_start=no_slot), WrittenEngine("good")
-        async with running(row_of(full, good, attempts=3)) as bench:
-            began_ms = bench.clock.monotonic_ms()
+        async with running(row_of(full, good, attempts=3, retry_delay_ms=1e9)) as bench:  # a wait before another try would never end
             assert await bench.ready() == EngineReady("good", voice=True, own_turns=False, reason="no_engine_slot")
-            assert bench.clock.monotonic_ms() - began_ms < bench.policy.retry_delay_ms
         assert len(full.briefs) == 1
 
     async def test_each_engine_may_take_its_own_time_to_connect(self) -> None:
@@ -69,7 +67,7 @@ class TestOrder:
             assert bench.clock.monotonic_ms() - began_ms >= 30_000
             began_ms = bench.clock.monotonic_ms()
             await bench.ready()
-            assert 1_900 <= bench.clock.monotonic_ms() - began_ms < 10_000
+            assert 1_900 <= bench.clock.monotonic_ms() - began_ms < 29_000
         assert (hanging.closed, hanging_too.closed) == (1, 1)
 
     async def test_from_text_the_list_is_tried_from_its_beginning(self) -> None:
