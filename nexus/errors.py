@@ -166,6 +166,7 @@ HTTP_STATUS: Mapping[str, int] = {
     "fair_share_exceeded": 429,
     "no_engine_slot": 503,
     "relay_failed": 503,
+    "protection_failed": 503,
     "draining": 503,
     "message_not_json": 400,
     "message_unknown": 400,
