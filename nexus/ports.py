@@ -141,6 +141,9 @@ class SessionFilter:
     started_from: datetime | None = None
     started_before: datetime | None = None
     min_duration_ms: float | None = None
+    below_duration_ms: float | None = None
+    config_version: int | None = None
+    test: bool | None = None
     metadata: tuple[tuple[str, str], ...] = ()
 
 
@@ -227,8 +230,12 @@ class CallLedger(Protocol):
         """
         ...
 
-    async def release(self, tenant_id: str, call_id: str, reason: EndReason, now: datetime) -> None:
-        """End the call and give seat and slot back; silent when it is ended already, and where the tenant has no such call."""
+    async def release(self, tenant_id: str, call_id: str, reason: EndReason, now: datetime) -> bool:
+        """End the call and give seat and slot back; silent when it is ended already, and where the tenant has no such call.
+
+        Returns:
+            Whether it ended by this: of all who release one call, only one is told so (and none, where an answer is lost on its way).
+        """
         ...
 
     async def get(self, tenant_id: str, call_id: str) -> CallEntry:

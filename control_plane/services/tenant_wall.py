@@ -175,9 +175,9 @@ class WalledLedger:
         check_wall(tenant_id)
         return await self._ledger.redeem(tenant_id, call_id, nonce=nonce, process_id=process_id, now=now)
 
-    async def release(self, tenant_id: str, call_id: str, reason: EndReason, now: datetime) -> None:
+    async def release(self, tenant_id: str, call_id: str, reason: EndReason, now: datetime) -> bool:
         check_wall(tenant_id)
-        await self._ledger.release(tenant_id, call_id, reason, now)
+        return await self._ledger.release(tenant_id, call_id, reason, now)
 
     async def get(self, tenant_id: str, call_id: str) -> CallEntry:
         check_wall(tenant_id)

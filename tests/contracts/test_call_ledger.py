@@ -51,9 +51,9 @@ async def test_a_call_is_reserved_redeemed_and_released(ledger: CallLedger) -> N
 async def test_a_call_ends_once(ledger: CallLedger) -> None:
     await ledger.heartbeat(process())
     await _reserve(ledger, 1)
-    await ledger.release("barber", call_id(1), EndReason.CALLER_HANGUP, NOON)
-    await ledger.release("barber", call_id(1), EndReason.LOST, NOON)
-    await ledger.release("barber", call_id(9), EndReason.LOST, NOON)
+    assert await ledger.release("barber", call_id(1), EndReason.CALLER_HANGUP, NOON) is True
+    assert await ledger.release("barber", call_id(1), EndReason.LOST, NOON) is False
+    assert await ledger.release("barber", call_id(9), EndReason.LOST, NOON) is False
     assert (await ledger.get("barber", call_id(1))).end_reason is EndReason.CALLER_HANGUP
 
 
@@ -140,6 +140,15 @@ async def test_active_calls_of_a_dead_process_are_told_until_somebody_releases_t
     assert (await ledger.heartbeat(alive)).orphaned == (CallRef("barber", call_id(1)),)
     await ledger.release("barber", call_id(1), EndReason.LOST, later)
     assert (await ledger.heartbeat(alive)).orphaned == ()
+
+
+async def test_of_all_who_release_a_call_one_is_told_that_it_ended(ledger: CallLedger) -> None:
+    """Whoever records the calls of a dead process counts each once."""
+    await ledger.heartbeat(process("mp_dead"))
+    await _reserve(ledger, 1)
+    await ledger.redeem("barber", call_id(1), nonce="n1", process_id="mp_dead", now=NOON)
+    told = await asyncio.gather(*(ledger.release("barber", call_id(1), EndReason.LOST, NOON) for _ in range(5)))
+    assert sorted(told) == [False, False, False, False, True]
 
 
 async def test_a_nonce_burns_once_even_when_many_try(ledger: CallLedger) -> None:

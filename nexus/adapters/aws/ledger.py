@@ -175,27 +175,28 @@ class DynamoCallLedger:
                 raise NotAuthorised("ticket_expired", "The ticket's seat has been given back; ask POST /calls again.")
         raise _contended()
 
-    async def release(self, tenant_id: str, call_id: str, reason: EndReason, now: datetime) -> None:
+    async def release(self, tenant_id: str, call_id: str, reason: EndReason, now: datetime) -> bool:
         which = CallRef(tenant_id, call_id)
         try:
-            await self._release(which, reason)
+            ended = await self._release(which, reason)
         except (Unavailable, asyncio.CancelledError):
             self._unsettled[which] = reason
             raise
         self._unsettled.pop(which, None)
+        return ended
 
-    async def _release(self, which: CallRef, reason: EndReason) -> None:
+    async def _release(self, which: CallRef, reason: EndReason) -> bool:
         own = _held_by(which.call_id)
         given_back = [True, True]
         for _ in range(_TRIES):
             call = await self._find(which)
             if call is None or call.entry.state == "ended":
-                return
+                return False
             parts = [self._table.delete_part(call.seat_key, own), self._table.delete_part(call.slot_key(self._fleet), own)]
             parts = [part for part, still in zip(parts, given_back, strict=True) if still]
             kept = await self._table.write_together([self._written(replace(call, entry=rules.ended(call.entry, reason))), *parts])
             if all(kept):
-                return
+                return True
             if kept[0]:  # a place is somebody else's by now: only the rest is given back
                 held = iter(kept[1:])
                 given_back = [still and next(held) for still in given_back]

@@ -52,10 +52,12 @@ class MemoryCallLedger:
         self._entries[call_id] = rules.redeemed(self._find(tenant_id, call_id), nonce, process_id, now)
         return self._entries[call_id]
 
-    async def release(self, tenant_id: str, call_id: str, reason: EndReason, now: datetime) -> None:
+    async def release(self, tenant_id: str, call_id: str, reason: EndReason, now: datetime) -> bool:
         entry = self._find(tenant_id, call_id)
-        if entry is not None and entry.state != "ended":
-            self._entries[call_id] = rules.ended(entry, reason)
+        if entry is None or entry.state == "ended":
+            return False
+        self._entries[call_id] = rules.ended(entry, reason)
+        return True
 
     async def get(self, tenant_id: str, call_id: str) -> CallEntry:
         entry = self._find(tenant_id, call_id)

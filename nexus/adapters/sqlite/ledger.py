@@ -58,13 +58,15 @@ class SqliteCallLedger:
     async def redeem(self, tenant_id: str, call_id: str, *, nonce: str, process_id: str, now: datetime) -> CallEntry:
         return await self._database.write(lambda db: _put(db, rules.redeemed(_find(db, tenant_id, call_id), nonce, process_id, now)))
 
-    async def release(self, tenant_id: str, call_id: str, reason: EndReason, now: datetime) -> None:
-        def write(db: sqlite3.Connection) -> None:
+    async def release(self, tenant_id: str, call_id: str, reason: EndReason, now: datetime) -> bool:
+        def write(db: sqlite3.Connection) -> bool:
             entry = _find(db, tenant_id, call_id)
-            if entry is not None and entry.state != "ended":
-                _put(db, rules.ended(entry, reason))
+            if entry is None or entry.state == "ended":
+                return False
+            _put(db, rules.ended(entry, reason))
+            return True
 
-        await self._database.write(write)
+        return await self._database.write(write)
 
     async def get(self, tenant_id: str, call_id: str) -> CallEntry:
         return await self._database.read(lambda db: _of_tenant(db, tenant_id, call_id))
