@@ -1,0 +1,61 @@
+"""The CDK app: ``python -m infra.app``, or ``cdk synth -c stage=dev -c instance_type=g6e.2xlarge``."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from aws_cdk import App, CliCredentialsStackSynthesizer, Tags
+
+from infra.settings import SettingsError, StageSettings, stage_settings
+from infra.stacks.control import NexusControl
+from infra.stacks.data import NexusData
+
+
+@dataclass(frozen=True, slots=True)
+class Stacks:
+    """The stacks of a stage, in the order in which they are deployed."""
+
+    data: NexusData
+    control: NexusControl
+
+
+def stacks(app: App, settings: StageSettings) -> Stacks:
+    """Make all of a stage. Others land here: analytics after data, media before control (it knows where sockets open)."""
+
+    def given(part: str) -> dict[str, Any]:
+        return {
+            "stack_name": settings.stack(part),
+            "description": f"Nexus Voice Engine, {settings.stage}: {part.lower()}",
+            "termination_protection": settings.keep_data,
+            "synthesizer": CliCredentialsStackSynthesizer() if settings.local else None,
+        }
+
+    data = NexusData(app, settings.stack("Data"), settings=settings, **given("Data"))
+    public_url = settings.public_url or f"https://{settings.media_domain or 'voice.example.com'}"
+    control = NexusControl(app, settings.stack("Control"), settings=settings, data=data, public_url=public_url, **given("Control"))
+    Tags.of(app).add("nexus:stage", settings.stage)
+    return Stacks(data, control)
+
+
+def said(context: Mapping[str, Any]) -> dict[str, Any]:
+    """What was said with ``-c``: whatever is named as a setting is; CDK's own names have a colon or a slash."""
+    return {name: value for name, value in context.items() if ":" not in name and "/" not in name}
+
+
+def main() -> None:
+    """Synthesise the stage that the context names."""
+    app = App()
+    told = said(app.node.get_all_context())
+    try:
+        settings = stage_settings(str(told.pop("stage", "dev")), told)
+    except SettingsError as error:
+        sys.exit(str(error))
+    stacks(app, settings)
+    app.synth()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,70 @@
+"""The environment of each function and container, as plain data. A test compares the names with the settings that the code reads."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from infra.settings import StageSettings
+
+
+@dataclass(frozen=True, slots=True)
+class Places:
+    """What the stacks before have made: names, and addresses that are known when it is deployed."""
+
+    table: str
+    bucket: str
+    issuer: str
+    audience: str
+    keys_secret: str = ""
+    calls_queue_url: str = ""
+    public_url: str = ""
+    tenant_role_arn: str = ""
+    kms_key_arn: str = ""
+
+
+def of_function(settings: StageSettings, at: Places) -> dict[str, str]:
+    """What every function of the control plane is told."""
+    told = {
+        "NEXUS_TABLE": at.table,
+        "NEXUS_BUCKET": at.bucket,
+        "NEXUS_KEYS_SECRET": at.keys_secret,
+        "NEXUS_CALLS_QUEUE_URL": at.calls_queue_url,
+        "NEXUS_ANALYTICS_STREAM": settings.stream_name,
+        "NEXUS_FLEET": settings.fleet,
+        "NEXUS_MAX_RECEIVES": str(settings.max_receives),
+        "PUBLIC_URL": at.public_url,
+        "OIDC_ISSUER": at.issuer,
+        "OIDC_AUDIENCE": at.audience,
+        "ALLOWED_ORIGINS": ",".join(settings.allowed_origins),
+        "ENGINE": settings.engine,
+        "NEXUS_TENANT_ROLE_ARN": at.tenant_role_arn,
+        "NEXUS_KMS_KEY": at.kms_key_arn,
+    }
+    return {name: value for name, value in told.items() if value}
+
+
+MEDIA_SECRETS = {
+    "TICKET_PUBLIC_KEYS": "ticket_public_keys",
+    "CALL_PEPPER": "call_pepper",
+    "SEAL_KEY": "seal",
+    "GEMINI_API_KEY": "gemini_api_key",
+}
+"""Variable of the media container to field of the media plane's secret (``NexusData.media_secret``)."""
+
+
+def of_media(settings: StageSettings, at: Places) -> dict[str, str]:
+    """What the media container is told, beside ``MEDIA_SECRETS``."""
+    return {
+        "ENVIRONMENT": "production",
+        "HOST": "0.0.0.0",  # noqa: S104 - inside its own network interface, behind the load balancer
+        "PORT": "8000",
+        "STORES": "aws",
+        "AWS_TABLE": at.table,
+        "AWS_BUCKET": at.bucket,
+        "AWS_FLEET": settings.fleet,
+        "PUBLIC_URL": at.public_url,
+        "ALLOWED_ORIGINS": ",".join(settings.allowed_origins),
+        "LOG_FORMAT": "JSON",
+        "ENGINE": settings.engine,
+        "DEV_DOOR": "false",
+    }

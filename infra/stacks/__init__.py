@@ -1,0 +1,1 @@
+"""One stack a module; a stack takes the constructs of those before it."""
