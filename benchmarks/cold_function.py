@@ -44,6 +44,7 @@ def stand_in() -> None:
         AWS_ACCESS_KEY_ID="x",
         AWS_SECRET_ACCESS_KEY="x",  # noqa: S106 (of the stand-in)
         AWS_DEFAULT_REGION="us-east-1",
+        AWS_LAMBDA_FUNCTION_NAME="measured",
         NEXUS_TABLE="nexus",
         NEXUS_BUCKET="nexus",
         NEXUS_KEYS_SECRET="keys",  # noqa: S106 (its name)

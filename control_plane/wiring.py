@@ -7,12 +7,11 @@ from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from functools import partial
 from importlib import metadata
-from pathlib import Path
 from urllib.parse import urlsplit
 
 from control_plane.access.principal import Kind
 from control_plane.access.tokens import TokenRules
-from control_plane.api.conventions import Books
+from control_plane.api.books import Books
 from control_plane.api.guards import LOOPBACK_HOSTS, DoorPolicy
 from control_plane.api.services import ApiPolicy, ApiServices, Check, always_ready
 from control_plane.models.scripted import ScriptedLeads
@@ -52,8 +51,6 @@ from control_plane.services.usage import UsageBook
 from control_plane.services.webhook_book import Webhook, WebhookBook
 from control_plane.services.webhooks import WebhookDesk, WebhookRules
 from control_plane.services.webhooks import unheard as unheard_nudge
-from nexus.adapters import keys
-from nexus.adapters.embedded import EmbeddedStores, embedded_stores, seal_key, ticket_private_key
 from nexus.adapters.http_tools import GuardedHttpTools
 from nexus.adapters.identifiers import UlidIds
 from nexus.adapters.issuer import HttpIssuerKeys
@@ -131,20 +128,6 @@ class ControlPlane:
     jobs: JobDesk
 
 
-def stores_of(embedded: EmbeddedStores) -> Stores:
-    """The control plane's share of the stores of one machine; the same values serve the media plane beside it."""
-    return Stores(
-        tenants=embedded.tenants,
-        archive=embedded.archive,
-        index=embedded.sessions,
-        leads=embedded.leads,
-        ledger=embedded.ledger,
-        documents=embedded.documents,
-        folders=embedded.folders,
-        erased=ErasedStores(embedded.erasable, embedded.journal),
-    )
-
-
 def walled(stores: Stores) -> Stores:
     """The same stores behind the second wall (``services.tenant_wall``)."""
     return Stores(
@@ -157,19 +140,6 @@ def walled(stores: Stores) -> Stores:
         folders=WalledTenants(stores.folders),
         erased=replace(stores.erased, erasable={name: WalledErasable(one) for name, one in stores.erased.erasable.items()}),
     )
-
-
-def local_secrets(settings: Settings) -> Secrets:
-    """Keys under ``DATA_DIR/keys``, made at first use. Raises Unavailable."""
-    pepper = Path(settings.api_key_pepper_file or settings.keys_dir / "api-keys")
-    cursors, seal = keys.pepper(settings.keys_dir / "cursors"), seal_key(settings)
-    return Secrets(ticket_private_key(settings), cursors, keys.pepper(pepper), seal)
-
-
-def key_desk(settings: Settings, clock: Clock) -> tuple[TenantStore, ApiKeyDesk]:
-    """The tenants and API keys of this machine's data folder, without the rest."""
-    stores, secrets = embedded_stores(settings), local_secrets(settings)
-    return stores.tenants, ApiKeyDesk(stores.documents, UlidIds(), clock, KeyVault(secrets.key_pepper, secrets.cursor_key))
 
 
 def lead_model(settings: Settings) -> LeadModel:
@@ -256,13 +226,6 @@ async def _note_pause(audit: AuditBook, webhook: Webhook) -> None:
 def webhook_sender(settings: Settings) -> HttpWebhookSender:
     """Public HTTPS addresses; in development this machine's own too."""
     return HttpWebhookSender(SendingRules(loopback=settings.environment is Environment.DEVELOPMENT))
-
-
-def analytics_sink(settings: Settings) -> AnalyticsSink:
-    """Parquet files under ``DATA_DIR/analytics``."""
-    from nexus.adapters.parquet import ParquetAnalyticsSink  # DuckDB is no part of what Lambda carries
-
-    return ParquetAnalyticsSink(settings.data_dir / "analytics" / "sessions")
 
 
 def books(settings: Settings, documents: DocumentStore, given: Secrets, ids: UlidIds, clock: Clock) -> Books:

@@ -14,6 +14,7 @@ from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 import control_plane
+from control_plane import embedded_wiring
 from control_plane import wiring as control
 from control_plane.api.app import build_app
 from control_plane.api.services import Check
@@ -74,13 +75,13 @@ async def local_app(settings: Settings, clock: Clock | None = None, *, instead: 
     bells = Bells()
     plain = embedded_stores(settings)
     stores = replace(plain, archive=TellingArchive(plain.archive, bells.archived))
-    secrets = control.local_secrets(settings)
+    secrets = embedded_wiring.local_secrets(settings)
     async with media_plane(settings, stores, chosen, instead=instead) as media:
         conversations = TextConversations(media.chat, partial(tools_for, media.tools), stores.ids, chosen)
-        after = control.AfterOutside(control.analytics_sink(settings), control.webhook_sender(settings), bells.wake, bells.due.set)
+        after = control.AfterOutside(embedded_wiring.analytics_sink(settings), control.webhook_sender(settings), bells.wake, bells.due.set)
         outbound = (instead.outbound if instead else None) or OutboundRules()
         outside = control.Outside(conversations, control.lead_model(settings), partial(_ready, settings, media), after, outbound)
-        plane = control.build(settings, control.stores_of(stores), secrets, outside, chosen)
+        plane = control.build(settings, embedded_wiring.stores_of(stores), secrets, outside, chosen)
         app = build_app(plane.services)
         app.mount("/", StaticFiles(directory=_CONSOLE, html=True))
         works = [

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from control_plane import wiring as control
+from control_plane import embedded_wiring as control
 from control_plane.access.matrix import scopes
 from control_plane.services.api_keys import KeyWish
 from nexus.clock import Clock

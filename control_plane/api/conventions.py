@@ -10,7 +10,7 @@ import json
 import logging
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.responses import Response
@@ -18,12 +18,13 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from control_plane.access.matrix import MATRIX, Rule
 from control_plane.access.principal import Principal
+from control_plane.api.books import Books
 from control_plane.api.etags import body_tag, none_match
 from control_plane.api.held import HeldAnswer, Tag, whole_body
 from control_plane.api.problems import answer, problem_of, retry_after_s
-from control_plane.services.audit import AuditBook, Deed
-from control_plane.services.idempotency import IdempotencyBook, KeptAnswer, KeyedRequest, Reservation, fingerprint
-from control_plane.services.rates import WINDOW_S, Budget, RateLimiter
+from control_plane.services.audit import Deed
+from control_plane.services.idempotency import KeptAnswer, KeyedRequest, Reservation, fingerprint
+from control_plane.services.rates import WINDOW_S, Budget
 from nexus.context import current
 from nexus.domain.tenancy import PLATFORM
 from nexus.errors import NexusError, QuotaExceeded, StoreError
@@ -38,16 +39,6 @@ ERASING = frozenset({"deleteTenant"})
 _OBJECT_ID = re.compile(r"[A-Za-z0-9_.:-]{1,128}")
 _TENANT_ITSELF = re.compile(r"/v1/tenants/[^/]+")
 _log = logging.getLogger("nexus.api")
-
-
-@dataclass(frozen=True, slots=True)
-class Books:
-    """What the conventions are kept with."""
-
-    idempotency: IdempotencyBook
-    rates: RateLimiter
-    audit: AuditBook
-    matrix: Mapping[str, Rule] = field(default_factory=lambda: MATRIX)
 
 
 def is_change(operation_id: str, method: str, matrix: Mapping[str, Rule] = MATRIX) -> bool:

@@ -1,15 +1,15 @@
-"""What the API is given: the use cases behind its routes, and its own policy."""
+"""What the API is given: the use cases behind its routes, and its own policy.
+
+No web framework is imported for it: functions that have no routes are given it too.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Annotated, cast
 
-from fastapi import Depends, Request
-
-from control_plane.api.conventions import Books
+from control_plane.api.books import Books
 from control_plane.api.guards import DoorPolicy
 from control_plane.services.after_call import AfterCall
 from control_plane.services.api_keys import ApiKeyDesk
@@ -78,11 +78,3 @@ class ApiServices:
     tools: DeclaredToolDesk
     secrets: SecretStore
     ready: Callable[[], Awaitable[Mapping[str, Check]]] = always_ready
-
-
-def services_of(request: Request) -> ApiServices:
-    """The services of the application that answers this request."""
-    return cast(ApiServices, request.app.state.services)
-
-
-Services = Annotated[ApiServices, Depends(services_of)]

@@ -11,13 +11,14 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 from control_plane.handlers.call_messages import calls_of
 from control_plane.handlers.composition import control_plane
 from control_plane.handlers.foundations import foundations
-from control_plane.handlers.running import run
+from control_plane.handlers.running import run, started
 from control_plane.handlers.telemetry import telemetry
 from nexus.errors import NexusError, NotFound
 
 logger, metrics = telemetry("after_call")
 _stands_on = foundations()
 _after_call = control_plane(_stands_on, reads_calls=True).after_call
+started()
 
 
 @logger.inject_lambda_context(clear_state=True)

@@ -11,11 +11,13 @@ from mangum.adapter import DEFAULT_TEXT_MIME_TYPES
 from control_plane.api.app import build_app
 from control_plane.handlers.composition import control_plane
 from control_plane.handlers.foundations import foundations
+from control_plane.handlers.running import started
 from control_plane.handlers.telemetry import telemetry
 
 logger, metrics = telemetry("api")
 _app = build_app(control_plane(foundations()).services)
 _served = Mangum(_app, lifespan="off", text_mime_types=[*DEFAULT_TEXT_MIME_TYPES, "application/problem+json"])
+started()
 
 
 @logger.inject_lambda_context(clear_state=True)

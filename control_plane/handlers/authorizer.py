@@ -13,12 +13,13 @@ from aws_lambda_powertools.metrics import MetricUnit
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from control_plane.handlers.foundations import authenticator, foundations
-from control_plane.handlers.running import run
+from control_plane.handlers.running import run, started
 from control_plane.handlers.telemetry import telemetry
 from nexus.errors import NotAuthorised
 
 logger, metrics = telemetry("authorizer")
 _authenticator = authenticator(foundations())
+started()
 
 
 @logger.inject_lambda_context(clear_state=True)

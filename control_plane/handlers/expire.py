@@ -8,11 +8,12 @@ from aws_lambda_powertools.metrics import MetricUnit
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from control_plane.handlers.foundations import foundations
-from control_plane.handlers.running import run
+from control_plane.handlers.running import run, started
 from control_plane.handlers.telemetry import telemetry
 
 logger, metrics = telemetry("expire")
 _stands_on = foundations()
+started()
 
 
 @logger.inject_lambda_context(clear_state=True)

@@ -9,11 +9,12 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from control_plane.handlers.composition import control_plane
 from control_plane.handlers.foundations import foundations
-from control_plane.handlers.running import run
+from control_plane.handlers.running import run, started
 from control_plane.handlers.telemetry import telemetry
 
 logger, metrics = telemetry("jobs")
 _jobs = control_plane(foundations()).jobs
+started()
 
 
 @logger.inject_lambda_context(clear_state=True)

@@ -10,7 +10,7 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from control_plane.handlers.composition import control_plane
 from control_plane.handlers.foundations import foundations
-from control_plane.handlers.running import run
+from control_plane.handlers.running import run, started
 from control_plane.handlers.telemetry import telemetry
 from nexus.errors import NexusError
 
@@ -21,6 +21,7 @@ MARGIN_S = 5.0
 logger, metrics = telemetry("webhooks")
 _stands_on = foundations()
 _courier = control_plane(_stands_on).courier
+started()
 
 
 @logger.inject_lambda_context(clear_state=True)

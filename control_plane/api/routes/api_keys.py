@@ -9,8 +9,8 @@ from fastapi import APIRouter, Path, Request
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints
 from starlette.responses import Response
 
+from control_plane.api.asked import Services
 from control_plane.api.guard import principal_of
-from control_plane.api.services import Services
 from control_plane.api.wire import DEFAULT_LIMIT, Cursor, Limit, TenantId, refusals, told
 from control_plane.services.api_keys import ApiKey, IssuedKey, KeySecret, KeyWish
 

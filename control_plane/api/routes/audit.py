@@ -9,7 +9,7 @@ from fastapi import APIRouter, Depends, Query
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.responses import Response
 
-from control_plane.api.services import Services
+from control_plane.api.asked import Services
 from control_plane.api.wire import DEFAULT_LIMIT, Cursor, Limit, Moment, TenantId, in_utc, refusals, told
 from control_plane.services.audit import AuditEvent, AuditFilter
 from control_plane.services.cursors import Page

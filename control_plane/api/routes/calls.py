@@ -9,9 +9,9 @@ from typing import Annotated
 from fastapi import APIRouter, Header, Request
 from starlette.responses import Response
 
+from control_plane.api.asked import Services
 from control_plane.api.guard import order_within_mode, principal_of, seen_within_mode
 from control_plane.api.schemas import CallBody, CallDetail, CallLimits, ConcurrentCalls, CreatedCall, SocketDoor
-from control_plane.api.services import Services
 from control_plane.api.wire import CallId, TenantId, refusals, told
 from control_plane.services.calls import CallRequest, OrderedCall
 from nexus.domain.call import ORIGINAL_STATUS, RECORD_STATUS, CallEntry, Caller

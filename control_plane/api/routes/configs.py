@@ -9,9 +9,9 @@ from fastapi import APIRouter, Body, Path
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.responses import Response
 
+from control_plane.api.asked import Services
 from control_plane.api.etags import IfMatch, matched_version, version_tag
 from control_plane.api.problems import Fault, finding_told
-from control_plane.api.services import Services
 from control_plane.api.wire import DEFAULT_LIMIT, Cursor, Limit, TenantId, encoded, refusals, told
 from control_plane.services.configs import ABSENT, ConfigView, Draft
 from nexus.domain.tenancy import Publication

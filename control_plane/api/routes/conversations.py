@@ -7,6 +7,7 @@ from typing import Annotated
 from fastapi import APIRouter, Path, Request
 from starlette.responses import Response
 
+from control_plane.api.asked import Services
 from control_plane.api.guard import entered
 from control_plane.api.schemas import (
     ConversationBody,
@@ -17,7 +18,6 @@ from control_plane.api.schemas import (
     MessageBody,
     ToolTold,
 )
-from control_plane.api.services import Services
 from control_plane.api.wire import TenantId, refusals, told
 from nexus.context import current
 from nexus.domain.session import ToolUse

@@ -9,7 +9,7 @@ from fastapi import APIRouter
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.responses import Response
 
-from control_plane.api.services import Services
+from control_plane.api.asked import Services
 from control_plane.api.wire import TenantId, refusals, told
 from control_plane.services.progress import Step
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 from fastapi import APIRouter
 from starlette.responses import Response
 
+from control_plane.api.asked import Services
 from control_plane.api.schemas import Alive, CheckResult, Health, Readiness, ServiceDescription
-from control_plane.api.services import ApiServices, Services
+from control_plane.api.services import ApiServices
 from control_plane.api.wire import refusals, told
 from nexus.errors import NotFound
 

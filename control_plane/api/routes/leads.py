@@ -7,8 +7,8 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Path, Query
 from starlette.responses import Response
 
+from control_plane.api.asked import Services
 from control_plane.api.schemas import LeadChange, LeadDetail, LeadPage
-from control_plane.api.services import Services
 from control_plane.api.wire import DEFAULT_LIMIT, MOST, Cursor, Limit, TenantId, refusals, told
 from control_plane.services.lead_csv import leads_csv
 from control_plane.services.leads import LeadFilter, TrackedLead

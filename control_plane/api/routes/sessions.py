@@ -7,9 +7,9 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Query, Request
 from starlette.responses import Response
 
+from control_plane.api.asked import Services
 from control_plane.api.guard import seen_within_mode
 from control_plane.api.schemas import AnalysisDetail, Reanalysis, SessionDetail, SessionItem, SessionPage, Transcript
-from control_plane.api.services import Services
 from control_plane.api.wire import DEFAULT_LIMIT, CallId, Cursor, Limit, Moment, TenantId, encoded, in_utc, refusals, told
 from control_plane.services.sessions import AnalysedSession
 from nexus.domain.call import EndReason, RecordStatus

@@ -9,9 +9,10 @@ from fastapi import APIRouter, Path
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.responses import Response
 
+from control_plane.api.asked import Services
 from control_plane.api.etags import IfMatch, body_tag, check_match, matched_version, version_tag
 from control_plane.api.schemas import TenantDetail, TenantItem, TenantPage
-from control_plane.api.services import ApiServices, Services
+from control_plane.api.services import ApiServices
 from control_plane.api.wire import MOST, Cursor, Limit, TenantId, encoded, refusals, told
 from control_plane.services.jobs import Job
 from control_plane.services.tenants import TenantView

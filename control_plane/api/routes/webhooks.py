@@ -9,7 +9,7 @@ from fastapi import APIRouter, Path
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.responses import Response
 
-from control_plane.api.services import Services
+from control_plane.api.asked import Services
 from control_plane.api.wire import DEFAULT_LIMIT, Cursor, Limit, TenantId, refusals, told
 from control_plane.services.webhook_book import MOST_WEBHOOKS, Delivery, PauseReason, Webhook
 from control_plane.services.webhooks import WebhookChanges

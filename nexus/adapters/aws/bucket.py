@@ -6,10 +6,9 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from functools import partial
 from typing import Any
 
-import boto3
 from botocore.exceptions import ClientError
 
-from nexus.adapters.aws.connection import MAKING_CLIENTS, Connection, code_of
+from nexus.adapters.aws.connection import Connection, code_of
 from nexus.errors import Unavailable
 
 _ABSENT = ("NoSuchKey", "404", "NotFound")
@@ -18,25 +17,19 @@ _BATCH = 1000
 _TRIES = 3
 
 
-class _Client:
-    def __init__(self, connection: Connection) -> None:
-        self.s3 = boto3.client("s3", **connection.options(signature_version="s3v4", s3={"addressing_style": "auto"}))
-
-
 class Bucket:
     """Its client is made when first used, in a thread: not every function of the control plane opens the archive."""
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
         self._name = connection.place.bucket
-        self._made: _Client | None = None
 
     async def put_new(self, name: str, data: bytes, *, content_type: str, metadata: Mapping[str, str] | None = None) -> bool:
         """Write an object where none is; False where one was (it stays as it is)."""
 
         def request() -> bool | None:
             try:
-                self._client().s3.put_object(
+                self._client().put_object(
                     Bucket=self._name, Key=name, Body=data, IfNoneMatch="*", ContentType=content_type, Metadata=metadata or {}
                 )
             except ClientError as error:
@@ -58,7 +51,7 @@ class Bucket:
 
         def request() -> bytes | None:
             try:
-                return self._client().s3.get_object(Bucket=self._name, Key=name)["Body"].read()
+                return bytes(self._client().get_object(Bucket=self._name, Key=name)["Body"].read())
             except ClientError as error:
                 if code_of(error) in _ABSENT:
                     return None
@@ -71,7 +64,7 @@ class Bucket:
 
         def request() -> bool | None:
             try:
-                self._client().s3.head_object(Bucket=self._name, Key=name)
+                self._client().head_object(Bucket=self._name, Key=name)
             except ClientError as error:
                 if code_of(error) in _ABSENT:
                     return None
@@ -105,15 +98,14 @@ class Bucket:
 
     def url(self, name: str, *, lifetime_s: int) -> str:
         """A signed address from which anybody can read the object for so long; made without a request."""
-        return self._client().s3.generate_presigned_url("get_object", Params={"Bucket": self._name, "Key": name}, ExpiresIn=lifetime_s)
+        asked = {"Bucket": self._name, "Key": name}
+        return str(self._client().generate_presigned_url("get_object", Params=asked, ExpiresIn=lifetime_s))
 
     def _list(self, prefix: str, more: dict[str, Any]) -> dict[str, Any]:
-        return dict(self._client().s3.list_objects_v2(Bucket=self._name, Prefix=prefix, **more))
+        return dict(self._client().list_objects_v2(Bucket=self._name, Prefix=prefix, **more))
 
     def _delete(self, batch: Any) -> int:
-        return len(self._client().s3.delete_objects(Bucket=self._name, Delete=batch).get("Errors", ()))
+        return len(self._client().delete_objects(Bucket=self._name, Delete=batch).get("Errors", ()))
 
-    def _client(self) -> _Client:
-        with MAKING_CLIENTS:
-            self._made = self._made or _Client(self._connection)
-        return self._made
+    def _client(self) -> Any:
+        return self._connection.client("s3", signature_version="s3v4", s3={"addressing_style": "auto"})

@@ -12,6 +12,8 @@ from typing import Any, TypeVar
 
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
+from botocore.loaders import Loader, create_loader
+from botocore.session import Session, get_session
 
 from nexus.errors import StoreError, Unavailable
 
@@ -23,8 +25,10 @@ ATTEMPTS = 3
 DEADLINE_S = 10.0
 """Longer than this nobody waits for one request, its retries included."""
 
-MAKING_CLIENTS = threading.Lock()
-"""boto3 makes clients in one thread at a time."""
+_MAKING_CLIENTS = threading.RLock()
+"""botocore makes clients in one thread at a time."""
+_SERVICES: Loader = create_loader()
+"""What botocore knows of services, read once."""
 
 _OUR_FAULT = ("ValidationException", "InvalidRequest", "InvalidArgument", "SerializationException", "EntityTooLarge")
 _NO_RIGHT = ("AccessDenied", "AccessDeniedException", "UnrecognizedClientException", "ExpiredToken", "ExpiredTokenException", "403")
@@ -49,14 +53,29 @@ class AwsPlace:
 
 
 class Connection:
-    """Runs requests for one place."""
+    """Runs requests for one place.
+
+    Clients are botocore's: boto3 adds what we do not use (resources, transfers in parts), and a tenth of a function's cold start.
+    """
 
     def __init__(self, place: AwsPlace) -> None:
         self.place = place
         self._pool = ThreadPoolExecutor(place.workers, thread_name_prefix="aws")
+        self._session: Session | None = None
+        self._clients: dict[str, Any] = {}
 
-    def options(self, **more: Any) -> dict[str, Any]:
-        """How a client of boto3 is made. ``more`` goes into its ``Config``."""
+    def client(self, service: str, **more: Any) -> Any:
+        """The client of a service, made when it is first asked for. ``more`` goes into its ``Config``."""
+        made = self._clients.get(service)
+        if made is not None:
+            return made
+        with _MAKING_CLIENTS:
+            if self._session is None:
+                self._session = get_session()
+                self._session.register_component("data_loader", _SERVICES)
+            return self._clients.setdefault(service, self._session.create_client(service, **self._options(**more)))
+
+    def _options(self, **more: Any) -> dict[str, Any]:
         config = Config(
             connect_timeout=CONNECT_TIMEOUT_S,
             read_timeout=READ_TIMEOUT_S,

@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-import boto3
-
 from nexus.adapters.aws import keys
 from nexus.adapters.aws.bucket import Bucket
-from nexus.adapters.aws.connection import MAKING_CLIENTS, Connection
+from nexus.adapters.aws.connection import Connection
 from nexus.adapters.aws.keys import TenantContext
 from nexus.domain.analytics import AnalyticsRow
 
@@ -26,20 +22,15 @@ class FirehoseAnalyticsSink:
         self._connection = connection
         self._stream = stream
         self._bucket = bucket
-        self._made: Any = None
 
     async def put(self, row: AnalyticsRow) -> None:
         """See ``AnalyticsSink.put``. Each record is one line of JSON."""
         line = row.model_dump_json().encode() + b"\n"
-        await self._connection.send(lambda: self._client().put_record(DeliveryStreamName=self._stream, Record={"Data": line}))
+        record = {"DeliveryStreamName": self._stream, "Record": {"Data": line}}
+        await self._connection.send(lambda: self._connection.client("firehose").put_record(**record))
 
     async def erase_tenant(self, tenant_id: str) -> bool:
         """Delete the tenant's files; false as long as there were any, since the stream may still hold rows for some minutes."""
         names = [name async for name in self._bucket.names(keys.analytics_objects(TenantContext(tenant_id)))]
         await self._bucket.delete_many(names)
         return not names
-
-    def _client(self) -> Any:
-        with MAKING_CLIENTS:
-            self._made = self._made or boto3.client("firehose", **self._connection.options())
-        return self._made

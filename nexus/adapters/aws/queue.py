@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import json
-from typing import Any
 
-import boto3
-
-from nexus.adapters.aws.connection import MAKING_CLIENTS, Connection
+from nexus.adapters.aws.connection import Connection
 
 
 class CallsQueue:
@@ -21,14 +18,8 @@ class CallsQueue:
     def __init__(self, connection: Connection, url: str) -> None:
         self._connection = connection
         self._url = url
-        self._made: Any = None
 
     async def wake(self, tenant_id: str, call_id: str) -> None:
         """Have the call finished soon. Raises Unavailable."""
         body = json.dumps({"tenant_id": tenant_id, "call_id": call_id})
-        await self._connection.send(lambda: self._client().send_message(QueueUrl=self._url, MessageBody=body))
-
-    def _client(self) -> Any:
-        with MAKING_CLIENTS:
-            self._made = self._made or boto3.client("sqs", **self._connection.options())
-        return self._made
+        await self._connection.send(lambda: self._connection.client("sqs").send_message(QueueUrl=self._url, MessageBody=body))

@@ -5,10 +5,9 @@ from __future__ import annotations
 import json
 from typing import Any
 
-import boto3
 from botocore.exceptions import BotoCoreError, ClientError
 
-from nexus.adapters.aws.connection import MAKING_CLIENTS, Connection, translated
+from nexus.adapters.aws.connection import Connection, translated
 from nexus.errors import ConfigurationError
 
 
@@ -20,9 +19,7 @@ def read_secret(connection: Connection, name: str) -> dict[str, Any]:
         ConfigurationError: ``setting_invalid``: it holds no JSON object.
     """
     try:
-        with MAKING_CLIENTS:
-            client: Any = boto3.client("secretsmanager", **connection.options())
-        text = client.get_secret_value(SecretId=name).get("SecretString", "")
+        text = connection.client("secretsmanager").get_secret_value(SecretId=name).get("SecretString", "")
     except (ClientError, BotoCoreError) as error:
         raise translated(error, connection.place) from error
     try:

@@ -10,10 +10,9 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, Literal, TypeVar
 
-import boto3
 from botocore.exceptions import ClientError
 
-from nexus.adapters.aws.connection import MAKING_CLIENTS, Connection, code_of
+from nexus.adapters.aws.connection import Connection, code_of
 from nexus.adapters.aws.items import Item, Plain, marshalled, unmarshalled
 from nexus.adapters.aws.keys import Key
 from nexus.errors import Unavailable
@@ -76,8 +75,7 @@ class Table:
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
         self._name = connection.place.table
-        with MAKING_CLIENTS:
-            self._client = boto3.client("dynamodb", **connection.options())
+        self._client = connection.client("dynamodb")
 
     async def get(self, key: Key) -> Item | None:
         """The item as it is now (a consistent read)."""

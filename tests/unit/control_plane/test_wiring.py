@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from control_plane.embedded_wiring import local_secrets, stores_of
 from control_plane.models.gemini import GeminiLeads
-from control_plane.wiring import door_policy, lead_model, local_secrets, stores_of
+from control_plane.wiring import door_policy, lead_model
 from nexus.adapters.embedded import embedded_stores
 from nexus.settings import load_settings
 
