@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from pathlib import Path
 from typing import Any, Literal, Protocol
 
 from nexus.domain.call import CallEntry, CallOrder, EndReason, MediaProcess, RecordStatus
@@ -53,11 +54,12 @@ class TenantStore(Protocol):
         """
         ...
 
-    async def for_call(self, tenant_id: str, version: int | None = None) -> CallTerms:
-        """What a call is started with now.
+    async def for_call(self, tenant_id: str, version: int | None = None, *, pick: str = "") -> CallTerms:
+        """What a call is started with now, uploaded knowledge included.
 
         Args:
-            version: the version that the call was ordered with, which is given as long as it is there; None: the active one.
+            version: the version that the call was ordered with, which is given as long as it is there; None: the active one, or the canary.
+            pick: who or what calls: the same one gets the same of the two; empty: always the active one.
 
         Raises:
             NotAuthorised: ``tenant_suspended``: the tenant takes no calls.
@@ -128,6 +130,26 @@ class SessionArchive(Protocol):
 
     async def delete_expired(self, now: datetime) -> int:
         """Delete private transcripts whose ``delete_after`` has passed; how many."""
+        ...
+
+
+class Recordings(Protocol):
+    """The sound of finished calls: one Ogg Opus file a call, until it expires. Nobody but the holder of an address can listen."""
+
+    async def put(self, tenant_id: str, call_id: str, file: Path, *, delete_after: datetime) -> None:
+        """Keep a copy of the file, which stays where it is. The same call again is silent and changes nothing."""
+        ...
+
+    async def address(self, tenant_id: str, call_id: str, *, now: datetime, lifetime_s: int) -> str:
+        """From where anybody can read it for so long, byte ranges too: a URL, or a path (``/…``) at the API's own host.
+
+        Raises:
+            NotFound: ``recording_not_found``: it never was, or has expired.
+        """
+        ...
+
+    async def delete_expired(self, now: datetime) -> int:
+        """Delete recordings whose ``delete_after`` has passed; how many."""
         ...
 
 

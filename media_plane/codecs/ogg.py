@@ -52,18 +52,27 @@ class OggWriter:
         self.samples_48k = 0
         """Length of all packets so far, samples at 48 kHz: the stream's clock (its granule position)."""
 
-    def headers(self) -> tuple[bytes, bytes]:
-        """The two pages that open the stream: ``OpusHead`` (mono) and ``OpusTags``."""
-        head = b"OpusHead" + struct.pack("<BBHIhB", 1, 1, PRE_SKIP_SAMPLES, self._input_rate_hz, 0, 0)
+    def headers(self, *, streams: int = 1) -> tuple[bytes, bytes]:
+        """The two pages that open the stream: ``OpusHead`` and ``OpusTags``.
+
+        Args:
+            streams: 1: mono; 2: each packet holds one mono stream for the left and one for the right channel.
+        """
+        head = b"OpusHead" + struct.pack("<BBHIhB", 1, streams, PRE_SKIP_SAMPLES, self._input_rate_hz, 0, streams > 1)
+        if streams > 1:
+            head += bytes((streams, 0, *range(streams)))
         tags = b"OpusTags" + struct.pack("<I", len(_VENDOR)) + _VENDOR + struct.pack("<I", 0)
         return self._pages((head,), FIRST), self._pages((tags,), 0)
 
-    def page(self, packets: Sequence[bytes]) -> bytes:
-        """The packets as one page (more only where they have more than 255 segments); the clock goes on by their own lengths."""
+    def page(self, packets: Sequence[bytes], *, last: bool = False) -> bytes:
+        """The packets as one page (more only where they have more than 255 segments); the clock goes on by their own lengths.
+
+        ``last``: nothing follows; for packets of one page.
+        """
         if not packets:
             return b""
         self.samples_48k += sum(map(packet_samples_48k, packets))
-        return self._pages(packets, 0)
+        return self._pages(packets, LAST if last else 0)
 
     def _pages(self, packets: Sequence[bytes], flags: int) -> bytes:
         lacing = b"".join(b"\xff" * (len(packet) // 255) + bytes((len(packet) % 255,)) for packet in packets)

@@ -65,10 +65,10 @@ class OpusDecoder:
 class OpusEncoder:
     """Encodes 20 ms frames of PCM16 mono at ``sample_rate_hz`` (one of ``OPUS_RATES_HZ``) to one packet each."""
 
-    def __init__(self, sample_rate_hz: int) -> None:
+    def __init__(self, sample_rate_hz: int, *, bitrate_bps: int = BITRATE_BPS) -> None:
         self.sample_rate_hz = sample_rate_hz
         self._encoder = opuslib_next.Encoder(sample_rate_hz, 1, opuslib_next.APPLICATION_RESTRICTED_LOWDELAY)
-        self._encoder.bitrate = BITRATE_BPS
+        self._encoder.bitrate = bitrate_bps
         self._encoder.complexity = COMPLEXITY
         self._samples = sample_rate_hz * FRAME_MS // 1000
         self._packet = ctypes.create_string_buffer(_PACKET_BYTES)

@@ -27,6 +27,7 @@ from nexus.domain.session import (
     Percentiles,
     PrivateTranscript,
     RecordedError,
+    RecordingTrace,
     Redaction,
     SessionRecord,
     TalkTime,
@@ -47,6 +48,7 @@ class Folded:
     faults: list[CallFault] = field(default_factory=list)
     barge_ins: dict[float, session.Interrupted] = field(default_factory=dict)
     first_audio_ms: float | None = None
+    recording: RecordingTrace | None = None
     ended: Ended | None = None
     entries: int = 0
 
@@ -79,6 +81,8 @@ def _take(folded: Folded, entry: JournalEntry) -> None:
             folded.barge_ins[entry.at_ms] = entry
         case session.FirstAudio():
             folded.first_audio_ms = entry.at_ms
+        case session.RecordingNoted():
+            folded.recording = entry.trace
         case Ended():
             folded.ended = entry
         case Opened():
@@ -136,6 +140,7 @@ def _public(folded: Folded, ended: Ended, private: PrivateTranscript, ended_at: 
         engine_rotations=tuple(folded.rotations),
         slot_ms=ended.slot_ms,
         audio=ended.audio,
+        recording=folded.recording or RecordingTrace(status="lost" if opened.recorded else "disabled"),
         redaction=Redaction(counts=dict(counts)),
         meta=_meta(opened, ended_at, duration_ms, status),
         statistics=statistics(turns, tools, folded.faults, len(transcript)),
@@ -145,7 +150,7 @@ def _public(folded: Folded, ended: Ended, private: PrivateTranscript, ended_at: 
 
 def _identity(opened: Opened) -> dict[str, Any]:
     """What was known when the socket opened."""
-    copied = opened.model_dump(exclude={"kind", "call_id", "caller_phone", "caller"})
+    copied = opened.model_dump(exclude={"kind", "call_id", "caller_phone", "caller", "recorded"})
     return {**copied, "id": opened.call_id, "session_id": opened.call_id, "caller": opened.caller}
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from nexus.adapters import keys
 from nexus.adapters.document_tenants import DocumentTenantStore
-from nexus.adapters.files import FileCallJournal, FileSessionArchive, FileTenantStore
+from nexus.adapters.files import FileCallJournal, FileRecordings, FileSessionArchive, FileTenantStore
 from nexus.adapters.identifiers import UlidIds
 from nexus.adapters.sqlite import (
     Database,
@@ -44,6 +44,7 @@ class EmbeddedStores:
     folders: TenantStore
     """Only the tenants that lie in folders; ``tenants`` has all."""
     archive: SessionArchive
+    recordings: FileRecordings
     journal: CallJournal
     ledger: CallLedger
     sessions: SessionIndex
@@ -71,6 +72,7 @@ def embedded_stores(settings: Settings) -> EmbeddedStores:
     folders = FileTenantStore(settings.tenants_dir)
     documents = SqliteDocumentStore(database)
     archive = FileSessionArchive(settings.data_dir)
+    recordings = FileRecordings(settings.data_dir, lambda: keys.pepper(settings.keys_dir / "media"))
     ledger = SqliteCallLedger(database)
     sessions, leads = SqliteSessionIndex(database), SqliteLeadStore(database)
     tool_values, effects = SqliteToolStore(database), SqliteEffectLog(database)
@@ -78,6 +80,7 @@ def embedded_stores(settings: Settings) -> EmbeddedStores:
         tenants=DocumentTenantStore(documents, folders),
         folders=folders,
         archive=archive,
+        recordings=recordings,
         journal=FileCallJournal(settings.data_dir),
         ledger=ledger,
         sessions=sessions,
@@ -89,6 +92,7 @@ def embedded_stores(settings: Settings) -> EmbeddedStores:
         erasable={
             "calls": ledger,
             "archive": archive,
+            "recordings": recordings,
             "index": sessions,
             "leads": leads,
             "tool_values": tool_values,

@@ -114,6 +114,28 @@ class AudioFacts(Value):
     rms_db: float | None = None
 
 
+RecordingStatus = Literal["disabled", "stored", "refused", "failed", "lost"]
+
+
+class RecordingTrace(Value):
+    """What became of the call's sound: ``stored``, or why there is none.
+
+    ``disabled``: the tenant records nothing. ``refused``: the caller did not agree. ``failed``: it could not be written or stored, ``code``
+    says why. ``lost``: it died with the process that carried the call. ``duration_ms`` is that of the sound itself: shorter than the
+    call where the process died. The object is deleted after ``delete_after``; this trace of it stays.
+    """
+
+    status: RecordingStatus = "disabled"
+    code: str = ""
+    media_type: str = ""
+    channels: int = 0
+    sample_rate_hz: int = 0
+    duration_ms: float = 0.0
+    bytes: int = 0
+    sha256: str = ""
+    delete_after: datetime | None = None
+
+
 # --- journal -----------------------------------------------------------------------------------------------------------------
 
 
@@ -135,6 +157,8 @@ class Opened(Value):
     metadata: dict[str, str] = Field(default_factory=dict)
     retention_days: int = 30
     test: bool = False
+    recorded: bool = False
+    """Whether the call's sound is kept."""
 
 
 class TurnNoted(Value):
@@ -175,6 +199,13 @@ class Interrupted(Value):
     false_alarm: bool = False
 
 
+class RecordingNoted(Value):
+    """The call's sound is settled."""
+
+    kind: Literal["recording"] = "recording"
+    trace: RecordingTrace
+
+
 class FirstAudio(Value):
     kind: Literal["first_audio"] = "first_audio"
     at_ms: float
@@ -194,7 +225,8 @@ class Ended(Value):
 
 
 JournalEntry = Annotated[
-    Opened | TurnNoted | ToolNoted | ModeNoted | RotationNoted | FaultNoted | Interrupted | FirstAudio | Ended, Field(discriminator="kind")
+    Opened | TurnNoted | ToolNoted | ModeNoted | RotationNoted | FaultNoted | Interrupted | FirstAudio | RecordingNoted | Ended,
+    Field(discriminator="kind"),
 ]
 
 # --- record ------------------------------------------------------------------------------------------------------------------
@@ -309,6 +341,7 @@ class SessionRecord(Value):
     slot_ms: float = 0.0
     """How long engine slots were held for this call, spare ones included: what its share of the GPUs is reckoned from."""
     audio: AudioFacts = AudioFacts()
+    recording: RecordingTrace = RecordingTrace()
     redaction: Redaction = Redaction()
     retention_days: int = 30
     metadata: dict[str, str] = Field(default_factory=dict)
@@ -331,7 +364,10 @@ class PrivateTranscript(Value):
 
 
 class SessionRow(Value):
-    """What the index keeps of a session: enough to list and filter without opening the archive."""
+    """What the index keeps of a session: enough to list and filter without opening the archive.
+
+    ``config_version``: None in rows of the first release, which did not keep it.
+    """
 
     call_id: str
     tenant_id: str
@@ -346,4 +382,5 @@ class SessionRow(Value):
     caller_last4: str = ""
     test: bool = False
     outcome: str = ""
+    config_version: int | None = None
     metadata: dict[str, str] = Field(default_factory=dict)

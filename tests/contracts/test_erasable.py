@@ -5,15 +5,17 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import NamedTemporaryFile
 from typing import Any
 
 import pytest
 
-from nexus.adapters.files import FileSessionArchive
+from nexus.adapters.files import FileRecordings, FileSessionArchive
 from nexus.adapters.memory import (
     MemoryCallLedger,
     MemoryEffectLog,
     MemoryLeadStore,
+    MemoryRecordings,
     MemorySessionArchive,
     MemorySessionIndex,
     MemoryToolStore,
@@ -38,10 +40,19 @@ class Opened:
     leads: Any
     tool_values: Any
     effects: Any
+    recordings: Any
 
 
 def _memory() -> Opened:
-    return Opened(MemoryCallLedger(), MemorySessionArchive(), MemorySessionIndex(), MemoryLeadStore(), MemoryToolStore(), MemoryEffectLog())
+    return Opened(
+        MemoryCallLedger(),
+        MemorySessionArchive(),
+        MemorySessionIndex(),
+        MemoryLeadStore(),
+        MemoryToolStore(),
+        MemoryEffectLog(),
+        MemoryRecordings(),
+    )
 
 
 def _disk(folder: Path) -> Opened:
@@ -53,6 +64,7 @@ def _disk(folder: Path) -> Opened:
         SqliteLeadStore(database),
         SqliteToolStore(database),
         SqliteEffectLog(database),
+        FileRecordings(folder, lambda: bytes(32)),
     )
 
 
@@ -64,7 +76,7 @@ def stores(request: pytest.FixtureRequest, tmp_path: Path) -> Opened:
         case "disk":
             return _disk(tmp_path)
     given = aws(request)
-    return Opened(given.ledger, given.archive, given.sessions, given.leads, given.tool_values, given.effects)
+    return Opened(given.ledger, given.archive, given.sessions, given.leads, given.tool_values, given.effects, given.recordings)
 
 
 Fill = Callable[[Opened, str, int], Awaitable[None]]
@@ -123,6 +135,18 @@ async def _effects(stores: Opened, tenant_id: str, number: int) -> int:
     return found
 
 
+async def _recording(stores: Opened, tenant_id: str, number: int) -> None:
+    with NamedTemporaryFile() as sound:
+        await stores.recordings.put(tenant_id, call_id(number), Path(sound.name), delete_after=NOON)
+
+
+async def _recordings(stores: Opened, tenant_id: str, number: int) -> int:
+    try:
+        return len(await stores.recordings.address(tenant_id, call_id(number), now=NOON, lifetime_s=60)) and 1
+    except NotFound:
+        return 0
+
+
 @pytest.mark.parametrize(
     ("name", "fill", "count"),
     [
@@ -131,6 +155,7 @@ async def _effects(stores: Opened, tenant_id: str, number: int) -> int:
         ("leads", _lead, _leads),
         ("tool_values", _value, _values),
         ("effects", _effect, _effects),
+        ("recordings", _recording, _recordings),
     ],
 )
 async def test_a_store_forgets_one_tenant_whole(stores: Opened, name: str, fill: Fill, count: Count) -> None:

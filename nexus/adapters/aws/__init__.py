@@ -1,7 +1,7 @@
-"""AWS: every port over one table of DynamoDB and one bucket of S3. The only home of boto3."""
+"""AWS: every port over one table of DynamoDB and one bucket of S3. The only home of AWS's library."""
 
-from nexus.adapters.aws.archive import S3Media, S3SessionArchive
+from nexus.adapters.aws.archive import S3SessionArchive
 from nexus.adapters.aws.connection import AwsPlace
 from nexus.adapters.aws.stores import AwsStores, aws_stores
 
-__all__ = ["AwsPlace", "AwsStores", "S3Media", "S3SessionArchive", "aws_stores"]
+__all__ = ["AwsPlace", "AwsStores", "S3SessionArchive", "aws_stores"]

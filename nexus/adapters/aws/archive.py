@@ -15,7 +15,6 @@ from nexus.errors import NotFound, RequestRejected, StoreError
 
 _TYPE = "application/gzip"
 _MOST_AT_ONCE = 1000
-LONGEST_URL_S = 900
 
 
 class S3SessionArchive:
@@ -78,24 +77,6 @@ class S3SessionArchive:
         await self._bucket.delete_many(transcripts)
         await self._bucket.delete_many(marks)
         return len(transcripts)
-
-
-class S3Media:
-    """Recordings and other files of calls."""
-
-    def __init__(self, bucket: Bucket) -> None:
-        self._bucket = bucket
-
-    async def url(self, tenant_id: str, call_id: str, name: str, *, lifetime_s: int = 300) -> str:
-        """An address for one file of one call that works for so long, at most fifteen minutes.
-
-        Raises:
-            NotFound: ``session_not_found``: there is no such file.
-        """
-        at = keys.media_object(TenantContext(tenant_id), call_id, name)
-        if not await self._bucket.has(at):
-            raise NotFound("session_not_found", "This call has no such file.")
-        return self._bucket.url(at, lifetime_s=max(1, min(lifetime_s, LONGEST_URL_S)))
 
 
 def _meant(mark: str) -> tuple[TenantContext, str] | None:

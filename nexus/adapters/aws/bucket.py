@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import AsyncIterator, Mapping, Sequence
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 from botocore.exceptions import ClientError
@@ -24,14 +26,15 @@ class Bucket:
         self._connection = connection
         self._name = connection.place.bucket
 
-    async def put_new(self, name: str, data: bytes, *, content_type: str, metadata: Mapping[str, str] | None = None) -> bool:
-        """Write an object where none is; False where one was (it stays as it is)."""
+    async def put_new(self, name: str, data: bytes | Path, *, content_type: str, metadata: Mapping[str, str] | None = None) -> bool:
+        """Write an object where none is; False where one was (it stays as it is). ``data``: bytes, or the file to read them from."""
 
         def request() -> bool | None:
             try:
-                self._client().put_object(
-                    Bucket=self._name, Key=name, Body=data, IfNoneMatch="*", ContentType=content_type, Metadata=metadata or {}
-                )
+                with io.BytesIO(data) if isinstance(data, bytes) else data.open("rb") as body:
+                    self._client().put_object(
+                        Bucket=self._name, Key=name, Body=body, IfNoneMatch="*", ContentType=content_type, Metadata=metadata or {}
+                    )
             except ClientError as error:
                 if code_of(error) in _WRITTEN_ALREADY:
                     return False

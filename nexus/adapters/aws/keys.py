@@ -24,6 +24,8 @@ JOURNALS = "FLEET#JOURNALS"
 SLOTS_PREFIX = "SLOT#"
 PROCESSES_PREFIX = "PROCESS#"
 EXPIRY_PREFIX = "expiry/"
+MEDIA_EXPIRY_PREFIX = "expiry/media/"
+"""Sorts behind every date, so that who looks for expired transcripts never reads these."""
 
 
 class Key(NamedTuple):
@@ -224,7 +226,12 @@ def media_object(of: TenantContext, call_id: str, name: str) -> str:
     """A recording or another file of a call. Raises RequestRejected where ``name`` is no plain file name."""
     if not name or name.startswith(".") or not all(letter.isalnum() or letter in "._-" for letter in name):
         raise RequestRejected("invalid_request", "A file of a call is named with letters, digits, dots, - and _.")
-    return f"media/tenant_id={of.tenant_id}/dt={ordered_on(call_id)}/{call_id}/{name}"
+    return f"{media_objects(of)}dt={ordered_on(call_id)}/{call_id}/{name}"
+
+
+def media_objects(of: TenantContext) -> str:
+    """How the names of a tenant's recordings begin."""
+    return f"media/tenant_id={of.tenant_id}/"
 
 
 def expiry_mark(of: TenantContext, call_id: str, delete_after: datetime) -> str:
@@ -241,6 +248,21 @@ def read_expiry_mark(name: str) -> tuple[TenantContext, str]:
     """Whose transcript of which call a mark means. Raises RequestRejected for a stranger's object."""
     _, _, tenant_id, call_id = name.split("/") if name.count("/") == 3 else ("", "", "", "")
     return TenantContext(tenant_id), check_call_id(call_id)
+
+
+def media_expiry_mark(of: TenantContext, call_id: str, delete_after: datetime) -> str:
+    """An empty object whose name says which recording to delete when; names sort by that time."""
+    return f"{MEDIA_EXPIRY_PREFIX}{_moment(delete_after)}/{of.tenant_id}/{check_call_id(call_id)}"
+
+
+def media_expired_before(now: datetime) -> str:
+    """Marks of recordings whose names sort below this are due (the moment itself is)."""
+    return f"{MEDIA_EXPIRY_PREFIX}{_moment(now)}0"
+
+
+def read_media_expiry_mark(name: str) -> tuple[TenantContext, str]:
+    """Whose recording of which call a mark means. Raises RequestRejected for a stranger's object."""
+    return read_expiry_mark(EXPIRY_PREFIX + name.removeprefix(MEDIA_EXPIRY_PREFIX))
 
 
 def call_of_object(name: str) -> str:

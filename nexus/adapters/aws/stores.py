@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from nexus.adapters.aws.archive import S3Media, S3SessionArchive
+from nexus.adapters.aws.archive import S3SessionArchive
 from nexus.adapters.aws.bucket import Bucket
 from nexus.adapters.aws.connection import AwsPlace, Connection
 from nexus.adapters.aws.documents import DynamoDocumentStore
 from nexus.adapters.aws.journal import DynamoCallJournal
 from nexus.adapters.aws.ledger import DynamoCallLedger
+from nexus.adapters.aws.recordings import S3Recordings
 from nexus.adapters.aws.sessions import DynamoLeadStore, DynamoSessionIndex
 from nexus.adapters.aws.table import Table
 from nexus.adapters.aws.tools import DynamoEffectLog, DynamoToolStore
@@ -22,7 +23,7 @@ from nexus.ports import Erasable, Ids
 
 @dataclass(frozen=True, slots=True)
 class AwsStores:
-    """One of each, under the names of ``EmbeddedStores``; ``media`` gives addresses of recordings."""
+    """One of each, under the names of ``EmbeddedStores``."""
 
     tenants: DocumentTenantStore
     folders: MemoryTenantStore
@@ -35,7 +36,7 @@ class AwsStores:
     tool_values: DynamoToolStore
     effects: DynamoEffectLog
     documents: DynamoDocumentStore
-    media: S3Media
+    recordings: S3Recordings
     ids: Ids
     erasable: Mapping[str, Erasable]
     """What must forget a tenant that is deleted, in this order; documents and journals beside."""
@@ -51,7 +52,8 @@ def aws_stores(place: AwsPlace) -> AwsStores:
     connection = Connection(place)
     table, bucket = Table(connection), Bucket(connection)
     documents, folders = DynamoDocumentStore(table), MemoryTenantStore()
-    archive, ledger = S3SessionArchive(bucket), DynamoCallLedger(table, place.fleet)
+    archive, recordings = S3SessionArchive(bucket), S3Recordings(bucket)
+    ledger = DynamoCallLedger(table, place.fleet)
     sessions, leads = DynamoSessionIndex(table), DynamoLeadStore(table)
     tool_values, effects = DynamoToolStore(table), DynamoEffectLog(table)
     return AwsStores(
@@ -65,11 +67,12 @@ def aws_stores(place: AwsPlace) -> AwsStores:
         tool_values=tool_values,
         effects=effects,
         documents=documents,
-        media=S3Media(bucket),
+        recordings=recordings,
         ids=UlidIds(),
         erasable={
             "calls": ledger,
             "archive": archive,
+            "recordings": recordings,
             "index": sessions,
             "leads": leads,
             "tool_values": tool_values,

@@ -3,6 +3,7 @@
 from nexus.adapters.memory.analytics import MemoryAnalyticsSink
 from nexus.adapters.memory.calls import MemoryCallJournal, MemoryCallLedger, MemoryEffectLog
 from nexus.adapters.memory.documents import MemoryDocumentStore
+from nexus.adapters.memory.recordings import MemoryRecordings
 from nexus.adapters.memory.sessions import MemoryLeadStore, MemorySessionArchive, MemorySessionIndex
 from nexus.adapters.memory.tenants import MemoryTenantStore, MemoryToolStore
 
@@ -13,6 +14,7 @@ __all__ = [
     "MemoryDocumentStore",
     "MemoryEffectLog",
     "MemoryLeadStore",
+    "MemoryRecordings",
     "MemorySessionArchive",
     "MemorySessionIndex",
     "MemoryTenantStore",

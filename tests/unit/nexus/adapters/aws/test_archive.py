@@ -9,8 +9,6 @@ from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
-from urllib.error import HTTPError
-from urllib.request import urlopen
 
 import pytest
 
@@ -36,12 +34,6 @@ def write(stores: AwsStores, name: str, data: bytes) -> None:
 def names(stores: AwsStores) -> list[str]:
     found = s3(stores).list_objects_v2(Bucket=stores.connection.place.bucket)
     return [one["Key"] for one in found.get("Contents", ())]
-
-
-def fetched(url: str) -> bytes:
-    with urlopen(url, timeout=5) as answer:
-        data: bytes = answer.read()
-    return data
 
 
 async def test_a_record_of_the_first_release_is_read(moto_stores: AwsStores) -> None:
@@ -129,24 +121,3 @@ async def test_a_strangers_object_among_the_marks_holds_nothing_up(moto_stores: 
     write(moto_stores, "expiry/2020-01-01/readme", b"")
     await moto_stores.archive.put(record(), private(days=1))
     assert await moto_stores.archive.delete_expired(NOON + timedelta(days=1)) == 1
-
-
-async def test_an_address_of_a_recording_works_for_a_while_for_anybody(emulator_stores: AwsStores) -> None:
-    write(emulator_stores, f"media/tenant_id=barber/{DAY}/{call_id(1)}/caller.opus", b"sound")
-    url = await emulator_stores.media.url("barber", call_id(1), "caller.opus", lifetime_s=60)
-    assert await asyncio.to_thread(fetched, url) == b"sound"
-    assert "X-Amz-Expires=60" in url
-    with pytest.raises(HTTPError):
-        await asyncio.to_thread(fetched, url.replace("caller.opus", "other.opus"))
-
-
-async def test_no_address_lives_longer_than_a_quarter_of_an_hour(moto_stores: AwsStores) -> None:
-    write(moto_stores, f"media/tenant_id=barber/{DAY}/{call_id(1)}/caller.opus", b"sound")
-    assert "X-Amz-Expires=900" in await moto_stores.media.url("barber", call_id(1), "caller.opus", lifetime_s=10**6)
-
-
-async def test_another_tenants_recording_and_none_have_no_address(moto_stores: AwsStores) -> None:
-    write(moto_stores, f"media/tenant_id=barber/{DAY}/{call_id(1)}/caller.opus", b"sound")
-    for tenant, name in (("pizza", "caller.opus"), ("barber", "agent.opus")):
-        with pytest.raises(NotFound):
-            await moto_stores.media.url(tenant, call_id(1), name)
