@@ -28,6 +28,7 @@ from control_plane.services.declared_tools import DeclaredToolDesk
 from control_plane.services.erasure import DELETE_TENANT, ErasedStores, TenantErasure
 from control_plane.services.idempotency import IdempotencyBook
 from control_plane.services.jobs import JobDesk
+from control_plane.services.knowledge import KnowledgeDesk
 from control_plane.services.lead_statuses import LeadStatuses
 from control_plane.services.leads import LeadDesk, LeadReader
 from control_plane.services.outbox import Outbox
@@ -201,6 +202,7 @@ def build(settings: Settings, stores: Stores, given: Secrets, outside: Outside, 
         after_call=after_call,
         tools=DeclaredToolDesk(configs, GuardedHttpTools(GuardedHttp(outside.outbound), secrets, clock), ids),
         secrets=secrets,
+        knowledge=KnowledgeDesk(heads, ids),
         policy=ApiPolicy(
             new_request_id=lambda: ids.new("req"),
             now=clock.now,

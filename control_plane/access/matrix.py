@@ -71,6 +71,16 @@ MATRIX: Mapping[str, Rule] = {
     "deleteConfigDraft": Rule("config:write", ADMINS),
     "publishConfig": Rule("config:publish", ADMINS),
     "rollbackConfig": Rule("config:publish", ADMINS),
+    "startCanary": Rule("config:publish", ADMINS),
+    "promoteCanary": Rule("config:publish", ADMINS),
+    "abortCanary": Rule("config:publish", ADMINS),
+    # uploaded knowledge: part of what the agent is
+    "createKnowledge": Rule("knowledge:write", ADMINS),
+    "listKnowledge": Rule("knowledge:read", READERS),
+    "getKnowledge": Rule("knowledge:read", READERS),
+    "replaceKnowledge": Rule("knowledge:write", ADMINS),
+    "deleteKnowledge": Rule("knowledge:write", ADMINS),
+    "retryKnowledge": Rule("knowledge:write", ADMINS),
     # calls
     "createCall": Rule("calls:write", ADMINS, publishable=True, test_mode=True),
     "getCall": Rule("calls:read", READERS, test_mode=True),

@@ -20,6 +20,7 @@ _TAGS = [
     {"name": "webhooks", "description": "Who is told of finished calls."},
     {"name": "tenants", "description": "The businesses whose agents answer."},
     {"name": "config", "description": "What a tenant's agent is: draft, publish, roll back."},
+    {"name": "knowledge", "description": "Documents that the agent answers from."},
     {"name": "conversations", "description": "Talking with an agent in text."},
     {"name": "api-keys", "description": "Credentials of a tenant's machines and web pages."},
     {"name": "usage", "description": "What was used, by day."},

@@ -192,6 +192,9 @@ class SessionItem(_Given):
     tool_calls: int
     caller_last4: str
     outcome: str = Field(description="what the analysis says came of the call; empty while there is none")
+    config_version: int | None = Field(
+        description="the version of the configuration that the call ran with; 0: the tenant's folder; null: not kept by the first release"
+    )
     metadata: dict[str, str]
     test: bool
 

@@ -18,6 +18,7 @@ from control_plane.services.calls import CallDesk
 from control_plane.services.configs import ConfigDesk
 from control_plane.services.conversations import ConversationDesk
 from control_plane.services.declared_tools import DeclaredToolDesk
+from control_plane.services.knowledge import KnowledgeDesk
 from control_plane.services.leads import LeadDesk
 from control_plane.services.sessions import SessionDesk
 from control_plane.services.tenants import TenantDesk
@@ -77,4 +78,5 @@ class ApiServices:
     after_call: AfterCall
     tools: DeclaredToolDesk
     secrets: SecretStore
+    knowledge: KnowledgeDesk
     ready: Callable[[], Awaitable[Mapping[str, Check]]] = always_ready

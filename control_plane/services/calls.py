@@ -95,10 +95,13 @@ class CallDesk:
             QuotaExceeded, Conflict: like ``CallLedger.reserve``.
         """
         _check_key(request.idempotency_key)
-        terms = await self._tenants.for_call(check_tenant_id(tenant_id))
+        call_id = self._ids.new("call")
+        # the same caller meets the same of two versions, a caller that nobody knows whichever it is
+        pick = request.caller.external_id or request.caller.phone or call_id
+        terms = await self._tenants.for_call(check_tenant_id(tenant_id), pick=pick)
         limits = terms.config.limits
         max_duration_s = min(request.max_duration_s or limits.max_duration_s, limits.max_duration_s)
-        entry = await self._reserve(terms, request, max_duration_s)
+        entry = await self._reserve(call_id, terms, request, max_duration_s)
         return self._with_ticket(entry, terms.config, max_duration_s)
 
     async def get(self, tenant_id: str, call_id: str) -> CallEntry:
@@ -109,7 +112,7 @@ class CallDesk:
         """Ask the process that holds the call to end it, within seconds. Asking again changes nothing. Raises like ``get``."""
         return await self._ledger.request_end(check_tenant_id(tenant_id), check_call_id(call_id))
 
-    async def _reserve(self, terms: CallTerms, request: CallRequest, max_duration_s: int) -> CallEntry:
+    async def _reserve(self, call_id: str, terms: CallTerms, request: CallRequest, max_duration_s: int) -> CallEntry:
         tenant = terms.config
         order = CallOrder(
             tenant_id=tenant.tenant_id,
@@ -125,7 +128,7 @@ class CallDesk:
         )
         return await self._ledger.reserve(
             order,
-            call_id=self._ids.new("call"),
+            call_id=call_id,
             nonce=self._policy.nonce(),
             tenant_limit=tenant.limits.concurrent_calls,
             lease_s=self._policy.lease_s,

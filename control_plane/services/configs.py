@@ -1,10 +1,14 @@
-"""A tenant's configuration in versions: a draft is written, looked through, published; an older version can be taken again."""
+"""A tenant's configuration in versions: a draft is written, looked through, published; an older version can be taken again.
+
+A version may first be a canary: a part of new calls gets it, until it is promoted or aborted. Whoever publishes or rolls back decides for
+all new calls, and ends the canary.
+"""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
@@ -15,11 +19,13 @@ from control_plane.services.tenant_heads import Decision, HeadChange, KeptHead, 
 from nexus.domain import tenancy
 from nexus.domain.config_check import MAX_CONFIG_BYTES, FaultyConfig, Finding, check_config, missing_secrets, warnings_of
 from nexus.domain.ids import check_tenant_id
-from nexus.domain.tenancy import FILE_VERSION, Publication
+from nexus.domain.tenancy import FILE_VERSION, KEPT_VERSIONS, Canary, Publication, TenantHead
 from nexus.domain.tenant import TenantConfig
 from nexus.errors import ConfigurationError, Conflict, NotFound, RequestRejected
-from nexus.ports import Document, Expect, Put, SecretStore
+from nexus.ports import Delete, Document, Expect, Put, SecretStore
 
+_LOOKED_THROUGH = 40
+_PRUNED_AT_ONCE = 10
 ABSENT = 0
 """As an expected revision of a draft: there must be none yet."""
 
@@ -33,14 +39,26 @@ class ConfigView:
     published_at: datetime | None = None
     note: str = ""
     rolled_back_to: int | None = None
+    canary: Canary | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class VersionList:
-    """A page of published versions, newest first, and which version is active now (0: the folder's; None: none yet)."""
+    """A page of published versions, newest first, which version is active now (0: the folder's; None: none yet), and which the canary."""
 
     page: Page[Publication]
     active: int | None
+    canary: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class CanaryWish:
+    """What is tried. ``version`` None: the draft, which becomes the next version by it; ``expected``: the draft's revision."""
+
+    percent: int
+    version: int | None = None
+    note: str = ""
+    expected: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,10 +86,14 @@ class ConfigDesk:
         heads: where tenants stand.
         cursor_key: signs page cursors.
         secrets: what declared tools may refer to; None: nothing is said about them.
+        most_versions: so many of the newest are kept, beside those in use (``nexus.domain.tenancy.prunable``).
     """
 
-    def __init__(self, heads: TenantHeads, cursor_key: bytes, secrets: SecretStore | None = None) -> None:
+    def __init__(
+        self, heads: TenantHeads, cursor_key: bytes, secrets: SecretStore | None = None, *, most_versions: int = KEPT_VERSIONS
+    ) -> None:
         self._heads = heads
+        self._most_versions = most_versions
         self._secrets = secrets
         self._cursor_key = cursor_key
 
@@ -83,14 +105,7 @@ class ConfigDesk:
             ConfigurationError: ``config_not_published``; ``invalid_config``: the folder's configuration has faults.
         """
         kept = await self._heads.of(check_tenant_id(tenant_id))
-        if kept.head.active is not None:
-            return _view(kept.head.active)
-        found = await self._from_folder(tenant_id)
-        if found is None:
-            raise ConfigurationError(
-                "config_not_published", f"{tenant_id} has no configuration yet: PUT config/draft, then POST config:publish."
-            )
-        return found
+        return await self._started_with(kept)
 
     async def version(self, tenant_id: str, version: int) -> ConfigView:
         """One version that is or was active; 0 is the folder's as it is now. Raises NotFound ``config_version_not_found``."""
@@ -113,9 +128,10 @@ class ConfigDesk:
         found = await self._heads.documents.list(tenant_id, tenancy.VERSION_PREFIX, limit=limit + 1, after=after, newest_first=True)
         rows = [tenancy.read_publication(one.body) for one in found]
         page = page_of(self._cursor_key, listing, rows, limit, lambda row: str(row.version))
+        canary = None if kept.head.canary is None else kept.head.canary.publication.version
         if kept.head.active is not None:
-            return VersionList(page, kept.head.active.version)
-        return VersionList(page, None if await self._heads.folder(tenant_id) is None else FILE_VERSION)
+            return VersionList(page, kept.head.active.version, canary)
+        return VersionList(page, None if await self._heads.folder(tenant_id) is None else FILE_VERSION, canary)
 
     async def draft(self, tenant_id: str) -> Draft:
         """The draft. Raises NotFound ``draft_not_found``."""
@@ -158,13 +174,10 @@ class ConfigDesk:
         """
 
         async def decide(kept: KeptHead) -> HeadChange:
-            document = await self._draft_document(tenant_id)
-            draft = _draft(document)
-            _check_revision(draft.revision, expected)
-            verdict = await self._verdict(kept, draft)
-            if verdict.config is None:
-                raise FaultyConfig(f"The draft has {len(verdict.faults)} fault(s), all listed in errors.", verdict.faults)
-            return self._next(kept, verdict.config, note=note, draft=draft)
+            draft, config = await self._publishable(kept, expected)
+            now = self._heads.clock.now()
+            head = tenancy.published(kept.head, config, now, note=note)
+            return await self._with_version(kept, head, head.active, draft)
 
         return await self._published(tenant_id, decide)
 
@@ -178,26 +191,93 @@ class ConfigDesk:
         wanted = await self.version(tenant_id, version)
 
         async def decide(kept: KeptHead) -> HeadChange:
-            return self._next(kept, wanted.config, note=note, rolled_back_to=version)
+            head = tenancy.published(kept.head, wanted.config, self._heads.clock.now(), note=note, rolled_back_to=version)
+            return await self._with_version(kept, head, head.active)
 
         return await self._published(tenant_id, decide)
 
-    def _next(
-        self, kept: KeptHead, config: TenantConfig, *, note: str, draft: Draft | None = None, rolled_back_to: int | None = None
-    ) -> HeadChange:
+    async def start_canary(self, tenant_id: str, wish: CanaryWish) -> ConfigView:
+        """Start a part of new calls with another version than the active one; for one that runs already, change the percentage.
+
+        Raises:
+            NotFound: ``tenant_not_found``, ``config_version_not_found``, ``draft_not_found``.
+            ConfigurationError: ``config_not_published``: there is nothing beside which it could run; ``invalid_config``.
+            RequestRejected: ``precondition_failed``.
+            Conflict: ``tenant_state``; ``canary_state``: it is the active version.
+        """
+
+        async def decide(kept: KeptHead) -> HeadChange:
+            await self._started_with(kept)
+            now = self._heads.clock.now()
+            if wish.version is not None:
+                return HeadChange(tenancy.canaried(kept.head, await self._publication(tenant_id, wish.version), wish.percent, now))
+            draft, config = await self._publishable(kept, wish.expected)
+            publication = tenancy.next_publication(kept.head, config, now, note=wish.note)
+            head = tenancy.canaried(kept.head, publication, wish.percent, now)
+            return await self._with_version(kept, head.model_copy(update={"last_version": publication.version}), publication, draft)
+
+        return await self._published(tenant_id, decide)
+
+    async def promote_canary(self, tenant_id: str) -> ConfigView:
+        """Make the canary the active version. Raises NotFound, Conflict ``tenant_state``, ``canary_state``."""
+
+        async def decide(kept: KeptHead) -> HeadChange:
+            return HeadChange(tenancy.promoted(kept.head, self._heads.clock.now()))
+
+        return await self._published(tenant_id, decide)
+
+    async def abort_canary(self, tenant_id: str) -> ConfigView:
+        """All new calls get the active version again. Raises NotFound, Conflict ``tenant_state``, ``canary_state``."""
+
+        async def decide(kept: KeptHead) -> HeadChange:
+            return HeadChange(tenancy.aborted(kept.head, self._heads.clock.now()))
+
+        return await self._published(tenant_id, decide)
+
+    async def _publication(self, tenant_id: str, version: int) -> Publication:
+        document = await self._heads.documents.get(tenant_id, tenancy.version_key(version))
+        if document is None:
+            raise _no_version(version)
+        return tenancy.read_publication(document.body)
+
+    async def _publishable(self, kept: KeptHead, expected: int | None) -> tuple[Draft, TenantConfig]:
+        """The draft and what it becomes. Raises NotFound, RequestRejected, FaultyConfig."""
+        draft = _draft(await self._draft_document(kept.head.tenant_id))
+        _check_revision(draft.revision, expected)
+        verdict = await self._verdict(kept, draft)
+        if verdict.config is None:
+            raise FaultyConfig(f"The draft has {len(verdict.faults)} fault(s), all listed in errors.", verdict.faults)
+        return draft, verdict.config
+
+    async def _with_version(self, kept: KeptHead, head: TenantHead, made: Publication | None, draft: Draft | None = None) -> HeadChange:
+        """The head with its new version beside it; the draft is used up, and versions that are too old go."""
+        if made is None:
+            raise AssertionError("what was published just now is there")
         now = self._heads.clock.now()
-        head = tenancy.published(kept.head, config, now, note=note, rolled_back_to=rolled_back_to)
-        if head.active is None:
-            raise AssertionError("what was published just now is active")
-        version = Put(tenancy.version_key(head.last_version), head.active.model_dump(mode="json"), expected=0)
+        version = Put(tenancy.version_key(made.version), made.model_dump(mode="json"), expected=0)
         used_up = () if draft is None else (Put(tenancy.DRAFT_KEY, _body(None, now), expected=draft.revision),)
-        return HeadChange(head, (version, *used_up))
+        return HeadChange(head, (version, *used_up, *await self._too_old(kept, head, now)))
+
+    async def _too_old(self, kept: KeptHead, head: TenantHead, now: datetime) -> tuple[Delete, ...]:
+        if head.last_version <= self._most_versions:
+            return ()
+        oldest = await self._heads.documents.list(kept.head.tenant_id, tenancy.VERSION_PREFIX, limit=_LOOKED_THROUGH)
+        keys = {int(one.key.removeprefix(tenancy.VERSION_PREFIX)): one.key for one in oldest}
+        return tuple(Delete(keys[version]) for version in tenancy.prunable(head, keys, now, self._most_versions)[:_PRUNED_AT_ONCE])
+
+    async def _started_with(self, kept: KeptHead) -> ConfigView:
+        """What new calls are started with, but for the canary. Raises ConfigurationError."""
+        if kept.head.active is not None:
+            return replace(_view(kept.head.active), canary=kept.head.canary)
+        found = await self._from_folder(kept.head.tenant_id)
+        if found is None:
+            raise ConfigurationError(
+                "config_not_published", f"{kept.head.tenant_id} has no configuration yet: PUT config/draft, then POST config:publish."
+            )
+        return replace(found, canary=kept.head.canary)
 
     async def _published(self, tenant_id: str, decide: Decision) -> ConfigView:
-        kept = await self._heads.change(check_tenant_id(tenant_id), decide)
-        if kept.head.active is None:
-            raise AssertionError("a decision to publish makes a version active")
-        return _view(kept.head.active)
+        return await self._started_with(await self._heads.change(check_tenant_id(tenant_id), decide))
 
     async def _verdict(self, kept: KeptHead, draft: Draft) -> Verdict:
         tenant_id = kept.head.tenant_id
@@ -215,8 +295,7 @@ class ConfigDesk:
 
     async def _write_draft(self, tenant_id: str, body: dict[str, Any] | None, expected: int | None) -> Draft:
         kept = await self._heads.of(check_tenant_id(tenant_id))
-        if kept.head.state not in ("active", "suspended"):
-            raise Conflict("tenant_state", f"The tenant is {kept.head.state}; nothing about it can be changed.")
+        tenancy.check_changeable(kept.head)
         found = await self._heads.documents.get(tenant_id, tenancy.DRAFT_KEY)
         _check_replaced(found, expected)
         now = self._heads.clock.now()

@@ -84,5 +84,6 @@ def row_of(record: SessionRecord, outcome: str = "") -> SessionRow:
         caller_last4=record.caller.last4,
         test=record.test,
         outcome=outcome,
+        config_version=record.config_version,
         metadata=record.metadata,
     )

@@ -112,8 +112,8 @@ class TenantHeads:
         head = None if found is None else tenancy.read_head(found.body)
         if found is None or head is None or head.job_id != job_id:
             return  # long over: the id may be another tenant's by now
-        empty = head.model_copy(update={"profile": TenantProfile(), "active": None})
-        body = tenancy.moved(empty, "deleted", self.clock.now()).model_dump(mode="json")
+        empty = head.model_copy(update={"profile": TenantProfile(), "active": None, "canary": None, "departed": (), "knowledge": 0})
+        body = tenancy.moved(empty, "deleted", self.clock.now()).stored
         if head.state != "deleted":
             await self.documents.write(tenant_id, Put(tenancy.HEAD_KEY, body, expected=found.version, expires_at=until))
         await self.documents.write(tenancy.PLATFORM, Delete(tenancy.registry_key(tenant_id)))
@@ -139,7 +139,7 @@ class TenantHeads:
 
 
 def _put(head: TenantHead, expected: int) -> Put:
-    return Put(tenancy.HEAD_KEY, head.model_dump(mode="json"), expected=expected)
+    return Put(tenancy.HEAD_KEY, head.stored, expected=expected)
 
 
 def _profile(tenant_id: str, found: TenantConfig | ConfigurationError) -> TenantProfile:

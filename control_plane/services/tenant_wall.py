@@ -65,9 +65,9 @@ class WalledTenants:
         check_wall(tenant_id)
         return await self._tenants.get(tenant_id)
 
-    async def for_call(self, tenant_id: str, version: int | None = None) -> CallTerms:
+    async def for_call(self, tenant_id: str, version: int | None = None, *, pick: str = "") -> CallTerms:
         check_wall(tenant_id)
-        return await self._tenants.for_call(tenant_id, version)
+        return await self._tenants.for_call(tenant_id, version, pick=pick)
 
     async def list_ids(self) -> tuple[str, ...]:
         ids, principal = await self._tenants.list_ids(), asking()

@@ -122,7 +122,7 @@ class TenantDesk:
                 raise RequestRejected(
                     "precondition_failed", "The tenant has changed since it was read: read it again, and repeat the change."
                 )
-            _check_alive(kept)
+            tenancy.check_changeable(kept.head)
             profile = kept.head.profile.model_copy(update=fields)
             if profile == kept.head.profile:
                 return HeadChange(kept.head)
@@ -198,8 +198,3 @@ class TenantDesk:
 
 async def _as_it_is(kept: KeptHead) -> HeadChange:
     return HeadChange(kept.head)
-
-
-def _check_alive(kept: KeptHead) -> None:
-    if kept.head.state not in ("active", "suspended"):
-        raise Conflict("tenant_state", f"The tenant is {kept.head.state}; nothing about it can be changed.")

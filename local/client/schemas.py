@@ -89,6 +89,7 @@ class AudioFacts(TypedDict):
     out_bytes: NotRequired[int]
     out_ms: NotRequired[float]
     rms_db: NotRequired[float | None]
+    underruns: NotRequired[int]
 
 
 class AuditEventDetail(TypedDict):
@@ -154,6 +155,19 @@ class CallerTrace(TypedDict):
     last4: NotRequired[str]
 
 
+class CanaryBody(TypedDict):
+    note: NotRequired[str]
+    percent: int
+    version: NotRequired[int | None]
+
+
+class CanaryDetail(TypedDict):
+    config_hash: str
+    percent: int
+    started_at: str
+    version: int
+
+
 class CheckResult(TypedDict):
     detail: NotRequired[str]
     ok: bool
@@ -165,6 +179,7 @@ class ConcurrentCalls(TypedDict):
 
 
 class ConfigDetail(TypedDict):
+    canary: CanaryDetail | None
     config: TenantConfig
     config_hash: str
     note: str
@@ -186,6 +201,7 @@ class ConfigVerdict(TypedDict):
 
 class ConfigVersionItem(TypedDict):
     active: bool
+    canary: bool
     config_hash: str
     note: str
     object: NotRequired[Literal["config_version"]]
@@ -392,6 +408,52 @@ class JobDetail(TypedDict):
 JsonValue = Any
 
 
+class KnowledgeBody(TypedDict):
+    content_type: NotRequired[Literal["text/markdown", "text/plain", "text/html", "text/csv", "application/json"]]
+    name: str
+    text: str
+
+
+class KnowledgeDetail(TypedDict):
+    bytes: int
+    content_type: Literal["text/markdown", "text/plain", "text/html", "text/csv", "application/json"]
+    created_at: str
+    detail: str
+    fault: Literal["", "unreadable", "no_room"]
+    id: str
+    name: str
+    object: NotRequired[Literal["knowledge_document"]]
+    prompt_chars: int
+    status: Literal["pending", "ready", "failed"]
+    tenant_id: str
+    text: str
+    updated_at: str
+
+
+class KnowledgeItem(TypedDict):
+    bytes: int
+    content_type: Literal["text/markdown", "text/plain", "text/html", "text/csv", "application/json"]
+    created_at: str
+    detail: str
+    fault: Literal["", "unreadable", "no_room"]
+    id: str
+    name: str
+    object: NotRequired[Literal["knowledge_document"]]
+    prompt_chars: int
+    status: Literal["pending", "ready", "failed"]
+    tenant_id: str
+    updated_at: str
+
+
+class KnowledgePage(TypedDict):
+    data: list[KnowledgeItem]
+    has_more: bool
+    max_bytes: NotRequired[int]
+    max_documents: NotRequired[int]
+    next_cursor: str | None
+    used_bytes: int
+
+
 class LeadChange(TypedDict):
     lead_status: LeadStatus
 
@@ -486,6 +548,7 @@ class Phrases(TypedDict):
     engine_changed: NotRequired[str]
     filler: NotRequired[list[str]]
     goodbye: NotRequired[str]
+    must_end: NotRequired[str]
     no_input: NotRequired[list[str]]
     tool_failed: NotRequired[str]
 
@@ -529,6 +592,18 @@ class Recording(TypedDict):
     consent_line: NotRequired[str]
     enabled: NotRequired[bool]
     retention_days: NotRequired[int]
+
+
+class RecordingTrace(TypedDict):
+    bytes: NotRequired[int]
+    channels: NotRequired[int]
+    code: NotRequired[str]
+    delete_after: NotRequired[str | None]
+    duration_ms: NotRequired[float]
+    media_type: NotRequired[str]
+    sample_rate_hz: NotRequired[int]
+    sha256: NotRequired[str]
+    status: NotRequired[Literal["disabled", "stored", "refused", "failed", "lost"]]
 
 
 class Redaction(TypedDict):
@@ -615,6 +690,7 @@ class SessionDetail(TypedDict):
     metadata: NotRequired[dict[str, str]]
     mode_changes: NotRequired[list[ModeChange]]
     object: NotRequired[Literal["session"]]
+    recording: NotRequired[RecordingTrace]
     redaction: NotRequired[Redaction]
     retention_days: NotRequired[int]
     schema_version: NotRequired[int]
@@ -634,6 +710,7 @@ class SessionDetail(TypedDict):
 
 class SessionItem(TypedDict):
     caller_last4: str
+    config_version: int | None
     duration_ms: float
     end_reason: EndReason
     ended_at: str

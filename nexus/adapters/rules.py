@@ -152,6 +152,9 @@ def matches(row: SessionRow, where: SessionFilter) -> bool:
             where.started_from is None or row.started_at >= where.started_from,
             where.started_before is None or row.started_at < where.started_before,
             where.min_duration_ms is None or row.duration_ms >= where.min_duration_ms,
+            where.below_duration_ms is None or row.duration_ms < where.below_duration_ms,
+            where.config_version is None or row.config_version == where.config_version,
+            where.test is None or row.test == where.test,
             all(row.metadata.get(name) == value for name, value in where.metadata),
         )
     )

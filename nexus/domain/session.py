@@ -102,7 +102,8 @@ class CallFault(Value):
 
 class AudioFacts(Value):
     """What the audio of the call was like. ``in_dropped_ms`` is caller audio that was taken and reached no engine, or not the model behind
-    it; ``dropped_frames`` are agent frames too old to send, ``corrupt_frames`` undecodable ones."""
+    it; ``dropped_frames`` are agent frames too old to send, ``corrupt_frames`` undecodable ones, ``underruns`` gaps in the agent's voice
+    because the engine's audio came too late."""
 
     in_ms: float = 0.0
     in_bytes: int = 0
@@ -111,6 +112,7 @@ class AudioFacts(Value):
     in_dropped_ms: float = 0.0
     dropped_frames: int = 0
     corrupt_frames: int = 0
+    underruns: int = 0
     rms_db: float | None = None
 
 

@@ -1,14 +1,16 @@
 """A tenant's standing: may it be called, which configuration is active, what it is named. Pure.
 
-All that must agree about one tenant stands in one document, its *head*: state, profile, the active configuration. A head is written
-under its version, so two changes at once cannot both win. Published configurations also stand for themselves, and never change.
+All that must agree about one tenant stands in one document, its *head*: state, profile, the active configuration, and the canary beside
+it. A head is written under its version, so two changes at once cannot both win. Published configurations also stand for themselves, and
+never change.
 """
 
 from __future__ import annotations
 
+import hashlib
 import re
-from collections.abc import Mapping
-from datetime import datetime
+from collections.abc import Iterable, Mapping
+from datetime import datetime, timedelta
 from types import MappingProxyType
 from typing import Annotated, Literal
 
@@ -25,6 +27,7 @@ PLATFORM = "_platform"
 HEAD_KEY = "tenant"
 DRAFT_KEY = "config/draft"
 VERSION_PREFIX = "config/version/"
+KNOWLEDGE_KEY = "knowledge"
 REGISTRY_PREFIX = "tenant/"
 FILE_VERSION = 0
 """The version of a configuration that lies in a folder: edited in place, never published."""
@@ -87,6 +90,21 @@ class Publication(Value):
             raise StoreError("store_unavailable", f"Version {self.version} of a configuration cannot be read by this release.") from error
 
 
+class Canary(Value):
+    """A version that a part of new calls is started with, beside the active one."""
+
+    publication: Publication
+    percent: int = Field(ge=1, le=100)
+    started_at: datetime
+
+
+class Departed(Value):
+    """A version that new calls were started with until a moment ago: calls that wait or live may still ask for it."""
+
+    version: int
+    at: datetime
+
+
 class TenantHead(Value):
     """Everything about a tenant that must agree.
 
@@ -94,6 +112,9 @@ class TenantHead(Value):
         active: what new calls are started with; None: what the tenant's folder says, or nothing yet.
         last_version: the highest version that was ever published.
         job_id: the job that deletes the tenant.
+        canary: what a part of new calls is started with in its place.
+        departed: the versions that new calls were started with lately.
+        knowledge: counts changes of the uploaded documents; 0: there never was one.
     """
 
     schema_version: int = 1
@@ -105,6 +126,15 @@ class TenantHead(Value):
     created_at: datetime
     updated_at: datetime
     job_id: str = ""
+    canary: Canary | None = None
+    departed: tuple[Departed, ...] = ()
+    knowledge: int = 0
+
+    @property
+    def stored(self) -> dict[str, JsonValue]:
+        """The head as its document: what the first release did not know is left out as long as it is not used."""
+        later = {name for name in ("canary", "departed", "knowledge") if getattr(self, name) == type(self).model_fields[name].default}
+        return self.model_dump(mode="json", exclude=later)
 
 
 def version_key(version: int) -> str:
@@ -152,18 +182,110 @@ def published(head: TenantHead, config: TenantConfig, at: datetime, *, note: str
     Raises:
         Conflict: ``tenant_state``: the tenant is being deleted.
     """
-    if head.state not in ("active", "suspended"):
-        raise Conflict("tenant_state", f"The tenant is {head.state}; nothing can be published.")
-    version = head.last_version + 1
-    publication = Publication(
-        version=version,
+    publication = next_publication(head, config, at, note=note, rolled_back_to=rolled_back_to)
+    return _turned(head, publication, None, at).model_copy(update={"last_version": publication.version})
+
+
+def next_publication(
+    head: TenantHead, config: TenantConfig, at: datetime, *, note: str = "", rolled_back_to: int | None = None
+) -> Publication:
+    """The configuration as the tenant's next version. Raises Conflict ``tenant_state``."""
+    check_changeable(head)
+    return Publication(
+        version=head.last_version + 1,
         config_hash=config.config_hash,
         published_at=at,
         note=note,
         rolled_back_to=rolled_back_to,
         body=config.model_dump(mode="json"),
     )
-    return head.model_copy(update={"active": publication, "last_version": version, "updated_at": at})
+
+
+def check_changeable(head: TenantHead) -> None:
+    """Raises Conflict ``tenant_state`` for a tenant that is being deleted."""
+    if head.state not in ("active", "suspended"):
+        raise Conflict("tenant_state", f"The tenant is {head.state}; nothing about it can be changed.")
+
+
+# --- canary ------------------------------------------------------------------------------------------------------------------
+
+
+def canaried(head: TenantHead, publication: Publication, percent: int, at: datetime) -> TenantHead:
+    """The head with a version beside the active one; the same version again only gets another percentage.
+
+    Raises:
+        Conflict: ``tenant_state``; ``canary_state``: the version is the active one.
+    """
+    check_changeable(head)
+    if head.active is not None and head.active.version == publication.version:
+        raise Conflict("canary_state", f"Version {publication.version} is the active one; name another version, or leave it out.")
+    running = head.canary
+    same = running is not None and running.publication.version == publication.version
+    began = running.started_at if running is not None and same else at
+    return _turned(head, head.active, Canary(publication=publication, percent=percent, started_at=began), at)
+
+
+def promoted(head: TenantHead, at: datetime) -> TenantHead:
+    """The head with its canary as the active version. Raises Conflict ``tenant_state``, ``canary_state``: there is none."""
+    return _turned(head, _running(head).publication, None, at)
+
+
+def aborted(head: TenantHead, at: datetime) -> TenantHead:
+    """The head without its canary. Raises Conflict ``tenant_state``, ``canary_state``: there is none."""
+    _running(head)
+    return _turned(head, head.active, None, at)
+
+
+def chosen(head: TenantHead, pick: str) -> Publication | None:
+    """What a new call is started with; None: what the folder says.
+
+    The same pick always gets the same version while the canary runs, and keeps it when the percentage grows. An empty one gets the
+    active version.
+    """
+    canary = head.canary
+    if canary is None or not pick:
+        return head.active
+    drawn = hashlib.sha256(f"{head.tenant_id}/{canary.publication.version}/{pick}".encode()).digest()
+    return canary.publication if int.from_bytes(drawn[:8], "big") % 100 < canary.percent else head.active
+
+
+def _running(head: TenantHead) -> Canary:
+    check_changeable(head)
+    if head.canary is None:
+        raise Conflict("canary_state", "There is no canary; POST config:canary begins one.")
+    return head.canary
+
+
+# --- pruning -----------------------------------------------------------------------------------------------------------------
+
+KEPT_VERSIONS = 100
+"""How many of the newest versions are kept, beside those that are in use."""
+IN_USE_FOR = timedelta(hours=3)
+"""So long after a version is no longer given to new calls, one that waits or lives may ask for it: longer than the longest call."""
+_MOST_DEPARTED = 100
+
+
+def prunable(head: TenantHead, kept: Iterable[int], now: datetime, most: int = KEPT_VERSIONS) -> tuple[int, ...]:
+    """Which of the kept versions may go: older than the ``most`` newest, and neither active, canary nor given to a call lately."""
+    in_use = {one.version for one in head.departed if now - one.at < IN_USE_FOR} | _given(head)
+    return tuple(version for version in kept if version <= head.last_version - most and version not in in_use)
+
+
+def _given(head: TenantHead) -> set[int]:
+    given = (head.active, None if head.canary is None else head.canary.publication)
+    return {one.version for one in given if one is not None}
+
+
+def _turned(head: TenantHead, active: Publication | None, canary: Canary | None, at: datetime) -> TenantHead:
+    """The head with what new calls are given, and what they no longer are."""
+    after = head.model_copy(update={"active": active, "canary": canary, "updated_at": at})
+    gone = _given(head) - _given(after)
+    lately = [one for one in head.departed if at - one.at < IN_USE_FOR and one.version not in gone]
+    departed = (*lately, *(Departed(version=version, at=at) for version in sorted(gone)))
+    return after.model_copy(update={"departed": departed[-_MOST_DEPARTED:]})
+
+
+# --- drafts ------------------------------------------------------------------------------------------------------------------
 
 
 def inherited(body: Mapping[str, JsonValue], tenant_id: str, profile: TenantProfile) -> dict[str, JsonValue]:

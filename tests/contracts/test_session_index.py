@@ -70,6 +70,12 @@ TOKYO = timezone(timedelta(hours=9))
         (SessionFilter(started_before=NOON + timedelta(minutes=2)), [1]),
         (SessionFilter(started_from=(NOON + timedelta(minutes=2)).astimezone(TOKYO)), [3, 2]),
         (SessionFilter(min_duration_ms=60_000.5), [2]),
+        (SessionFilter(below_duration_ms=90_000.0), [3, 1]),
+        (SessionFilter(min_duration_ms=60_000.0, below_duration_ms=90_000.0), [3, 1]),
+        (SessionFilter(config_version=4), [2]),
+        (SessionFilter(config_version=0), [3]),
+        (SessionFilter(test=True), [1]),
+        (SessionFilter(test=False, config_version=4, status="completed", min_duration_ms=1.0), [2]),
         (SessionFilter(metadata=(("campaign", "spring"),)), [2, 1]),
         (SessionFilter(metadata=(("campaign", "spring"), ("a.b'\"c", "ü%_"))), [2]),
         (SessionFilter(metadata=(("campaign", "autumn"),)), []),
@@ -77,9 +83,9 @@ TOKYO = timezone(timedelta(hours=9))
     ],
 )
 async def test_filters(index: SessionIndex, where: SessionFilter, numbers: list[int]) -> None:
-    await index.put(row(1, outcome="booked", metadata={"campaign": "spring"}))
-    await index.put(row(2, duration_ms=90_000.0, metadata={"campaign": "spring", "a.b'\"c": "ü%_"}))
-    await index.put(row(3, status="failed", end_reason=EndReason.ENGINE_LOST))
+    await index.put(row(1, outcome="booked", test=True, metadata={"campaign": "spring"}))
+    await index.put(row(2, duration_ms=90_000.0, config_version=4, metadata={"campaign": "spring", "a.b'\"c": "ü%_"}))
+    await index.put(row(3, status="failed", end_reason=EndReason.ENGINE_LOST, config_version=0))
     found = await index.list("barber", where, limit=10)
     assert [one.call_id for one in found] == [call_id(number) for number in numbers]
 

@@ -79,7 +79,7 @@ class TenantsWithABrokenOne:
             raise ConfigurationError("invalid_config", "The configuration has 2 faults.", faults=FAULTS)
         return await self._good.get(tenant_id)
 
-    async def for_call(self, tenant_id: str, version: int | None = None) -> CallTerms:
+    async def for_call(self, tenant_id: str, version: int | None = None, *, pick: str = "") -> CallTerms:
         return CallTerms(await self.get(tenant_id))
 
     async def list_ids(self) -> tuple[str, ...]:

@@ -13,8 +13,8 @@ from control_plane.api.asked import Services
 from control_plane.api.etags import IfMatch, matched_version, version_tag
 from control_plane.api.problems import Fault, finding_told
 from control_plane.api.wire import DEFAULT_LIMIT, Cursor, Limit, TenantId, encoded, refusals, told
-from control_plane.services.configs import ABSENT, ConfigView, Draft
-from nexus.domain.tenancy import Publication
+from control_plane.services.configs import ABSENT, CanaryWish, ConfigView, Draft, VersionList
+from nexus.domain.tenancy import Canary, Publication
 from nexus.domain.tenant import TenantConfig
 
 router = APIRouter(prefix="/v1/tenants/{tenant_id}/config", tags=["config"])
@@ -39,6 +39,27 @@ class RollbackBody(BaseModel):
     note: Note = ""
 
 
+class CanaryBody(BaseModel):
+    """What a part of new calls is started with."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    percent: int = Field(ge=1, le=100, description="of new calls", examples=[10])
+    version: int | None = Field(default=None, ge=1, le=99_999_999, description="left out: the draft, which becomes the next version by it")
+    note: Note = ""
+
+
+class CanaryDetail(BaseModel):
+    """The version that a part of new calls gets in place of the active one."""
+
+    model_config = ConfigDict(frozen=True)
+
+    version: int
+    percent: int
+    config_hash: str
+    started_at: datetime
+
+
 class ConfigVersionItem(BaseModel):
     """A published version, without its body."""
 
@@ -48,6 +69,7 @@ class ConfigVersionItem(BaseModel):
     object: Literal["config_version"] = "config_version"
     config_hash: str = Field(examples=["sha256:5f0c…"])
     active: bool
+    canary: bool = Field(description="a part of new calls is started with it")
     published_at: datetime
     note: str
     rolled_back_to: int | None = Field(description="the version whose body was taken again")
@@ -74,6 +96,7 @@ class ConfigDetail(BaseModel):
     published_at: datetime | None
     note: str
     rolled_back_to: int | None
+    canary: CanaryDetail | None = Field(description="what a part of new calls gets in place of this; only beside the active version")
     config: TenantConfig
 
 
@@ -110,7 +133,7 @@ async def get_config(tenant_id: TenantId, services: Services) -> Response:
 async def list_versions(tenant_id: TenantId, services: Services, limit: Limit = DEFAULT_LIMIT, cursor: Cursor = "") -> Response:
     """Published versions, newest first. A configuration in a folder is not among them."""
     found = await services.configs.versions(tenant_id, limit=limit, cursor=cursor)
-    data = tuple(_item(each, active=each.version == found.active) for each in found.page.data)
+    data = tuple(_item(each, found) for each in found.page.data)
     next_cursor = found.page.next_cursor
     return told(ConfigVersionPage(data=data, has_more=next_cursor is not None, next_cursor=next_cursor))
 
@@ -175,6 +198,28 @@ async def rollback(tenant_id: TenantId, body: RollbackBody, services: Services) 
     return _told(tenant_id, await services.configs.rollback(tenant_id, body.version, note=body.note))
 
 
+@router.post(":canary", operation_id="startCanary", response_model=ConfigDetail, responses=refusals(404, 409, 412, 413, 415))
+async def start_canary(tenant_id: TenantId, body: CanaryBody, services: Services, if_match: IfMatch = "") -> Response:
+    """Start a part of new calls with another version, or with the draft; asked again, change the percentage. ``If-Match`` names the draft.
+
+    The same caller always meets the same version. What is active stays active.
+    """
+    wish = CanaryWish(body.percent, body.version, body.note, matched_version(if_match, required=False))
+    return _told(tenant_id, await services.configs.start_canary(tenant_id, wish))
+
+
+@router.post(":promote", operation_id="promoteCanary", response_model=ConfigDetail, responses=refusals(404, 409))
+async def promote_canary(tenant_id: TenantId, services: Services) -> Response:
+    """Make the canary the active version for all new calls."""
+    return _told(tenant_id, await services.configs.promote_canary(tenant_id))
+
+
+@router.post(":abort", operation_id="abortCanary", response_model=ConfigDetail, responses=refusals(404, 409))
+async def abort_canary(tenant_id: TenantId, services: Services) -> Response:
+    """Give all new calls the active version again. Calls that began with the canary keep it."""
+    return _told(tenant_id, await services.configs.abort_canary(tenant_id))
+
+
 def _expected(if_match: str) -> int | None:
     return matched_version(if_match) if if_match else ABSENT
 
@@ -189,9 +234,11 @@ def _told(tenant_id: str, view: ConfigView) -> Response:
         published_at=view.published_at,
         note=view.note,
         rolled_back_to=view.rolled_back_to,
+        canary=_canary(view.canary),
         config=view.config,
     )
-    return told(detail, headers={"ETag": f'"{view.version}-{config_hash}"'})
+    beside = "" if view.canary is None else f"-{view.canary.publication.version}-{view.canary.percent}"
+    return told(detail, headers={"ETag": f'"{view.version}-{config_hash}{beside}"'})
 
 
 def _draft_told(tenant_id: str, draft: Draft) -> Response:
@@ -199,6 +246,13 @@ def _draft_told(tenant_id: str, draft: Draft) -> Response:
     return Response(encoded(detail.model_dump()), media_type="application/json", headers={"ETag": version_tag(draft.revision)})
 
 
-def _item(publication: Publication, *, active: bool) -> ConfigVersionItem:
+def _item(publication: Publication, found: VersionList) -> ConfigVersionItem:
     shown = publication.model_dump(include={"version", "config_hash", "published_at", "note", "rolled_back_to"})
-    return ConfigVersionItem(active=active, **shown)
+    return ConfigVersionItem(active=publication.version == found.active, canary=publication.version == found.canary, **shown)
+
+
+def _canary(found: Canary | None) -> CanaryDetail | None:
+    if found is None:
+        return None
+    told = found.publication
+    return CanaryDetail(version=told.version, percent=found.percent, config_hash=told.config_hash, started_at=found.started_at)

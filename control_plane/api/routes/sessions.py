@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict, dataclass
+from datetime import datetime
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Query, Request
@@ -18,17 +20,36 @@ from nexus.errors import NotFound, RequestRejected
 from nexus.ports import SessionFilter
 
 router = APIRouter(prefix="/v1/tenants/{tenant_id}/sessions", tags=["sessions"])
-_PLAIN_FILTERS = frozenset({"limit", "cursor", "status", "end_reason", "outcome", "started_at[gte]", "started_at[lt]", "duration_ms[gte]"})
+_RANGES = ("started_at[gte]", "started_at[lt]", "duration_ms[gte]", "duration_ms[lt]")
+_PLAIN_FILTERS = frozenset({"limit", "cursor", "status", "end_reason", "outcome", "config_version", "test", *_RANGES})
+
+
+@dataclass(frozen=True, slots=True)
+class _Ranges:
+    started_from: datetime | None
+    started_before: datetime | None
+    min_duration_ms: float | None
+    below_duration_ms: float | None
+
+
+def ranges_of(
+    started_from: Annotated[Moment, Query(alias="started_at[gte]", description="RFC 3339; without offset it is UTC")] = None,
+    started_before: Annotated[Moment, Query(alias="started_at[lt]", description="RFC 3339; without offset it is UTC")] = None,
+    min_duration_ms: Annotated[float | None, Query(alias="duration_ms[gte]", ge=0, allow_inf_nan=False)] = None,
+    below_duration_ms: Annotated[float | None, Query(alias="duration_ms[lt]", ge=0, allow_inf_nan=False)] = None,
+) -> _Ranges:
+    """When the call began, and how long it was."""
+    return _Ranges(in_utc(started_from), in_utc(started_before), min_duration_ms, below_duration_ms)
 
 
 def where_of(
     request: Request,
+    ranges: Annotated[_Ranges, Depends(ranges_of)],
     status: Annotated[RecordStatus | None, Query()] = None,
     end_reason: Annotated[EndReason | None, Query()] = None,
     outcome: Annotated[str | None, Query(max_length=100)] = None,
-    started_from: Annotated[Moment, Query(alias="started_at[gte]", description="RFC 3339; without offset it is UTC")] = None,
-    started_before: Annotated[Moment, Query(alias="started_at[lt]", description="RFC 3339; without offset it is UTC")] = None,
-    min_duration_ms: Annotated[float | None, Query(alias="duration_ms[gte]", ge=0, allow_inf_nan=False)] = None,
+    config_version: Annotated[int | None, Query(ge=0, le=99_999_999, description="0: the tenant's folder")] = None,
+    test: Annotated[bool | None, Query()] = None,
 ) -> SessionFilter:
     """The filter that the query asks for; ``metadata[key]=value`` may stand any number of times.
 
@@ -44,7 +65,13 @@ def where_of(
                 "invalid_request", f"There is no filter of that name; there are {', '.join(sorted(_PLAIN_FILTERS))}, metadata[key]."
             )
     return SessionFilter(
-        status, end_reason, outcome, in_utc(started_from), in_utc(started_before), min_duration_ms, tuple(sorted(metadata))
+        status=status,
+        end_reason=end_reason,
+        outcome=outcome,
+        config_version=config_version,
+        test=test,
+        metadata=tuple(sorted(metadata)),
+        **asdict(ranges),
     )
 
 

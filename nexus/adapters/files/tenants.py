@@ -35,7 +35,7 @@ class FileTenantStore:
         check_tenant_id(tenant_id)
         return await asyncio.to_thread(self._get, tenant_id)
 
-    async def for_call(self, tenant_id: str, version: int | None = None) -> CallTerms:
+    async def for_call(self, tenant_id: str, version: int | None = None, *, pick: str = "") -> CallTerms:
         return CallTerms(await self.get(tenant_id))
 
     async def list_ids(self) -> tuple[str, ...]:

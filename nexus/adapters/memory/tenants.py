@@ -31,7 +31,7 @@ class MemoryTenantStore:
         except KeyError as error:
             raise NotFound("tenant_not_found", f"There is no tenant {tenant_id!r}.") from error
 
-    async def for_call(self, tenant_id: str, version: int | None = None) -> CallTerms:
+    async def for_call(self, tenant_id: str, version: int | None = None, *, pick: str = "") -> CallTerms:
         return CallTerms(await self.get(tenant_id))
 
     async def list_ids(self) -> tuple[str, ...]:

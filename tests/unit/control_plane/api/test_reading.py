@@ -44,7 +44,9 @@ async def test_a_cursor_is_bound_to_list_tenant_and_filter(door: House) -> None:
     for at in range(3):
         await door.archived(at)
     cursor = (await door.client.get(f"{TENANT}/sessions?limit=1")).json()["next_cursor"]
-    for path in ("/v1/tenants/pizza_shop/sessions?limit=1", f"{TENANT}/leads?limit=1", f"{TENANT}/sessions?limit=1&status=completed"):
+    filters = ("status=completed", "config_version=0", "test=false", "duration_ms[gte]=0", "duration_ms[lt]=99999999", "outcome=booked")
+    filtered = [f"{TENANT}/sessions?limit=1&{one}" for one in filters]
+    for path in ("/v1/tenants/pizza_shop/sessions?limit=1", f"{TENANT}/leads?limit=1", *filtered):
         answer = await door.client.get(f"{path}&cursor={cursor}")
         assert (answer.status_code, answer.json()["code"]) == (422, "invalid_cursor")
 
@@ -60,12 +62,22 @@ async def test_a_cursor_is_bound_to_list_tenant_and_filter(door: House) -> None:
         ({"started_at[gte]": "2026-11-20T10:01:00+01:00"}, [2, 1]),
         ({"started_at[lt]": "2026-11-20T09:01:00"}, [0]),
         ({"duration_ms[gte]": "61000"}, [2, 1]),
+        ({"duration_ms[lt]": "61000"}, [0]),
+        ({"duration_ms[gte]": "61000", "duration_ms[lt]": "62000"}, [1]),
+        ({"config_version": "3"}, [1]),
+        ({"config_version": "0"}, [2, 0]),
+        ({"config_version": "0", "status": "failed", "test": "true"}, [2]),
+        ({"test": "false"}, [1, 0]),
         ({"metadata[shop]": "north"}, [1]),
         ({"metadata[shop]": "south"}, []),
     ],
 )
 async def test_filters(door: House, query: dict[str, str], found: list[int]) -> None:
-    changes: list[dict[str, Any]] = [{}, {"metadata": {"shop": "north"}}, {"status": "failed", "end_reason": EndReason.ENGINE_LOST}]
+    changes: list[dict[str, Any]] = [
+        {},
+        {"metadata": {"shop": "north"}, "config_version": 3},
+        {"status": "failed", "end_reason": EndReason.ENGINE_LOST, "test": True},
+    ]
     records = [await door.archived(at, **changes[at]) for at in range(3)]
     data = (await door.client.get(f"{TENANT}/sessions", params=query)).json()["data"]
     assert [row["id"] for row in data] == [records[at].id for at in found]
