@@ -13,6 +13,7 @@ from rich.console import Console
 
 from local.administration_arguments import add_administration, add_keys, add_leads, add_tenants
 from local.command import command as command_line
+from local.query.arguments import add_arguments as add_query
 from local.sidecar.arguments import add_arguments, options_of
 from nexus.domain.call import EndReason, RecordStatus
 from nexus.errors import ConfigurationError, NexusError
@@ -56,6 +57,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_lists(commands)
     add_administration(commands, _administering)
     _add_key(commands)
+    add_query(_add(commands, "query", _query, "ask about finished calls in SQL, on this machine or in Athena"))
     add_arguments(_add(commands, "sidecar", _sidecar, "run stand-ins for PersonaPlex servers, for trials without a GPU"))
     return parser
 
@@ -194,6 +196,12 @@ def _sidecar(options: argparse.Namespace) -> int:
 
     set_up_logging("INFO", "COLOR")
     return asyncio.run(serve_terminal(options_of(options), options.count, _console))
+
+
+def _query(options: argparse.Namespace) -> int:
+    from local.query.command import query
+
+    return query(options, _settings().data_dir, _console, _errors)
 
 
 def _tenant_new(options: argparse.Namespace) -> int:

@@ -31,7 +31,7 @@ _SERVICES: Loader = create_loader()
 """What botocore knows of services, read once."""
 
 _OUR_FAULT = ("ValidationException", "InvalidRequest", "InvalidArgument", "SerializationException", "EntityTooLarge")
-_NO_RIGHT = ("AccessDenied", "AccessDeniedException", "UnrecognizedClientException", "ExpiredToken", "ExpiredTokenException", "403")
+NO_RIGHT = ("AccessDenied", "AccessDeniedException", "UnrecognizedClientException", "ExpiredToken", "ExpiredTokenException", "403")
 _MISSING = ("ResourceNotFoundException", "NoSuchBucket")
 
 
@@ -122,7 +122,7 @@ def translated(error: ClientError | BotoCoreError, place: AwsPlace) -> StoreErro
     if isinstance(error, BotoCoreError):
         return Unavailable("store_unavailable", f"AWS cannot be reached ({type(error).__name__}; {named}): check network, region and role.")
     code = code_of(error)
-    if code in _NO_RIGHT:
+    if code in NO_RIGHT:
         return Unavailable("store_unavailable", f"AWS refuses this role ({code}; {named}): give it the rights that docs/dynamodb.md lists.")
     if code in _MISSING:
         return Unavailable("store_unavailable", f"AWS has no such place ({code}; {named}): deploy the stack, or correct the names.")
