@@ -42,10 +42,11 @@ class PlayoutSettings:
 
 @dataclass(frozen=True, slots=True)
 class OutgoingFrame:
-    """Send this now: 20 ms of an item, at the rate in which the engine gave it."""
+    """Send this now: 20 ms of an item, at the rate in which the engine gave it. ``sounds_at_ms``: when the caller begins to hear it."""
 
     item_id: str
     frame: AudioFrame
+    sounds_at_ms: float = field(default=0.0, compare=False)
 
 
 PlayoutItem = OutgoingFrame | PlayoutStarted | Heard | PlayoutFinished
@@ -62,6 +63,7 @@ class _Item:
     started: bool = False
     sent_ms: float = 0.0
     sounds_until_ms: float = 0.0
+    ran_dry: bool = False
     reported_ms: float | None = None
     reported_at_ms: float = 0.0
     told_ms: float = 0.0
@@ -110,6 +112,8 @@ class Playout:
         """Frames that were too old to send or beyond the limit of their item."""
         self.sent_ms = 0.0
         """Agent audio sent in this call."""
+        self.underruns = 0
+        """Gaps of a frame or more inside items: the next audio came when the last had been heard."""
 
     def add(self, item_id: str, frame: AudioFrame) -> None:
         """Queue audio of an item. Audio of a finished or stopped item is ignored; beyond the limit it is dropped and counted."""
@@ -216,20 +220,29 @@ class Playout:
             if self._stalled(item):
                 self._drop_stale(item)
                 return
+            self._count_underrun(item)
             self._next_sound_ms = max(self._next_sound_ms, self._now_ms)
             if not item.started:
                 item.started = True
                 out.append(PlayoutStarted(item.item_id))
             out.append(self._send(item))
 
+    def _count_underrun(self, item: _Item) -> None:
+        """After the queue of an item that has not ended ran dry, its next audio tells how long nothing was there."""
+        if item.ran_dry and self._now_ms - item.sounds_until_ms >= FRAME_MS:
+            self.underruns += 1
+        item.ran_dry = False
+
     def _send(self, item: _Item) -> OutgoingFrame:
         frame = item.frames.popleft()
+        sounds_at_ms = self._next_sound_ms
         self._next_sound_ms += frame.duration_ms
         item.sent_ms += frame.duration_ms
         item.sounds_until_ms = self._next_sound_ms
+        item.ran_dry = not item.frames
         self.sent_ms += frame.duration_ms
         self._levels.note(self._next_sound_ms, rms_db(frame))
-        return OutgoingFrame(item.item_id, frame)
+        return OutgoingFrame(item.item_id, frame, sounds_at_ms)
 
     def _drop_stale(self, item: _Item) -> None:
         """The caller's clock runs on while nothing can be sent: what should have sounded long ago is forgotten."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from nexus.ports import CallJournal, CallLedger, DocumentStore, EffectLog, Ids, SessionArchive, TenantStore, ToolStore
+from nexus.ports import CallJournal, CallLedger, DocumentStore, EffectLog, Ids, Recordings, SessionArchive, TenantStore, ToolStore
 
 
 class MediaStores(Protocol):
@@ -18,6 +18,8 @@ class MediaStores(Protocol):
     def journal(self) -> CallJournal: ...
     @property
     def archive(self) -> SessionArchive: ...
+    @property
+    def recordings(self) -> Recordings: ...
     @property
     def tool_values(self) -> ToolStore: ...
     @property

@@ -5,12 +5,13 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from media_plane.bridge.engine_line import EngineLine
 from media_plane.bridge.hearing import Hearing
 from media_plane.bridge.mouth import Mouth
 from media_plane.bridge.scribe import Scribe
+from media_plane.bridge.tape import NoTape, Tape
 from media_plane.conversation import commands as do
 from media_plane.conversation import events as ev
 from media_plane.conversation.machine import Conversation
@@ -51,6 +52,7 @@ class CallParts:
     journal: CallJournal
     slot_ms: Callable[[], float] = lambda: 0.0
     """How long engine slots were held for this call so far, added up."""
+    tape: Tape = field(default_factory=NoTape)
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,16 +75,16 @@ class Bridge:
         self._clock = clock
         self._began_ms = clock.monotonic_ms()
         self._scribe = Scribe(facts.opened.call_id, parts.journal)
-        self._mouth = Mouth(parts.transport, parts.playout, clock, self._began_ms, self.feed)
-        self._hearing = Hearing(parts.line, parts.ear, parts.playout, self.feed)
+        self._mouth = Mouth(parts.transport, parts.playout, clock, self._began_ms, self.feed, parts.tape)
+        self._hearing = Hearing(parts.line, parts.ear, parts.playout, self.feed, parts.tape)
         self._over = asyncio.Event()
         self._tools: set[asyncio.Task[None]] = set()
         self._group: asyncio.TaskGroup | None = None
         self._close_code = 1000
 
-    def order_end(self, reason: EndReason) -> None:
-        """End the call from outside (``:end``, drain)."""
-        self.feed(ev.EndOrdered(reason))
+    def order_end(self, reason: EndReason, *, farewell: bool = False) -> None:
+        """End the call from outside (``:end``, drain); with a farewell the caller is told first, which takes fifteen seconds at most."""
+        self.feed(ev.EndOrdered(reason, farewell))
 
     async def run(self) -> Sequence[JournalEntry]:
         """Carry the call to its end and close the socket; give every journal entry.
@@ -103,7 +105,9 @@ class Bridge:
         counted = ev.AudioCounted(self._audio(), self._parts.slot_ms())
         for command in [*self._machine.handle(self._now(), counted), *self._machine.finish(self._now())]:
             self._do(command)
+        ended_ms = self._now()
         await asyncio.shield(self._hang_up())
+        await asyncio.shield(self._parts.tape.end(ended_ms))
         return self._scribe.entries
 
     async def _run_tasks(self) -> None:
@@ -115,6 +119,7 @@ class Bridge:
                 group.create_task(self._mouth.run()),
                 group.create_task(self._tick()),
                 group.create_task(self._scribe.run()),
+                group.create_task(self._parts.tape.run(self._now)),
             ]
             await self._over.wait()
             if self._tools:
@@ -203,6 +208,7 @@ class Bridge:
             case do.StopPlayout():
                 stopped = self._parts.playout.stop(self._now())
                 if stopped is not None:
+                    self._parts.tape.agent_stopped(self._now())
                     self.feed(stopped)
             case do.RunTool():
                 self._start_tool(command)
@@ -240,6 +246,7 @@ class Bridge:
             in_dropped_ms=round(self._parts.line.dropped_ms, 1),
             dropped_frames=self._parts.playout.dropped_frames,
             corrupt_frames=self._parts.transport.corrupt_frames,
+            underruns=self._parts.playout.underruns,
             rms_db=self._hearing.rms_db,
         )
 

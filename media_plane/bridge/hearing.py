@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from typing import Protocol
 
 from media_plane.audio import EAR_RATE_HZ, FRAME_MS, AudioFrame, silence
+from media_plane.bridge.tape import NoTape, Tape
 from media_plane.conversation.commands import CallerAudio
 from media_plane.conversation.events import BargeInDetected, CallerSpeech
 from media_plane.playout import Playout
@@ -38,7 +39,15 @@ class Hearing:
     it is marked as late; what a model is given lasts as long as the call, give or take 400 ms for messages of up to 100 ms.
     """
 
-    def __init__(self, line: EngineInbox, ear: Ear, playout: Playout, feed: Callable[[CallerSpeech | BargeInDetected], None]) -> None:
+    def __init__(
+        self,
+        line: EngineInbox,
+        ear: Ear,
+        playout: Playout,
+        feed: Callable[[CallerSpeech | BargeInDetected], None],
+        tape: Tape | None = None,
+    ) -> None:
+        self._tape = tape or NoTape()
         self._line = line
         self._ear = ear
         self._playout = playout
@@ -66,6 +75,7 @@ class Hearing:
         self.duration_ms += frame.duration_ms
         self._loudness.add(frame)
         self._take(frame, packets, now_ms, quiet=rms_db(frame) < _QUIET_DB)
+        self._tape.caller(frame, self._until_ms - frame.duration_ms if self._until_ms is not None else now_ms)
 
     def fill_gap(self, now_ms: float) -> None:
         """Let silence stand in for what should have come by now; call it often."""

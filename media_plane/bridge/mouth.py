@@ -6,10 +6,10 @@ import asyncio
 from collections import deque
 from collections.abc import Callable
 
-from media_plane.audio import AudioFrame
+from media_plane.bridge.tape import Tape
 from media_plane.conversation import events as ev
 from media_plane.conversation.commands import Tell
-from media_plane.playout import Playout
+from media_plane.playout import OutgoingFrame, Playout
 from media_plane.ports import CallerTransport, SocketClosed
 from nexus.clock import Clock
 
@@ -23,16 +23,18 @@ class Mouth:
 
     Args:
         feed: takes what playout reports, and ``CallerLeft`` when the socket is gone.
+        tape: given what was sent.
     """
 
     def __init__(
-        self, transport: CallerTransport, playout: Playout, clock: Clock, began_ms: float, feed: Callable[[ev.Event], None]
+        self, transport: CallerTransport, playout: Playout, clock: Clock, began_ms: float, feed: Callable[[ev.Event], None], tape: Tape
     ) -> None:
         self._transport = transport
         self._playout = playout
         self._clock = clock
         self._began_ms = began_ms
         self._feed = feed
+        self._tape = tape
         self._waiting: deque[Tell] = deque()
         self._wake = asyncio.Event()
         self.duration_ms = 0.0
@@ -79,14 +81,15 @@ class Mouth:
                 self._feed(due)
                 stalled = await self.flush() or stalled
             elif not stalled:
-                stalled = await self._play(due.frame)
+                stalled = await self._play(due)
         return stalled
 
-    async def _play(self, frame: AudioFrame) -> bool:
+    async def _play(self, due: OutgoingFrame) -> bool:
         """Send a frame; whether the caller's socket took it only after a wait."""
         before_ms = self._now()
-        self.bytes += await self._transport.play(frame)
-        self.duration_ms += frame.duration_ms
+        self.bytes += await self._transport.play(due.frame)
+        self.duration_ms += due.frame.duration_ms
+        self._tape.agent(due.frame, due.sounds_at_ms)
         return self._now() - before_ms > _STALL_MS
 
     def _due_in_ms(self) -> float:

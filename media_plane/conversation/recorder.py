@@ -85,8 +85,6 @@ def _take(folded: Folded, entry: JournalEntry) -> None:
             folded.recording = entry.trace
         case Ended():
             folded.ended = entry
-        case Opened():
-            pass
 
 
 def record(folded: Folded, *, ended_at: datetime, default_reason: EndReason = EndReason.LOST) -> tuple[SessionRecord, PrivateTranscript]:

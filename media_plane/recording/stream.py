@@ -54,12 +54,13 @@ class StereoStream:
 
 
 class _Voice:
-    """One channel's encoder. Digital silence costs nothing: after a few blocks of it the packet is always the same."""
+    """One channel's encoder. Digital silence costs nothing: after a few blocks of it, in which the last sound dies away, the packet is
+    the one that says so."""
 
     def __init__(self) -> None:
         self._encoder = OpusEncoder(TAPE_RATE_HZ, bitrate_bps=BITRATE_BPS)
         self._silent_blocks = 0
-        self._silence = b""
+        self._silence = OpusEncoder(TAPE_RATE_HZ, bitrate_bps=BITRATE_BPS).encode(AudioFrame(_SILENT_BLOCK, TAPE_RATE_HZ))
 
     def packet(self, block: bytes) -> bytes:
         if block != _SILENT_BLOCK:
@@ -68,10 +69,7 @@ class _Voice:
             return self._silence
         else:
             self._silent_blocks += 1
-        packet = self._encoder.encode(AudioFrame(block, TAPE_RATE_HZ))
-        if self._silent_blocks == _SETTLING_BLOCKS:
-            self._silence = packet
-        return packet
+        return self._encoder.encode(AudioFrame(block, TAPE_RATE_HZ))
 
 
 def self_delimited(packet: bytes) -> bytes:

@@ -34,7 +34,7 @@ class _Side:
     def lay(self, pcm: bytes, at: int) -> None:
         """Put audio where it sounded: silence before it where there is a gap, right behind what lies there already where there is none."""
         gap = at - self.end
-        if gap > self._slack or (gap > 0 and not self._pcm and self._given == 0):
+        if gap > self._slack or (gap > 0 and not self._pcm):
             self._pcm += bytes(gap * BYTES_PER_SAMPLE)
         self._pcm += pcm
 
