@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
-from fastapi import Depends, FastAPI, Request
+from fastapi import APIRouter, Depends, FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.routing import APIRoute
 from starlette.exceptions import HTTPException
@@ -15,42 +15,11 @@ from control_plane.api.border import Border, BorderRules
 from control_plane.api.conventions import Conventions
 from control_plane.api.guard import Gate, Guard, guarded
 from control_plane.api.problems import answer, faults_of, problem, problem_of, retry_after_s
-from control_plane.api.routes import (
-    api_keys,
-    audit,
-    calls,
-    configs,
-    conversations,
-    failed_items,
-    health,
-    knowledge,
-    leads,
-    sessions,
-    tenants,
-    tools,
-    usage,
-    webhooks,
-)
+from control_plane.api.route_groups import GROUPS, OPENAPI_PATH, MadeRoutes, RoutesWhenAsked, operations_of, router_of
 from control_plane.api.services import ApiServices
 from nexus.context import current
 from nexus.errors import NexusError
 
-ROUTERS = (
-    health.router,
-    tenants.router,
-    configs.router,
-    knowledge.router,
-    calls.router,
-    sessions.router,
-    failed_items.router,
-    leads.router,
-    webhooks.router,
-    tools.router,
-    conversations.router,
-    api_keys.router,
-    usage.router,
-    audit.router,
-)
 _NOT_JSON = "The body is not JSON, or nests too deeply."
 # FastAPI says 400 for one thing only: a body that cannot be decoded.
 _CODE_OF_STATUS = {400: "message_not_json", 404: "route_not_found", 405: "method_not_allowed"}
@@ -61,36 +30,51 @@ _DETAIL_OF_STATUS = {
 }
 
 
-def build_app(services: ApiServices) -> FastAPI:
-    """The API. Whoever serves it may add routes and mounts of its own; they stand behind the same border."""
-    app = bare_app()
+def build_app(services: ApiServices, *, lazily: bool = False, more: Iterable[APIRouter] = ()) -> FastAPI:
+    """The API. Whoever serves it may add routes and mounts of its own; they stand behind the same border.
+
+    Args:
+        services: the use cases.
+        lazily: routes are made when the first request for them comes (``route_groups``), not now.
+        more: further routers behind the guard.
+    """
+    app = _routeless_app()
+    made = MadeRoutes(app, more)
     app.state.services = services
     policy = services.policy
     # The last one added is met first: the border, then the guard, then whatever works for a known principal.
     app.add_middleware(Conventions, books=services.books)
-    app.add_middleware(Guard, gate=Gate(services.authenticator, operations()))
+    app.add_middleware(Guard, gate=Gate(services.authenticator, made.routes))
+    if lazily:
+        app.add_middleware(RoutesWhenAsked, made=made)
+    else:
+        made.need_all()
     app.add_middleware(Border, rules=BorderRules(policy.door, policy.new_request_id, policy.media_url))
     return app
 
 
 def operations() -> Iterator[APIRoute]:
-    """Every route of the API: what the guard looks requests up in."""
-    return (route for router in ROUTERS for route in router.routes if isinstance(route, APIRoute))
+    """Every route of the API."""
+    return (route for group in GROUPS for route in operations_of(router_of(group)))
 
 
 def bare_app() -> FastAPI:
     """Routes and error answers without the use cases: enough for the OpenAPI document."""
+    app = _routeless_app()
+    MadeRoutes(app).need_all()
+    return app
+
+
+def _routeless_app() -> FastAPI:
     # FastAPI's own documentation pages load scripts from other hosts, so they are off.
     app = FastAPI(
         title="Nexus Voice Engine",
-        openapi_url="/v1/openapi.json",
+        openapi_url=OPENAPI_PATH,
         docs_url=None,
         redoc_url=None,
         redirect_slashes=False,
         dependencies=[Depends(guarded)],
     )
-    for router in ROUTERS:
-        app.include_router(router)
     app.add_exception_handler(NexusError, _on_nexus_error)
     app.add_exception_handler(RequestValidationError, _on_invalid)
     app.add_exception_handler(HTTPException, _on_http_exception)

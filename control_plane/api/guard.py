@@ -8,7 +8,7 @@ and the tenant of ``nexus.context``. A second look on each route (``guarded``) r
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import cast
@@ -38,10 +38,10 @@ _CALLS = re.compile(r"/v1/tenants/([^/]+)/calls")
 
 @dataclass(frozen=True, slots=True)
 class Gate:
-    """What the guard is given: who knows principals, what they may, which routes there are."""
+    """What the guard is given: who knows principals, what they may, which routes there are (more may be made while it stands)."""
 
     authenticator: Authenticator
-    routes: Iterable[BaseRoute] = ()
+    routes: Sequence[BaseRoute] = ()
     matrix: Mapping[str, Rule] = field(default_factory=lambda: MATRIX)
     decide: Callable[..., None] = authorise
 
@@ -57,7 +57,6 @@ class Guard:
     def __init__(self, app: ASGIApp, gate: Gate) -> None:
         self._app = app
         self._gate = gate
-        self._routes = tuple(route for route in gate.routes if isinstance(route, APIRoute))
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """ASGI entry."""
@@ -96,9 +95,9 @@ class Guard:
         return principal
 
     def _operation(self, scope: Scope) -> tuple[str, str] | None:
-        for route in self._routes:
+        for route in self._gate.routes:
             match, found = route.matches(scope)
-            if match is Match.FULL:
+            if match is Match.FULL and isinstance(route, APIRoute):
                 return route.operation_id or "", str(found.get("path_params", {}).get("tenant_id", ""))
         return None
 

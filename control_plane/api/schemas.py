@@ -39,7 +39,7 @@ class _Asked(BaseModel):
 
 
 class _Given(BaseModel):
-    model_config = ConfigDict(frozen=True)
+    model_config = ConfigDict(frozen=True, defer_build=True)
 
 
 # --- tenants -----------------------------------------------------------------------------------------------------------------

@@ -15,7 +15,7 @@ from control_plane.handlers.running import started
 from control_plane.handlers.telemetry import telemetry
 
 logger, metrics = telemetry("api")
-_app = build_app(control_plane(foundations()).services)
+_app = build_app(control_plane(foundations()).services, lazily=True)
 _served = Mangum(_app, lifespan="off", text_mime_types=[*DEFAULT_TEXT_MIME_TYPES, "application/problem+json"])
 started()
 
