@@ -15,7 +15,7 @@ ContentType = Literal["text/markdown", "text/plain", "text/html", "text/csv", "a
 CONTENT_TYPES: tuple[str, ...] = get_args(ContentType)
 _LONG_PARAGRAPH = 240
 _DEEPEST = 20
-_HEADING = re.compile(r"(#{1,6})\s+(.*?)\s*#*")
+_HEADING = re.compile(r"(#{1,6})(?:\s+(.*?))?\s*#*")
 _ITEM = re.compile(r"\s*(?:[-*+]|\d{1,3}[.)])\s+(.*)")
 _TABLE_RULE = re.compile(r"\|?[\s:|-]+\|[\s:|-]*")
 _MARKS = re.compile(r"\*\*|__|`|!?\[([^\]]*)\]\([^)]*\)")
@@ -145,14 +145,14 @@ def _sections(lines: list[str] | Iterator[str]) -> JsonValue:
         heading, item = _HEADING.fullmatch(line), _ITEM.fullmatch(line)
         if heading or item or not line.strip():
             _close(paragraph, places[-1][1])
-        if heading:
+        if heading and heading[2]:
             level = len(heading[1])
             while places[-1][0] >= level:
                 places.pop()
             section: dict[str, JsonValue] = {}
-            places[-1][1][_free(heading[2] or "Section", places[-1][1])] = section
+            places[-1][1][_free(heading[2], places[-1][1])] = section
             places.append((level, section))
-        elif line.strip():
+        elif line.strip() and not heading:
             paragraph.append(item[1] if item else line.strip())
     return _plain(root)
 
@@ -176,10 +176,11 @@ def _free(name: str, taken: dict[str, JsonValue]) -> str:
 
 
 def _plain(section: dict[str, JsonValue]) -> JsonValue:
-    """A section without headings is its paragraphs, one with headings keeps its own first."""
-    own = section.pop("", [])
-    parts: dict[str, JsonValue] = {name: _plain(part) for name, part in section.items() if isinstance(part, dict)}
-    parts = {name: part for name, part in parts.items() if part not in ([], {})}
+    """A section without headings is its paragraphs, one with headings keeps its own first; a heading over nothing is a paragraph."""
+    said = section.pop("", [])
+    read = {name: _plain(part) for name, part in section.items() if isinstance(part, dict)}
+    parts = {name: part for name, part in read.items() if part != []}
+    own = [*(said if isinstance(said, list) else ()), *(name for name, part in read.items() if part == [])]
     if not parts:
-        return own[0] if isinstance(own, list) and len(own) == 1 else own
+        return own[0] if len(own) == 1 else own
     return {_free("General", parts): own, **parts} if own else parts

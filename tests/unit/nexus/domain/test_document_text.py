@@ -1,0 +1,112 @@
+"""Uploaded documents as values: nothing said is lost, and what cannot be read says why."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pydantic import JsonValue
+
+from nexus.domain.document_text import read_document
+from nexus.domain.knowledge import knowledge_text
+
+MARKDOWN = """# Clip & Comb
+
+Walk-ins are **welcome**.
+
+## Parking
+Free behind the shop,
+for [two hours](https://example.com/parking).
+
+## Prices
+
+- Haircut: 30 euros
+- Beard trim: 18 euros
+
+| Service | Time |
+|---------|------|
+| Colour  | 90 minutes |
+
+## Parking
+
+Bicycles in front.
+"""
+
+
+def test_markdown_becomes_sections_of_paragraphs() -> None:
+    assert read_document("text/markdown", MARKDOWN) == {
+        "Clip & Comb": {
+            "General": ["Walk-ins are welcome."],
+            "Parking": "Free behind the shop, for two hours.",
+            "Prices": ["Haircut: 30 euros", "Beard trim: 18 euros", "Service, Time", "Colour, 90 minutes"],
+            "Parking (2)": "Bicycles in front.",
+        }
+    }
+
+
+def test_headings_nest_by_their_level() -> None:
+    text = "## B\nb\n### C\nc\n# A\na\n"
+    assert read_document("text/markdown", text) == {"B": {"General": ["b"], "C": "c"}, "A": "a"}
+
+
+def test_plain_text_is_paragraphs_and_a_long_one_is_its_sentences() -> None:
+    assert read_document("text/plain", "We open\nat nine.\n\nWe close at six.") == ["We open at nine.", "We close at six."]
+    sentence = "We have many chairs, and all of them are free on Mondays before noon. "
+    assert read_document("text/plain", sentence * 5) == [sentence.strip()] * 5
+
+
+def test_a_page_is_what_is_seen_of_it() -> None:
+    page = "<html><head><title>Shop</title><style>p {}</style></head><body><h2>Hours</h2><p>Nine &ndash; <b>six</b></p>"
+    page += "<script>alert('x')</script><ul><li>Closed on Sunday</ul></body></html>"
+    assert read_document("text/html", page) == {"General": ["Shop"], "Hours": ["Nine – six", "Closed on Sunday"]}
+
+
+def test_a_table_becomes_records() -> None:
+    text = 'Service,Price\nHaircut,30\n"Cut, wash","40"\nBeard,\n'
+    assert read_document("text/csv", text) == [
+        {"Service": "Haircut", "Price": "30"},
+        {"Service": "Cut, wash", "Price": "40"},
+        {"Service": "Beard"},
+    ]
+
+
+@pytest.mark.parametrize(
+    ("kind", "text", "why"),
+    [
+        ("application/json", "{", "not JSON"),
+        ("application/json", "NaN", "no number"),
+        ("application/json", "[" * 100_000, "too deeply"),
+        ("application/json", "[" * 30 + "1" + "]" * 30, "20 levels"),
+        ("application/json", "{}", "no text"),
+        ("text/csv", "a,b\n1\n", "row 2 has 1 cells"),
+        ("text/csv", "a,b\n", "at least one more line"),
+        ("text/csv", 'a,b\n"1,2\n', "not CSV"),
+        ("text/markdown", "# \n\n```\n", "no text"),
+        ("text/plain", " \n\t", "no text"),
+        ("text/html", "<script>x</script>", "no text"),
+    ],
+)
+def test_what_cannot_be_read_says_why(kind: str, text: str, why: str) -> None:
+    with pytest.raises(ValueError, match=why):
+        read_document(kind, text)  # type: ignore[arg-type]
+
+
+WORDS = st.lists(st.text("abcdefgh", min_size=1, max_size=8), min_size=1, max_size=60)
+
+
+@given(WORDS, st.sampled_from(["\n", "\n\n", " ", "\n- ", "\n# ", "\n### "]))
+def test_no_word_of_a_text_is_lost(words: list[str], between: str) -> None:
+    text = "begin " + between.join(words) + "\nend"
+    found = knowledge_text(read_document("text/markdown", text)).lower()
+    assert set(words) <= set(found.replace(":", " ").replace("(", " ").split())
+
+
+@given(st.text(max_size=300), st.sampled_from(["text/markdown", "text/plain", "text/html", "text/csv", "application/json"]))
+def test_any_text_is_read_or_refused(text: str, kind: str) -> None:
+    try:
+        value: JsonValue = read_document(kind, text)  # type: ignore[arg-type]
+    except ValueError:
+        return
+    json.dumps(value, allow_nan=False)
