@@ -75,7 +75,7 @@ async def _until_told(app: LocalApp, server: uvicorn.Server, listener: socket.so
     telling = asyncio.create_task(told.wait())
     try:
         await asyncio.wait({running, telling}, return_when=asyncio.FIRST_COMPLETED)
-        app.media.doorkeeper.draining = True
+        app.media.doorkeeper.opens_to = "nobody"
         await app.media.calls.drain(_GRACE_S)
     finally:
         telling.cancel()

@@ -7,22 +7,25 @@ import logging
 import signal
 import sys
 
+from media_plane.server.calls import DrainTerms
 from media_plane.server.sockets import SocketDoor
 from media_plane.stores import MediaStores
-from media_plane.wiring import chosen_stores, media_plane
+from media_plane.wiring import MediaPlane, chosen_stores, identity, media_plane
 from nexus.clock import Clock
 from nexus.errors import NexusError
 from nexus.logs import set_up_logging
 from nexus.settings import Settings, load_settings
 
 _log = logging.getLogger("nexus.media")
-_DRAIN_S = 3600.0
+_FAREWELL_S = 20.0
+_LINGER_S = 2.0
 
 
 async def serve(settings: Settings, stores: MediaStores) -> None:
     """Serve until SIGTERM or SIGINT. Raises NexusError, OSError (the port is taken)."""
-    async with media_plane(settings, stores, Clock(), url=settings.media_relay_url) as plane:
-        door = SocketDoor(plane.doorkeeper, plane.calls, plane.health)
+    who = await identity(settings, stores)
+    async with media_plane(settings, stores, Clock(), who=who) as plane:
+        door = SocketDoor(plane.doorkeeper, plane.calls, plane.health, plane.news)
         server = await door.listen(settings.host, settings.port)
         forgetting = asyncio.create_task(door.forget_refused())
         host, port = server.sockets[0].getsockname()[:2]
@@ -31,12 +34,26 @@ async def serve(settings: Settings, stores: MediaStores) -> None:
         for name in (signal.SIGTERM, signal.SIGINT):
             asyncio.get_running_loop().add_signal_handler(name, stop.set)
         await stop.wait()
-        _log.info("draining: %s calls live", plane.calls.active)
-        plane.doorkeeper.draining = True
-        await plane.calls.drain(_DRAIN_S)
+        await _drain(plane, settings.drain_within_s)
         forgetting.cancel()
         server.close()
         await server.wait_closed()
+
+
+async def _drain(plane: MediaPlane, within_s: float) -> None:
+    """Not ready and no new lease from now on; who lives here, is relayed through here or holds a slot here is served to the end."""
+    _log.info("draining: %s sockets live, %s s at most", plane.calls.active, within_s)
+    farewell_s = min(_FAREWELL_S, within_s / 2)
+    plane.doorkeeper.opens_to = "leases"
+    closing = asyncio.get_running_loop().call_later(within_s - farewell_s, _close_door, plane)
+    await plane.calls.empty(DrainTerms(within_s, farewell_s, leases=True, linger_s=min(_LINGER_S, within_s)))
+    closing.cancel()
+    _close_door(plane)
+    _log.info("drained")
+
+
+def _close_door(plane: MediaPlane) -> None:
+    plane.doorkeeper.opens_to = "nobody"
 
 
 def main() -> int:

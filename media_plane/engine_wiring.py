@@ -47,6 +47,8 @@ class Models:
 
     speech: SpeechModels
     chat: ChatModel
+    on_lag: Callable[[float], None] = lambda _: None
+    """Told how far a full-duplex model is behind its caller, in milliseconds."""
 
 
 def needs_speech(settings: Settings) -> bool:
@@ -192,7 +194,10 @@ class EngineRoom:
         if name is EngineName.PCM_SIDECAR:
             return PcmSidecarLine(address, PcmSidecarLimits(mute_ms=settings.engine_mute_s * 1000), self._clock)
         limits = LineSettings(
-            prompt_bytes=settings.personaplex_prompt_bytes, lag_limit_s=settings.personaplex_lag_limit_s, mute_s=settings.engine_mute_s
+            prompt_bytes=settings.personaplex_prompt_bytes,
+            lag_limit_s=settings.personaplex_lag_limit_s,
+            mute_s=settings.engine_mute_s,
+            on_lag=self._models.on_lag,
         )
         return PersonaPlexLine(address, limits, self._clock)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
@@ -13,6 +13,7 @@ from pathlib import Path
 
 from media_plane.bridge.call import Bridge, CallFacts, CallParts
 from media_plane.bridge.engine_line import EngineLine
+from media_plane.bridge.tape import NoTape
 from media_plane.conversation.machine import CallLimits, Conversation
 from media_plane.engine_wiring import EngineRoom, Models, engine_slots, needs_speech, other_slots
 from media_plane.engine_wiring import SpeechModels as SpeechModels
@@ -20,10 +21,14 @@ from media_plane.models.gemini import GeminiAccess, GeminiChat
 from media_plane.models.scripted import ScriptedChat
 from media_plane.playout import Playout
 from media_plane.ports import CallBrief, CallerTransport, ChatModel, Socket, VoiceEngine
+from media_plane.recording.room import RecordingRoom
 from media_plane.server.admission import Admission, AdmissionStores, Doorkeeper, DoorPolicy
 from media_plane.server.calls import CallServer, CallStores, ProcessFacts
 from media_plane.server.health import Health
+from media_plane.server.meter import Meter, Metering
+from media_plane.server.news import CallNews, NoNews
 from media_plane.server.priming import Begun, EngineStarts, Primer
+from media_plane.server.protection import ProtectionTerms, Protector
 from media_plane.slots import SlotPool
 from media_plane.speech.ear import Ear, EarSettings
 from media_plane.speech.vad import InferenceSession, ScriptedDetector, SileroDetector
@@ -40,7 +45,9 @@ from media_plane.transports.container import with_containers
 from media_plane.transports.session import WireTransport
 from media_plane.transports.simple_door import SimpleDoor, parse_output
 from media_plane.transports.wire import PRODUCT_CODECS
+from nexus.adapters.ecs_agent import EcsProtection, read_task
 from nexus.adapters.embedded import call_pepper, embedded_stores, seal_key, ticket_public_keys
+from nexus.adapters.emf import EmfSink
 from nexus.adapters.http_tools import GuardedHttpTools
 from nexus.adapters.outbound import GuardedHttp, OutboundRules
 from nexus.adapters.seal import AesSeal
@@ -51,7 +58,7 @@ from nexus.domain.session import Opened
 from nexus.domain.tenant import TenantConfig
 from nexus.errors import ConfigurationError
 from nexus.ports import TenantStore
-from nexus.settings import Settings, StoresName
+from nexus.settings import ECS, MetricsName, ProtectionName, Settings, StoresName
 
 _log = logging.getLogger("nexus.wiring")
 _CODECS = replace(PRODUCT_CODECS, decoder_for=with_containers(PRODUCT_CODECS.decoder_for))
@@ -70,6 +77,16 @@ class MediaPlane:
     faults: tuple[str, ...]
     """What did not load; calls that need it go on as text."""
     health: Health
+    news: CallNews
+    """Told what happens at the door."""
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """This process among the others. ``url``: under which they reach it (empty: they do not, and no socket is relayed)."""
+
+    process_id: str
+    url: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +109,7 @@ class CallRooms:
     other_slots: Mapping[str, SlotPool]
     primer: Primer | None
     tools: ToolParts
+    recordings: RecordingRoom
 
 
 class CallWiring:
@@ -110,7 +128,7 @@ class CallWiring:
             door = SimpleDoor(call_id, tenant_id, _CODECS, parse_output(admission.output))
             return WireTransport(socket, door), door.connected()
         limits = admission.config.limits
-        facts = WireFacts(call_id, tenant_id, int(_max_duration_s(admission)), limits.idle_timeout_s)
+        facts = WireFacts(call_id, tenant_id, int(_max_duration_s(self._settings, admission)), limits.idle_timeout_s)
         return WireTransport(socket, NexusV1(facts, _CODECS)), ()
 
     async def bridge(self, transport: CallerTransport, admission: Admission, opened: Opened) -> Bridge:
@@ -128,8 +146,11 @@ class CallWiring:
             ear=Ear(self._detector(), EarSettings(sensitivity=config.barge_in.sensitivity)),
             journal=self._stores.journal,
             slot_ms=partial(_slot_ms, rooms, call_id),
+            tape=rooms.recordings.begin(call_id) if opened.recorded else NoTape(),
         )
-        limits = CallLimits(max_duration_ms=_max_duration_s(admission) * 1000, engine_mute_ms=self._settings.engine_mute_s * 1000)
+        limits = CallLimits(
+            max_duration_ms=_max_duration_s(self._settings, admission) * 1000, engine_mute_ms=self._settings.engine_mute_s * 1000
+        )
         facts = CallFacts(opened, config, admission.entry.order.caller.phone, specs)
         return Bridge(facts, parts, Conversation(config, limits), self._clock)
 
@@ -147,8 +168,8 @@ def _slot_ms(rooms: CallRooms, call_id: str) -> float:
     return held_ms
 
 
-def _max_duration_s(admission: Admission) -> float:
-    limit = admission.config.limits.max_duration_s
+def _max_duration_s(settings: Settings, admission: Admission) -> float:
+    limit = min(settings.call_cap_s, admission.config.limits.max_duration_s)
     return min(limit, admission.entry.order.max_duration_s or limit)
 
 
@@ -172,14 +193,29 @@ def chosen_stores(settings: Settings) -> Iterator[MediaStores]:
         stores.close()
 
 
+async def identity(settings: Settings, stores: MediaStores) -> Identity:
+    """Who this process is: in ECS the task, elsewhere a fresh id. Raises ConfigurationError."""
+    if settings.media_relay_url != ECS:
+        return Identity(stores.ids.new("proc"), settings.media_relay_url)
+    task = await read_task(_told_by_ecs("ECS_CONTAINER_METADATA_URI_V4", "MEDIA_RELAY_URL=ecs"))
+    return Identity(task.process_id, f"ws://{task.address}:{settings.port}")
+
+
+def _told_by_ecs(name: str, setting: str) -> str:
+    told = os.environ.get(name, "")
+    if not told:
+        raise ConfigurationError("setting_invalid", f"{setting} is for tasks of ECS, which tells them {name}; here it is missing.")
+    return told
+
+
 @asynccontextmanager
 async def media_plane(
-    settings: Settings, stores: MediaStores, clock: Clock, *, url: str = "", warm: bool = True, instead: Instead | None = None
+    settings: Settings, stores: MediaStores, clock: Clock, *, who: Identity | None = None, warm: bool = True, instead: Instead | None = None
 ) -> AsyncIterator[MediaPlane]:
     """A media plane that runs until the block is left: heartbeat, recovery and tools' children included.
 
     Args:
-        url: under which other processes reach this one (empty: they do not, and no socket is relayed).
+        who: this process among the others; by default one that no other process reaches.
         warm: load the speech models before the first call.
         instead: what takes the place of the settings' choice, in tests and benchmarks.
 
@@ -190,26 +226,78 @@ async def media_plane(
     slots, others = engine_slots(settings, clock), other_slots(settings, clock)
     speech, faults = (given.speech, ()) if given.speech is not None else await _speech_models(settings, warm=warm)
     chat = given.chat or chat_model(settings)
-    process_id = stores.ids.new("proc")
+    own = who or Identity(stores.ids.new("proc"))
+    meter = Meter(own.process_id, clock) if settings.metrics is MetricsName.EMF else None
+    news = meter or NoNews()
     async with ToolProcesses(stores.tool_values) as processes, _checked(slots, *others.values()):
         http = http_tools(settings, stores, clock, given.outbound)
         tools = ToolParts(processes, folder_sources(settings.tenants_dir), stores.effects, clock, http)
-        engines = EngineRoom(settings, Models(speech, chat), slots, clock, given.voice_engine, others)
+        engines = EngineRoom(settings, Models(speech, chat, news.engine_lags), slots, clock, given.voice_engine, others)
         starts = EngineStarts(engines.needs_slot, Starter(stores.tenants, engines, tools))
         primer = None if slots is None else Primer(slots, starts)
+        recordings = RecordingRoom(settings.data_dir / "spool", stores.recordings, clock)
         calls = CallServer(
-            CallStores(stores.ledger, stores.journal, stores.archive),
-            CallWiring(settings, CallRooms(speech, engines, slots, others, primer, tools), stores),
-            ProcessFacts(process_id, url, settings.engine.value, partial(_room, settings, slots), call_pepper(settings)),
+            CallStores(stores.ledger, stores.journal, stores.archive, recordings),
+            CallWiring(settings, CallRooms(speech, engines, slots, others, primer, tools, recordings), stores),
+            ProcessFacts(own.process_id, own.url, settings.engine.value, partial(_room, settings, slots), call_pepper(settings)),
             clock,
             primer,
+            news,
         )
         policy = DoorPolicy(
-            process_id, ticket_public_keys(settings), settings.origins, settings.simple_door_open, settings.weights, relays=bool(url)
+            own.process_id,
+            ticket_public_keys(settings),
+            settings.origins,
+            settings.simple_door_open,
+            settings.weights,
+            relays=bool(own.url),
         )
         doorkeeper = Doorkeeper(AdmissionStores(stores.tenants, stores.ledger, stores.ids), policy, clock, primer)
-        async with _beating(calls, primer):
-            yield MediaPlane(doorkeeper, calls, chat, tools, slots, faults, Health(calls, faults, slots))
+        protector = _protector(settings, calls, clock, news)
+        async with _metered(settings, meter, calls, clock), _protected(protector), _beating(calls, primer):
+            yield MediaPlane(doorkeeper, calls, chat, tools, slots, faults, Health(calls, faults, slots), news)
+
+
+def _protector(settings: Settings, calls: CallServer, clock: Clock, news: CallNews) -> Protector | None:
+    """Who keeps the platform from stopping this process under a call. Raises ConfigurationError."""
+    if settings.scale_in_protection is not ProtectionName.ECS:
+        return None
+    agent = EcsProtection(_told_by_ecs("ECS_AGENT_URI", "SCALE_IN_PROTECTION=ecs"))
+    return Protector(agent, ProtectionTerms.for_calls_of(settings.call_cap_s), calls.occupancy, clock, news.protection_failed)
+
+
+@asynccontextmanager
+async def _protected(protector: Protector | None) -> AsyncIterator[None]:
+    """Protection follows the calls, and is taken off at the end."""
+    if protector is None:
+        yield
+        return
+    async with _beside(protector.run()):
+        yield
+    await protector.take_off()
+
+
+@asynccontextmanager
+async def _metered(settings: Settings, meter: Meter | None, calls: CallServer, clock: Clock) -> AsyncIterator[None]:
+    """Figures are given, those of the last calls too."""
+    if meter is None:
+        yield
+        return
+    metering = Metering(meter, calls, EmfSink(settings.aws_fleet), clock)
+    async with _beside(metering.run()):
+        yield
+    await metering.write()
+
+
+@asynccontextmanager
+async def _beside(work: Coroutine[object, object, None]) -> AsyncIterator[None]:
+    """The work goes on until the block is left."""
+    task = asyncio.create_task(work)
+    try:
+        yield
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
 
 
 @asynccontextmanager
@@ -217,12 +305,10 @@ async def _beating(calls: CallServer, primer: Primer | None) -> AsyncIterator[No
     """The process is in the ledger, and what it began in advance is let go at the end."""
     await calls.recover_journals()
     await calls.beat_once()
-    beat = asyncio.create_task(calls.beat())
     try:
-        yield
+        async with _beside(calls.beat()):
+            yield
     finally:
-        beat.cancel()
-        await asyncio.gather(beat, return_exceptions=True)
         if primer is not None:
             await primer.close()
 

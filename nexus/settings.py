@@ -20,6 +20,7 @@ from nexus.errors import ConfigurationError
 
 _RETIRED_GEMINI = re.compile(r"(models/)?gemini-((1|2)(\.\d+)?-.*|3\.[57]-flash|pro|pro-vision)")
 _PLACEHOLDER_KEY = re.compile(r"your_.*_here|changeme|<.*>", re.IGNORECASE)
+ECS = "ecs"
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 _CURRENT_GEMINI = "gemini-3.8-flash"
 _TABLE = re.compile(r"[A-Za-z0-9_.-]{3,255}")
@@ -54,6 +55,16 @@ class AuthMode(StrEnum):
 class StoresName(StrEnum):
     EMBEDDED = "embedded"
     AWS = "aws"
+
+
+class MetricsName(StrEnum):
+    NONE = "none"
+    EMF = "emf"
+
+
+class ProtectionName(StrEnum):
+    NONE = "none"
+    ECS = "ecs"
 
 
 class LogFormat(StrEnum):
@@ -108,7 +119,24 @@ class Settings(BaseSettings):
     )
     media_relay_url: str = Field(
         "",
-        description="ws URL under which other media processes reach this one inside the private network; empty: sockets are not relayed",
+        description="ws URL under which other media processes reach this one inside the private network; ecs: by the task's own address; "
+        "empty: sockets are not relayed",
+    )
+    scale_in_protection: ProtectionName = Field(
+        ProtectionName.NONE, description="who is asked not to stop this process while calls live in it: ecs (the agent of the task) or none"
+    )
+    call_cap_s: int = Field(
+        7200, ge=5, le=7200, description="longest call of this platform, whatever a tenant's limits.max_duration_s says"
+    )
+    drain_limit_s: int = Field(
+        0,
+        ge=0,
+        le=7200,
+        description="after SIGTERM living calls may go on for so long, then they are told and end; 0: as long as a call may last. "
+        "On hosts that are taken away with two minutes' notice: 100",
+    )
+    metrics: MetricsName = Field(
+        MetricsName.NONE, description="where figures go (docs/metrics.md): emf (CloudWatch's embedded metric format on stdout) or none"
     )
     fair_share_weights: str = Field(
         "",
@@ -298,6 +326,17 @@ class Settings(BaseSettings):
         if not self.seal_key.get_secret_value():
             raise ValueError("SEAL_KEY: STORES=aws needs the control plane's key (seal in its secret)")
         return self
+
+    @model_validator(mode="after")
+    def _in_ecs(self) -> Settings:
+        if self.media_relay_url == ECS and self.port == 0:
+            raise ValueError("PORT: MEDIA_RELAY_URL=ecs needs a fixed port, under which other tasks reach this one")
+        return self
+
+    @property
+    def drain_within_s(self) -> int:
+        """How long living calls may go on after SIGTERM."""
+        return self.drain_limit_s or self.call_cap_s
 
     @property
     def auth_required(self) -> bool:

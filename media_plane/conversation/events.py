@@ -31,9 +31,10 @@ class CallerLeft:
 
 @dataclass(frozen=True, slots=True)
 class EndOrdered:
-    """Somebody other than the parties ends the call."""
+    """Somebody other than the parties ends the call. ``farewell``: after the agent has told the caller so, where that is possible."""
 
     reason: EndReason
+    farewell: bool = False
 
 
 # --- from the engine ---------------------------------------------------------------------------------------------------------

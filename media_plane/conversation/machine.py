@@ -233,7 +233,7 @@ class Conversation:
             case ev.CallerLeft():
                 return self._end(_LEFT[event.how])
             case ev.EndOrdered():
-                return self._end(event.reason)
+                return self._farewell(at_ms, event.reason) if event.farewell else self._end(event.reason)
             case ev.HangUpRequested():
                 self._hang_up = (event.reason, at_ms + _HANG_UP_GRACE_MS)
                 return self._hang_up_if_due(at_ms)
@@ -296,6 +296,16 @@ class Conversation:
 
     def _busy(self) -> bool:
         return self._agent.speaking or self._caller.speaking or self._tools.running or self._caller.waiting or self._hang_up is not None
+
+    def _farewell(self, at_ms: float, reason: EndReason) -> list[Command]:
+        """Say why the call must end, in place of what is being said; the call ends when that was heard, at the latest after a while."""
+        words = self._config.phrases.must_end
+        if not words or not self._engine.engine:
+            return self._end(reason)
+        self._hang_up = (reason, at_ms + _HANG_UP_GRACE_MS)
+        stop: list[Command] = [StopPlayout()] if self._agent.speaking else []
+        self._agent.forget_interruption()
+        return [*stop, SendToEngine(Say(words))]
 
     def _hang_up_if_due(self, at_ms: float) -> list[Command]:
         if self._hang_up is None or self._agent.speaking or self._tools.running:

@@ -83,14 +83,18 @@ class AdmissionStores:
 
 
 class Doorkeeper:
-    """Admits calls. Every refusal is a ``NexusError`` whose code has an HTTP status."""
+    """Admits calls. Every refusal is a ``NexusError`` whose code has an HTTP status.
+
+    ``opens_to``: everybody; ``leases``: those whose slot is in this process already, and sockets to be passed on to another (the process
+    drains); nobody.
+    """
 
     def __init__(self, stores: AdmissionStores, policy: DoorPolicy, clock: Clock, seats: Seats | None = None) -> None:
         self._stores = stores
         self._policy = policy
         self._clock = clock
         self._seats = seats or OpenHouse()
-        self.draining = False
+        self.opens_to: Literal["everybody", "leases", "nobody"] = "everybody"
 
     async def elsewhere(self, handshake: Handshake) -> Elsewhere | None:
         """Where the socket belongs when another process holds its slot; None: it is for ``admit``. Burns nothing.
@@ -102,7 +106,7 @@ class Doorkeeper:
         match = _CALL_PATH.fullmatch(handshake.path)
         if match is None or not self._policy.relays:
             return None
-        self._check_open()
+        self._check_open_to("everybody", "leases")
         call_id, now = check_call_id(match[1]), self._clock.now()
         token = offered_ticket(handshake.subprotocols, handshake.authorization)
         ticket = tickets.check(token, self._policy.public_keys, call_id=call_id, now=now)
@@ -115,8 +119,8 @@ class Doorkeeper:
         subprotocols = (*filter(None, (chosen_subprotocol(handshake.subprotocols),)),)
         return Elsewhere(call_id, ticket.tenant_id, entry.process_url, token, subprotocols, self._policy.process_id)
 
-    def _check_open(self) -> None:
-        if self.draining:
+    def _check_open_to(self, *whom: str) -> None:
+        if self.opens_to not in whom:
             raise QuotaExceeded("draining", "This process takes no new calls; ask POST /calls again.", retry_after_s=1)
 
     async def admit(self, handshake: Handshake) -> Admission:
@@ -127,7 +131,7 @@ class Doorkeeper:
             NotAuthorised: a ``ticket_*`` code, ``origin_not_allowed``, ``door_closed``, ``tenant_suspended``.
             QuotaExceeded: ``draining``, ``no_engine_slot``, and for the simple door the ledger's refusals.
         """
-        self._check_open()
+        self._check_open_to("everybody", "leases")
         if match := _CALL_PATH.fullmatch(handshake.path):
             return await self._by_ticket(check_call_id(match[1]), handshake)
         if match := _SIMPLE_PATH.fullmatch(handshake.path):
@@ -140,6 +144,7 @@ class Doorkeeper:
         ticket = tickets.check(token, self._policy.public_keys, call_id=call_id, now=now)
         terms = await self._stores.tenants.for_call(ticket.tenant_id, ticket.config_version)
         self._check_origin(handshake, terms.origins)
+        await self._check_lease(ticket.tenant_id, call_id)
         config = terms.config
         with self._held(call_id, config):
             entry = await self._stores.ledger.redeem(
@@ -147,14 +152,22 @@ class Doorkeeper:
             )
         return Admission(entry, config, "nexus.v1", config_version=terms.version)
 
+    async def _check_lease(self, tenant_id: str, call_id: str) -> None:
+        """A process that drains takes over no call whose slot is elsewhere; one that was given its slot before is served."""
+        if self.opens_to == "leases" and (await self._stores.ledger.get(tenant_id, call_id)).process_id != self._policy.process_id:
+            self._check_open_to("everybody")
+
     async def _by_simple_door(self, tenant_id: str, handshake: Handshake) -> Admission:
+        self._check_open_to("everybody")
         if not self._policy.simple_door:
             raise NotAuthorised("door_closed", "This door is for development (DEV_DOOR); use POST /v1/tenants/{tenant_id}/calls.")
         if handshake.origin != "null":  # a page opened from a file has the origin null
             self._check_origin(handshake)
         self._check_rebinding(handshake)
         parse_output(handshake.output)
-        terms = await self._stores.tenants.for_call(tenant_id)
+        call_id = self._stores.ids.new("call")
+        caller = Caller(phone=parse_customer_phone(handshake.customer_phone))
+        terms = await self._stores.tenants.for_call(tenant_id, pick=caller.phone or call_id)
         config = terms.config
         now = self._clock.now()
         nonce = secrets.token_urlsafe(16)
@@ -162,11 +175,10 @@ class Doorkeeper:
             tenant_id=tenant_id,
             config_hash=config.config_hash,
             config_version=terms.version,
-            caller=Caller(phone=parse_customer_phone(handshake.customer_phone)),
+            caller=caller,
             metadata={"door": "simple"},
             weight=self._policy.weights.get(tenant_id, 1),
         )
-        call_id = self._stores.ids.new("call")
         with self._held(call_id, config):
             reserved = await self._stores.ledger.reserve(
                 order,

@@ -1,6 +1,6 @@
 """The production shell: callers' sockets by the websockets library, with health on the same port.
 
-``/health/live`` answers while the process runs, ``/health/ready`` only while it takes calls, and says why not.
+``/health/live`` (``/livez``) answers while the process runs, ``/health/ready`` (``/readyz``) only while it takes calls, and says why not.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from media_plane.relay import RELAYED_BY, Elsewhere, GivenRefusal, Line, open_li
 from media_plane.server.admission import Admission, Doorkeeper, Handshake
 from media_plane.server.calls import CallServer
 from media_plane.server.health import Health
+from media_plane.server.news import CallNews, NoNews
 from media_plane.server.refusal import refusal
 from media_plane.transports.handshake import chosen_subprotocol, offered_subprotocols
 from media_plane.transports.messages import MAX_MESSAGE_BYTES, PROTOCOL
@@ -28,12 +29,15 @@ from nexus.errors import NexusError
 
 _log = logging.getLogger("nexus.door")
 _PING_S = 20.0
+_PROBES = {"/health/live": False, "/livez": False, "/health/ready": True, "/readyz": True}
+"""Whether each asks for readiness."""
 
 
 class SocketDoor:
-    """Listens, admits, runs."""
+    """Listens, admits, runs. A handshake counts as present from its first byte that is understood, so that nothing ends under it."""
 
-    def __init__(self, doorkeeper: Doorkeeper, calls: CallServer, health: Health) -> None:
+    def __init__(self, doorkeeper: Doorkeeper, calls: CallServer, health: Health, news: CallNews | None = None) -> None:
+        self._news = news or NoNews()
         self._doorkeeper = doorkeeper
         self._calls = calls
         self._health = health
@@ -57,17 +61,27 @@ class SocketDoor:
 
     async def _process_request(self, connection: ServerConnection, request: Request) -> Response | None:
         path = urlsplit(request.path).path
-        if path in ("/health/live", "/health/ready"):
-            return self._probe(ready=path.endswith("ready"))
-        handshake = _handshake(request)
+        if path in _PROBES:
+            return self._probe(ready=_PROBES[path])
+        self._calls.occupancy.knocks(connection)
+        refused: Response | None = None
         try:
-            elsewhere = await self._doorkeeper.elsewhere(handshake)
-            if elsewhere is not None:
-                return await self._relay(connection, elsewhere)
-            self._admitted[connection] = await self._doorkeeper.admit(handshake)
+            refused = await self._let_in(connection, _handshake(request))
         except NexusError as error:
             _log.info("socket refused: %s", error.code)
-            return _refused(*refusal(error))
+            self._news.refused(error.code)
+            refused = _refused(*refusal(error))
+        finally:
+            if connection not in self._admitted and connection not in self._relayed:
+                self._calls.occupancy.comes_in_or_leaves(connection)
+        return refused
+
+    async def _let_in(self, connection: ServerConnection, handshake: Handshake) -> Response | None:
+        """None: the upgrade may follow. Raises NexusError."""
+        elsewhere = await self._doorkeeper.elsewhere(handshake)
+        if elsewhere is not None:
+            return await self._relay(connection, elsewhere)
+        self._admitted[connection] = await self._doorkeeper.admit(handshake)
         return None
 
     async def _relay(self, connection: ServerConnection, elsewhere: Elsewhere) -> Response | None:
@@ -85,6 +99,8 @@ class SocketDoor:
 
     async def _run(self, connection: ServerConnection) -> None:
         line = self._relayed.pop(connection, None)
+        # from here to the call's own first step nothing else runs, so that the caller is never out of sight
+        self._calls.occupancy.comes_in_or_leaves(connection)
         if line is not None:
             await self._calls.run_relayed(WebSocket(connection), line)
             return
@@ -98,10 +114,12 @@ class SocketDoor:
                 if connection.state.name == "CLOSED":
                     del self._admitted[connection]
                     await self._calls.never_connected(admission)
+                    self._calls.occupancy.comes_in_or_leaves(connection)
             for connection, line in [*self._relayed.items()]:
                 if connection.state.name == "CLOSED":
                     del self._relayed[connection]
                     await line.drop()
+                    self._calls.occupancy.comes_in_or_leaves(connection)
 
 
 def _select(_connection: ServerConnection, offered: Sequence[Subprotocol]) -> Subprotocol | None:

@@ -80,6 +80,7 @@ class Phrases(_Part):
     goodbye: str = "Thank you for calling. Goodbye!"
     tool_failed: str = "I'm sorry, I couldn't do that just now."
     engine_changed: str = "Sorry about that, I'm back."
+    must_end: str = "I'm sorry, I have to end this call here. Please call us again."
 
 
 class TenantConfig(_Part):

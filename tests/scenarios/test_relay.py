@@ -22,7 +22,7 @@ from websockets.typing import Subprotocol
 
 from media_plane.relay import RELAYED_BY
 from media_plane.server.sockets import SocketDoor
-from media_plane.wiring import Instead, MediaPlane, media_plane
+from media_plane.wiring import Identity, Instead, MediaPlane, media_plane
 from nexus.adapters.embedded import embedded_stores, ticket_private_key
 from nexus.clock import Clock
 from tests.scenarios.house import ECHO, TENANT, Caller, House, dial, make_settings, scripted, speech, write_tenant
@@ -46,7 +46,7 @@ async def media(folder: Path, *, slots: int) -> AsyncIterator[Process]:
     ticket_private_key(settings)
     stores = embedded_stores(settings)
     given = Instead(voice_engine=scripted(ECHO, clock), speech=speech())
-    async with media_plane(settings, stores, clock, url=url, instead=given) as plane:
+    async with media_plane(settings, stores, clock, who=Identity(stores.ids.new("proc"), url), instead=given) as plane:
         door = SocketDoor(plane.doorkeeper, plane.calls, plane.health)
         server = await door.listen("127.0.0.1", port)
         try:
@@ -119,7 +119,7 @@ async def test_the_holders_refusal_is_given_through(tmp_path: Path) -> None:
             assert (status, problem["code"], media_type) == (401, "ticket_used", "application/problem+json")
             await caller.hang_up()
         waiting = await front.house.order()
-        holder.plane.doorkeeper.draining = True
+        holder.plane.doorkeeper.opens_to = "nobody"
         status, problem, _ = await told(front.house.url, waiting.entry.call_id, waiting.ticket)
         assert (status, problem["code"]) == (503, "draining")
         assert front.plane.calls.active == 0
@@ -139,7 +139,7 @@ async def test_what_has_been_relayed_is_relayed_by_nobody_again(tmp_path: Path) 
 async def test_a_forged_ticket_reaches_no_other_process(tmp_path: Path) -> None:
     async with front_and_holder(tmp_path) as (front, holder):
         ordered = await front.house.order()
-        holder.plane.doorkeeper.draining = True  # it would say so
+        holder.plane.doorkeeper.opens_to = "nobody"  # it would say so
         status, problem, _ = await told(front.house.url, ordered.entry.call_id, ordered.ticket[:-8] + "AAAAAAAA")
         assert (status, problem["code"]) == (401, "ticket_invalid")
 

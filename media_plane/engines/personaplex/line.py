@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import deque
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 
 from websockets.asyncio.client import ClientConnection
@@ -45,6 +45,8 @@ class LineSettings:
     lag_limit_s: float = 3.0
     mute_s: float = 5.0
     close_wait_s: float = 2.0
+    on_lag: Callable[[float], None] = lambda _: None
+    """Told with every piece of audio how far the model is behind, milliseconds."""
 
 
 @dataclass(slots=True)
@@ -157,6 +159,7 @@ class PersonaPlexLine:
             self._waiting_ms -= stale_ms
             self._debt.send(-stale_ms, at_ms)
             self.facts.dropped_ms += stale_ms
+        self._settings.on_lag(self._debt.owed_ms)
         self._wake.set()
 
     def _tell_once(self, code: str, message: str) -> None:

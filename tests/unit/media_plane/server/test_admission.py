@@ -69,7 +69,7 @@ async def test_a_closed_door_and_a_draining_process() -> None:
     with pytest.raises(NexusError) as closed:
         await (await keeper(simple_door=False)).admit(KNOCK)
     draining = await keeper()
-    draining.draining = True
+    draining.opens_to = "leases"
     with pytest.raises(NexusError) as full:
         await draining.admit(KNOCK)
     assert (closed.value.code, full.value.code) == ("door_closed", "draining")

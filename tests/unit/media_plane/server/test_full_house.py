@@ -10,7 +10,7 @@ from datetime import timedelta
 import pytest
 
 from media_plane.server.admission import Admission, AdmissionStores, Doorkeeper, DoorPolicy, Handshake
-from media_plane.server.calls import HEARTBEAT_S, CallServer, CallStores, ProcessFacts
+from media_plane.server.calls import HEARTBEAT_S, CallServer, CallStores, DrainTerms, ProcessFacts
 from nexus import tickets
 from nexus.adapters.identifiers import UlidIds
 from nexus.adapters.memory import MemoryCallJournal, MemoryCallLedger, MemorySessionArchive, MemoryTenantStore
@@ -147,10 +147,15 @@ class TestTheServer:
         with pytest.raises(QuotaExceeded):
             await house.ordered("n2")
 
-    async def test_a_process_that_drains_primes_nobody(self, house: House) -> None:
+    async def test_a_process_that_lets_nobody_in_any_more_primes_nobody(self, house: House) -> None:
         await house.ordered()
         await house.calls.drain(0.1)
         assert house.seats.ready[-1] == ()
+
+    async def test_a_process_that_drains_primes_for_those_who_hold_a_slot_and_waits_for_them(self, house: House) -> None:
+        await house.ordered()
+        await house.calls.empty(DrainTerms(0.1, leases=True))
+        assert house.seats.ready[-1] == (CALL,)
 
     def test_an_order_to_end_is_seen_within_two_seconds(self) -> None:
         assert HEARTBEAT_S <= 2.0

@@ -157,12 +157,18 @@ class TestRoute:
     async def test_a_call_id_of_the_wrong_form(self, door: Door, name: str) -> None:
         assert await door.refused(Handshake(path=f"/v1/calls/{name}")) == "invalid_request"
 
-    async def test_a_process_that_drains_takes_nobody(self, simple: Door) -> None:
+    async def test_a_process_that_is_about_to_go_takes_nobody(self, simple: Door) -> None:
         ticket = await simple.ordered()
-        simple.keeper.draining = True
+        simple.keeper.opens_to = "nobody"
         assert await simple.refused(knock(ticket)) == "draining"
         assert await simple.refused(knock_simply()) == "draining"
-        simple.keeper.draining = False
+        simple.keeper.opens_to = "everybody"
+        assert (await simple.keeper.admit(knock(ticket))).entry.call_id == CALL
+
+    async def test_a_process_that_drains_takes_whom_it_owes_a_slot(self, simple: Door) -> None:
+        ticket = await simple.ordered()
+        simple.keeper.opens_to = "leases"
+        assert await simple.refused(knock_simply()) == "draining"
         assert (await simple.keeper.admit(knock(ticket))).entry.call_id == CALL
 
 
