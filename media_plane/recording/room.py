@@ -82,7 +82,7 @@ class RecordingRoom:
 
     async def _stored(self, opened: Opened, path: Path, delete_after: datetime, within_s: float) -> bool:
         try:
-            async with asyncio.timeout(within_s):
+            async with asyncio.timeout(within_s / self._clock.speed):
                 while True:
                     try:
                         await self._store.put(opened.tenant_id, opened.call_id, path, delete_after=delete_after)
