@@ -121,7 +121,7 @@ class StageSettings(BaseModel):
         "personaplex", pattern=r"^(personaplex|cascade|pcm_sidecar|scripted)$", description="voice engine of the media plane"
     )
     instance_type: str = Field("g6e.xlarge", description="EC2 instance type of the GPU hosts")
-    gpus_per_instance: int = Field(1, ge=1, le=8, description="GPUs of that instance type: one task each")
+    gpus_per_instance: int = Field(1, ge=1, le=8, description="GPUs of that instance type: one task a host takes them all")
     servers_per_gpu: int = Field(2, ge=1, le=16, description="PersonaPlex server processes that share a GPU; one takes one call")
     spare_servers: int = Field(1, ge=0, le=15, description="of them, how many are kept free so that a long call can move on")
     max_call_s: int = Field(1800, ge=60, le=7200, description="longest call; hosts and tasks are given so long to drain")
@@ -134,6 +134,24 @@ class StageSettings(BaseModel):
     )
     media_image: str = Field("", description="URI of the media container; empty: the account's own repository, nexus-media:<release>")
     personaplex_image: str = Field("", description="URI of the PersonaPlex server's container; empty: the account's own repository")
+    weights_uri: str = Field(
+        "",
+        pattern=r"^$|^s3://[a-z0-9.-]{3,63}(/[A-Za-z0-9._/-]+)?$",
+        description="weights of PersonaPlex in S3; empty: models/personaplex of the archive",
+    )
+    weights_snapshot_id: str = Field("", pattern=r"^$|^snap-[0-9a-f]+$", description="EBS snapshot that holds the weights, in place of S3")
+    weights_in_ami: bool = Field(False, description="ami_id holds the weights under /opt/personaplex, in place of S3")
+    host_disk_gb: int = Field(120, ge=60, le=16384, description="disk of a GPU host: images and weights")
+    target_percent: int = Field(70, ge=10, le=95, description="slot utilisation that scaling holds")
+    free_slots_floor: int = Field(1, ge=0, le=1000, description="fewer free slots than this start tasks at once; 0: no such rule")
+    scale_in_cooldown_s: int = Field(900, ge=60, le=7200, description="wait between two reductions")
+    fargate_vcpu: int = Field(4, description="with another engine than personaplex: vCPUs of a task without a GPU (2, 4, 8 or 16)")
+    fargate_memory_gb: int = Field(8, ge=4, le=120, description="memory of such a task")
+    fargate_slots: int = Field(3, ge=1, le=500, description="calls that such a task takes at once")
+    nat_gateways: int = Field(
+        1, ge=1, le=3, description="NAT gateways of the VPC that is made: two keep calls' tools alive when a zone goes"
+    )
+    interface_endpoints: bool = Field(False, description="AWS's own services are reached inside the VPC that is made, not through NAT")
 
     # Analytics.
     analytics_buffer_s: int = Field(120, ge=60, le=120, description="how long rows of finished calls wait before they become a file")
@@ -173,7 +191,15 @@ class StageSettings(BaseModel):
 
 _OF_STAGE: Mapping[StageName, Mapping[str, Any]] = {
     StageName.DEV: {"log_retention_days": 14},
-    StageName.PROD: {"keep_data": True, "recovery_days": 35, "deleted_objects_days": 7, "log_retention_days": 90, "mfa": "required"},
+    StageName.PROD: {
+        "keep_data": True,
+        "recovery_days": 35,
+        "deleted_objects_days": 7,
+        "log_retention_days": 90,
+        "mfa": "required",
+        "nat_gateways": 2,
+        "interface_endpoints": True,
+    },
     StageName.LOCAL: {
         "public_url": "https://media.nexus.test",
         "password_auth": True,
