@@ -10,6 +10,7 @@ from typing import Any
 from aws_cdk import App, CliCredentialsStackSynthesizer, Tags
 
 from infra.settings import SettingsError, StageSettings, stage_settings
+from infra.stacks.analytics import NexusAnalytics
 from infra.stacks.control import NexusControl
 from infra.stacks.data import NexusData
 
@@ -19,6 +20,7 @@ class Stacks:
     """The stacks of a stage, in the order in which they are deployed."""
 
     data: NexusData
+    analytics: NexusAnalytics
     control: NexusControl
 
 
@@ -34,10 +36,11 @@ def stacks(app: App, settings: StageSettings) -> Stacks:
         }
 
     data = NexusData(app, settings.stack("Data"), settings=settings, **given("Data"))
+    analytics = NexusAnalytics(app, settings.stack("Analytics"), settings=settings, data=data, **given("Analytics"))
     public_url = settings.public_url or f"https://{settings.media_domain or 'voice.example.com'}"
     control = NexusControl(app, settings.stack("Control"), settings=settings, data=data, public_url=public_url, **given("Control"))
     Tags.of(app).add("nexus:stage", settings.stage)
-    return Stacks(data, control)
+    return Stacks(data, analytics, control)
 
 
 def said(context: Mapping[str, Any]) -> dict[str, Any]:

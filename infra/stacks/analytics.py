@@ -14,7 +14,7 @@ from infra.analytics.policies import LakeArns
 from infra.analytics.readers import Reader, ReaderRoom, Rooms
 from infra.analytics.stream import ParquetStream, StreamPlan
 from infra.constructs.function import retention
-from infra.nag import Reason, acknowledge
+from infra.nag import Reason, acknowledge, arn_as_told
 from infra.settings import StageSettings
 from infra.stacks.data import NexusData
 
@@ -77,14 +77,7 @@ class NexusAnalytics(Stack):
 
     def _explain(self, who: Construct, *reach: tuple[s3.Bucket, str]) -> None:
         why = "Firehose and Athena choose the names of files; each pattern begins with a prefix that is this reader's or writer's own."
-        acknowledge(who, *(Reason(f"AwsSolutions-IAM5[Resource::{self._shown(bucket)}/{prefix}*]", why) for bucket, prefix in reach))
-
-    def _shown(self, bucket: s3.Bucket) -> str:
-        """How cdk-nag writes the ARN of a bucket, of this stack or of another."""
-        if bucket.stack is not self:
-            imported = self.resolve(bucket.stack.export_value(bucket.bucket_arn))
-            return str(imported["Fn::ImportValue"])
-        return f"<{self.get_logical_id(bucket.node.default_child)}.Arn>"
+        acknowledge(who, *(Reason(f"AwsSolutions-IAM5[Resource::{arn_as_told(self, bucket)}/{prefix}*]", why) for bucket, prefix in reach))
 
 
 def _operator(settings: StageSettings) -> Reader:
