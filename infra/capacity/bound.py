@@ -11,7 +11,7 @@ from infra.capacity.demand import Callers
 
 @dataclass(frozen=True, slots=True)
 class Foresight:
-    """A fleet that knows every call: GPUs come and go at once and calls are packed anew at each moment, so none is ever half empty but one."""
+    """A fleet that knows every call: GPUs come and go at once, and calls are packed anew at each moment."""
 
     gpu_hours: float
     most_calls: int

@@ -27,8 +27,9 @@ FLAT = (1.0,)
 class Demand:
     """``peak_calls`` callers at once are expected at the day's busiest hour, were each served at once; bursts come on top.
 
-    Call lengths are lognormal with ``mean_call_s`` and ``spread`` (deviation over mean), cut at ``cap_s``. A slot is held ``hold_s`` longer than
-    its call: priming before, releasing after. A burst multiplies the rate by ``burst_factor`` for ``burst_s``, at ``bursts_a_day`` random moments.
+    Call lengths are lognormal with ``mean_call_s`` and ``spread`` (deviation over mean), cut at ``cap_s``. A slot is held ``hold_s``
+    longer than its call: priming before, releasing after. A burst multiplies the rate by ``burst_factor`` for ``burst_s``, at
+    ``bursts_a_day`` random moments.
     """
 
     peak_calls: float
@@ -72,10 +73,11 @@ def draw(demand: Demand, seed: int) -> Callers:
 def load_at(demand: Demand, at_s: NDArray[np.float64], bursts_s: NDArray[np.float64]) -> NDArray[np.float64]:
     """Load as a part of the peak at each moment, bursts included."""
     hours = np.append(np.asarray(demand.curve), demand.curve[0])
-    of_day = np.interp((at_s % DAY_S) / DAY_S * len(demand.curve), np.arange(len(hours)), hours)
+    of_day: NDArray[np.float64] = np.interp((at_s % DAY_S) / DAY_S * len(demand.curve), np.arange(len(hours)), hours)
     before = np.searchsorted(bursts_s, at_s, side="right")
     last_s = np.where(before > 0, bursts_s[np.maximum(before - 1, 0)], -math.inf) if len(bursts_s) else np.full(len(at_s), -math.inf)
-    return np.where(at_s - last_s < demand.burst_s, of_day * demand.burst_factor, of_day)
+    factor: NDArray[np.float64] = np.where(at_s - last_s < demand.burst_s, demand.burst_factor, 1.0)
+    return of_day * factor
 
 
 def _lognormal(demand: Demand) -> tuple[float, float]:

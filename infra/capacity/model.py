@@ -128,7 +128,7 @@ class _Run:
         tally.most_over = max(tally.most_over, self.machines.busy - self.machines.slots)
         tally.began_s[call] = self.env.now
         held_s = float(self.callers.talk_s[call]) + self.demand.hold_s
-        self.env.timeout(held_s).callbacks.append(lambda _: self._over(task, call))  # type: ignore[union-attr]
+        self.env.timeout(held_s).callbacks.append(lambda _: self._over(task, call))
         return True
 
     def _over(self, task: Task, call: int) -> None:

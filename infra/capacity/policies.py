@@ -1,9 +1,10 @@
 """When the number of tasks changes: target tracking and step scaling by the rules of Application Auto Scaling, as pure decisions.
 
-**Source:** Application Auto Scaling user guide (how target tracking works, cooldown periods, multiple policies): its alarms are built over minutes,
-three above the target to add, fifteen below nine tenths of it to remove; within a cooldown only a larger scale-out counts, reckoned from the
-size before the first. A finer period cannot be asked for (the API's shape has none, botocore 1.44). The alarm under step scaling is our own: ten seconds.
-How fast AWS goes down is only said to be "more gradual"; here it goes to the size that would just hold the target.
+**Source:** Application Auto Scaling user guide (how target tracking works, cooldown periods, multiple policies): its alarms are built over
+minutes, three above the target to add, fifteen below nine tenths of it to remove (the counts from other readers of those alarms); within a
+cooldown only a larger scale-out counts, reckoned from the size before the first. A finer period cannot be asked for (the API's shape has
+none, botocore 1.44). The alarm under step scaling is our own: ten seconds. How fast AWS goes down is only said to be "more gradual"; here
+it goes to the size that would have held the target in the busiest of the fifteen minutes.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ REPEAT_S = 60.0
 
 @dataclass(slots=True)
 class Cooldown:
-    """Within ``length_s`` of a scale-out, changes are reckoned from the size before it, so that what is still starting is not asked for twice."""
+    """Within ``length_s`` of a scale-out, changes are reckoned from the size before it: what still starts is not asked for twice."""
 
     length_s: float
     began_s: float = -math.inf
@@ -55,7 +56,7 @@ class TargetTracking:
         if len(self._seen) >= MINUTES_HIGH and min([*self._seen][-MINUTES_HIGH:]) > target:
             return self._grow(at_s, percent / target, desired)
         if len(self._seen) == MINUTES_LOW and max(self._seen) < LOW_PART * target:
-            return self._shrink(at_s, percent / target, desired)
+            return self._shrink(at_s, max(self._seen) / target, desired)
         return desired
 
     def _grow(self, at_s: float, ratio: float, desired: int) -> int:

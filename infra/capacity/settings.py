@@ -24,8 +24,8 @@ class Gpu:
 class StartTimes:
     """Seconds of each step from 'a task is wanted' to 'it takes calls'; each is drawn within ``jitter`` either way.
 
-    **Source:** ``pull_s``: 4 to 6 min for an image of 15 to 20 GB by plain docker (AWS ML blog, June 2026, read). ``load_s``: about 60 s with weights
-    in the page cache (two operators' notes, read) and the container's start. The others are from memory, unmeasured; `make smoke-aws` is to measure them.
+    **Source:** ``pull_s``: 4 to 6 min for an image of 15 to 20 GB by plain docker (AWS blog, June 2026, read). ``load_s``: about 60 s with
+    weights in the page cache (two operators' notes, read) and the container's start. The others are from memory, not measured.
     """
 
     notice_s: float = 60.0
