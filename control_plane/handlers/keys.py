@@ -32,7 +32,7 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, str]:
             write_keys(_place)
     except Exception as error:  # the supervised border: a stack that is told nothing hangs
         logger.exception("the keys could not be made")
-        reason = f"{type(error).__name__}: see the function's log"
+        reason = f"{type(error).__name__}: {error}"[:500]
     _tell(event, reason)
     return {}
 

@@ -130,11 +130,9 @@ class NexusData(Stack):
 
     def _secret(self, id: str, what: str) -> secretsmanager.ISecret:
         """Empty: what it holds is made once, by the keys function. CloudFormation never knows it."""
-        bare = secretsmanager.CfnSecret(
-            self, id, name=f"{self.settings.name}/{id}", description=f"Nexus {self.settings.stage}: {what}", kms_key_id=self.key.key_arn
-        )
+        bare = secretsmanager.CfnSecret(self, id, description=f"Nexus {self.settings.stage}: {what}", kms_key_id=self.key.key_arn)
         bare.apply_removal_policy(self.removal)
-        return secretsmanager.Secret.from_secret_attributes(self, f"{id}Secret", secret_complete_arn=bare.ref, encryption_key=self.key)
+        return secretsmanager.Secret.from_secret_attributes(self, f"{id}Secret", secret_complete_arn=bare.attr_id, encryption_key=self.key)
 
     def _keys_function(self) -> NexusFunction:
         """Fills both secrets when they are made, and turns keys when an operator asks for it."""

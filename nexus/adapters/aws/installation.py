@@ -87,7 +87,7 @@ def write_keys(place: KeysPlace, *, turn: Turn = Turn.NONE, given: Mapping[str, 
 
 def _read(client: Any, name: str) -> dict[str, str]:
     try:
-        return dict(json.loads(client.get_secret_value(SecretId=name)["SecretString"]))
+        return dict(json.loads(client.get_secret_value(SecretId=name).get("SecretString") or "{}"))
     except client.exceptions.ResourceNotFoundException:
         return {}  # the secret is made, and nothing was put into it yet
 
