@@ -6,6 +6,7 @@ import hashlib
 import shutil
 import subprocess
 import sys
+import tomllib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ from infra.settings import StageSettings, host_python
 
 ROOT = Path(__file__).parent.parent
 PACKAGES = ("nexus", "control_plane")
+_NAME = "nexus-voice-engine"
 _PYTHON = "3.13"
 _RUNTIMES = {
     "3.11": lambda_.Runtime.PYTHON_3_11,
@@ -81,7 +83,7 @@ class Bundle:
 
     def digest(self) -> str:
         """Of everything that goes in, names and contents."""
-        told = hashlib.sha256(f"{self.platform.python} {self.platform.wheels}".encode())
+        told = hashlib.sha256(f"{_release()} {self.platform.python} {self.platform.wheels}".encode())
         for path in (self.lock, *_sources()):
             told.update(f"\0{path.relative_to(ROOT)}\0".encode())
             told.update(path.read_bytes())
@@ -98,6 +100,18 @@ class Bundle:
             target = into / path.relative_to(ROOT)
             target.parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(path, target)
+        _say_version(into)
+
+
+def _say_version(into: Path) -> None:
+    """What the packages ask of their own installation: which release this is."""
+    folder = into / f"{_NAME.replace('-', '_')}-{_release()}.dist-info"
+    folder.mkdir()
+    (folder / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {_NAME}\nVersion: {_release()}\n")
+
+
+def _release() -> str:
+    return str(tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"])
 
 
 def _sources() -> list[Path]:
