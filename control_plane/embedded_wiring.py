@@ -21,6 +21,7 @@ def stores_of(embedded: EmbeddedStores) -> Stores:
     return Stores(
         tenants=embedded.tenants,
         archive=embedded.archive,
+        recordings=embedded.recordings,
         index=embedded.sessions,
         leads=embedded.leads,
         ledger=embedded.ledger,

@@ -45,6 +45,7 @@ from control_plane.services.tenant_wall import (
     WalledIndex,
     WalledLeads,
     WalledLedger,
+    WalledRecordings,
     WalledTenants,
 )
 from control_plane.services.tenants import TenantDesk
@@ -61,7 +62,7 @@ from nexus.adapters.seal import AesSeal
 from nexus.adapters.tenant_secrets import SealedSecrets
 from nexus.adapters.webhook_sender import HttpWebhookSender, SendingRules
 from nexus.clock import Clock
-from nexus.ports import CallLedger, DocumentStore, LeadStore, SessionArchive, SessionIndex, TenantStore
+from nexus.ports import CallLedger, DocumentStore, LeadStore, Recordings, SessionArchive, SessionIndex, TenantStore
 from nexus.settings import Environment, Settings
 
 
@@ -71,6 +72,7 @@ class Stores:
 
     tenants: TenantStore
     archive: SessionArchive
+    recordings: Recordings
     index: SessionIndex
     leads: LeadStore
     ledger: CallLedger
@@ -134,6 +136,7 @@ def walled(stores: Stores) -> Stores:
     return Stores(
         tenants=WalledTenants(stores.tenants),
         archive=WalledArchive(stores.archive),
+        recordings=WalledRecordings(stores.recordings),
         index=WalledIndex(stores.index),
         leads=WalledLeads(stores.leads),
         ledger=WalledLedger(stores.ledger),
@@ -169,7 +172,7 @@ def build(settings: Settings, stores: Stores, given: Secrets, outside: Outside, 
     jobs = JobDesk(
         stores.documents, ids, clock, {DELETE_TENANT: TenantErasure(heads, _with_analytics(stores.erased, outside.after.sink)).steps()}
     )
-    sessions = SessionDesk(SessionStores(stores.archive, stores.index, stores.leads), given.cursor_key)
+    sessions = SessionDesk(SessionStores(stores.archive, stores.recordings, stores.index, stores.leads), given.cursor_key)
     leads = LeadDesk(stores.leads, LeadStatuses(stores.documents, clock), LeadReader(outside.lead_model), clock, given.cursor_key)
     kept = books(settings, stores.documents, given, ids, clock)
     book = WebhookBook(stores.documents)

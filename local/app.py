@@ -20,14 +20,16 @@ from control_plane.api.app import build_app
 from control_plane.api.services import Check
 from local.after_calls import Bells, deliver_events, finish_calls
 from local.conversations import TextConversations
+from local.recordings import recordings_route
 from media_plane.server.asgi import AsgiDoor
 from media_plane.wiring import Instead, MediaPlane, media_plane, tools_for
 from nexus.adapters.embedded import embedded_stores
+from nexus.adapters.files.recordings import PATH as RECORDINGS_PATH
 from nexus.adapters.outbound import OutboundRules
 from nexus.clock import Clock
 from nexus.domain.session import PrivateTranscript, SessionRecord
 from nexus.errors import NexusError
-from nexus.ports import SessionArchive
+from nexus.ports import Recordings, SessionArchive
 from nexus.settings import Settings
 
 _log = logging.getLogger("nexus.local")
@@ -83,11 +85,12 @@ async def local_app(settings: Settings, clock: Clock | None = None, *, instead: 
         outside = control.Outside(conversations, control.lead_model(settings), partial(_ready, settings, media), after, outbound)
         plane = control.build(settings, embedded_wiring.stores_of(stores), secrets, outside, chosen)
         app = build_app(plane.services)
+        app.router.routes.append(recordings_route(plain.recordings, chosen, RECORDINGS_PATH))
         app.mount("/", StaticFiles(directory=_CONSOLE, html=True))
         works = [
             asyncio.create_task(finish_calls(plane.after_call, bells, chosen)),
             asyncio.create_task(deliver_events(plane.courier, plain.tenants, bells, chosen)),
-            asyncio.create_task(_expire(plain.archive, chosen)),
+            asyncio.create_task(_expire(plain.archive, plain.recordings, chosen)),
             asyncio.create_task(_jobs(plane)),
         ]
         try:
@@ -108,14 +111,15 @@ async def _jobs(plane: control.ControlPlane) -> None:
         await asyncio.sleep(_JOBS_EVERY_S)
 
 
-async def _expire(archive: SessionArchive, clock: Clock) -> None:
+async def _expire(archive: SessionArchive, recordings: Recordings, clock: Clock) -> None:
     while True:
         try:
-            deleted = await archive.delete_expired(clock.now())
-            if deleted:
-                _log.info("%s private transcripts expired", deleted)
+            transcripts = await archive.delete_expired(clock.now())
+            sounds = await recordings.delete_expired(clock.now())
+            if transcripts or sounds:
+                _log.info("%s private transcripts and %s recordings expired", transcripts, sounds)
         except NexusError as error:
-            _log.error("expired transcripts could not be deleted: %s", error)
+            _log.error("what has expired could not be deleted: %s", error)
         await asyncio.sleep(_EXPIRY_EVERY_S)
 
 

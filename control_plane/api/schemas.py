@@ -10,7 +10,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstr
 
 from nexus.domain.call import EndReason, RecordStatus
 from nexus.domain.lead import Evidence, ExtraField, LeadObject, LeadStatus
-from nexus.domain.session import SessionRecord, ToolStatus, TranscriptEvent, Turn
+from nexus.domain.session import RecordingStatus, SessionRecord, ToolStatus, TranscriptEvent, Turn
 from nexus.domain.tenant import BargeIn, Limits, Recording, VoiceSettings
 
 CALL_ID = "call_01KAQ2Z3M4N5P6Q7R8S9T0V1W2"
@@ -242,6 +242,24 @@ class Transcript(_Given):
     session_id: str
     turns: tuple[Turn, ...]
     events: tuple[TranscriptEvent, ...]
+
+
+class RecordingDetail(_Given):
+    """The sound of a call. ``url`` works for anybody until ``expires_at``."""
+
+    object: Literal["recording"] = "recording"
+    session_id: str
+    url: str
+    expires_at: datetime
+    status: RecordingStatus
+    code: str
+    media_type: str
+    channels: int
+    sample_rate_hz: int
+    duration_ms: float
+    bytes: int
+    sha256: str
+    delete_after: datetime | None
 
 
 class LeadDetail(_Given):

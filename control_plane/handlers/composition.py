@@ -49,6 +49,7 @@ def _stores(of: Foundations) -> wiring.Stores:
     return wiring.Stores(
         tenants=stores.tenants,
         archive=stores.archive,
+        recordings=stores.recordings,
         index=stores.sessions,
         leads=stores.leads,
         ledger=stores.ledger,

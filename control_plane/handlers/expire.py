@@ -1,4 +1,4 @@
-"""The function that deletes private transcripts whose time is over, every hour."""
+"""The function that deletes private transcripts and recordings whose time is over, every hour."""
 
 from __future__ import annotations
 
@@ -22,4 +22,6 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, int]:
     """How many were deleted."""
     deleted = run(_stands_on.stores.archive.delete_expired(_stands_on.clock.now()))
     metrics.add_metric("TranscriptsDeleted", MetricUnit.Count, deleted)
-    return {"deleted": deleted}
+    recordings = run(_stands_on.stores.recordings.delete_expired(_stands_on.clock.now()))
+    metrics.add_metric("RecordingsDeleted", MetricUnit.Count, recordings)
+    return {"deleted": deleted, "recordings": recordings}

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 
 from control_plane.services.cursors import Listing, Page, page_of, read_cursor
 from nexus.domain.ids import check_call_id, check_tenant_id
 from nexus.domain.lead import Analysis
-from nexus.domain.session import SessionRecord, SessionRow, Summary
-from nexus.ports import LeadStore, SessionArchive, SessionFilter, SessionIndex
+from nexus.domain.session import RecordingStatus, SessionRecord, SessionRow, Summary
+from nexus.errors import NotFound
+from nexus.ports import LeadStore, Recordings, SessionArchive, SessionFilter, SessionIndex
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,6 +19,7 @@ class SessionStores:
     """Where sessions lie."""
 
     archive: SessionArchive
+    recordings: Recordings
     index: SessionIndex
     leads: LeadStore
 
@@ -33,6 +37,24 @@ class AnalysedSession:
         if self.analysis is None:
             return self.record.summary
         return Summary(intent=self.analysis.lead.core_intent, outcome=self.analysis.lead.call_outcome)
+
+
+LINK_S = 300
+_WHY_NONE: Mapping[RecordingStatus, str] = {
+    "disabled": "This call was not recorded: the tenant's configuration says so (recording.enabled).",
+    "refused": "This call was not recorded: the caller did not agree.",
+    "failed": "This call's recording failed; the session's recording.code says why.",
+    "lost": "This call's recording was lost with the process that carried the call.",
+    "stored": "This call's recording has expired (recording.delete_after in its session).",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class RecordingLink:
+    """A URL, or a path at the API's own host, that works until ``expires_at``."""
+
+    url: str
+    expires_at: datetime
 
 
 class SessionDesk:
@@ -62,6 +84,14 @@ class SessionDesk:
     async def record(self, tenant_id: str, call_id: str) -> SessionRecord:
         """The archived record alone. Raises NotFound ``session_not_found``."""
         return await self._stores.archive.get(check_tenant_id(tenant_id), check_call_id(call_id))
+
+    async def recording(self, record: SessionRecord, now: datetime) -> RecordingLink:
+        """From where the call's sound can be read for a few minutes. Raises NotFound ``recording_not_found``, and says why."""
+        try:
+            url = await self._stores.recordings.address(record.tenant_id, record.id, now=now, lifetime_s=LINK_S)
+        except NotFound as error:
+            raise NotFound("recording_not_found", _WHY_NONE[record.recording.status]) from error
+        return RecordingLink(url, now + timedelta(seconds=LINK_S))
 
     async def index(self, record: SessionRecord, *, outcome: str = "") -> None:
         """Make the session findable. Doing it again replaces the row by an equal one."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import logging
 from datetime import datetime
+from pathlib import Path
 
 from control_plane.access.decision import unknown_tenant
 from control_plane.access.principal import Kind, asking
@@ -28,6 +29,7 @@ from nexus.ports import (
     Erasable,
     LeadStore,
     LedgerOrders,
+    Recordings,
     SessionArchive,
     SessionFilter,
     SessionIndex,
@@ -99,6 +101,22 @@ class WalledArchive:
         return await self._archive.list_calls(tenant_id)
 
 
+class WalledRecordings:
+    """``Recordings`` behind the wall; the control plane stores none."""
+
+    def __init__(self, recordings: Recordings) -> None:
+        self._recordings = recordings
+        self.delete_expired = recordings.delete_expired
+
+    async def put(self, tenant_id: str, call_id: str, file: Path, *, delete_after: datetime) -> None:
+        check_wall(tenant_id)
+        await self._recordings.put(tenant_id, call_id, file, delete_after=delete_after)
+
+    async def address(self, tenant_id: str, call_id: str, *, now: datetime, lifetime_s: int) -> str:
+        check_wall(tenant_id)
+        return await self._recordings.address(tenant_id, call_id, now=now, lifetime_s=lifetime_s)
+
+
 class WalledIndex:
     """A ``SessionIndex`` behind the wall."""
 
@@ -167,9 +185,21 @@ class WalledLedger:
     async def heartbeat(self, process: MediaProcess) -> LedgerOrders:
         return await self._ledger.heartbeat(process)
 
-    async def reserve(self, order: CallOrder, *, call_id: str, nonce: str, tenant_limit: int, lease_s: int, now: datetime) -> CallEntry:
+    async def reserve(
+        self,
+        order: CallOrder,
+        *,
+        call_id: str,
+        nonce: str,
+        tenant_limit: int,
+        lease_s: int,
+        now: datetime,
+        standing: int | None = None,
+    ) -> CallEntry:
         check_wall(order.tenant_id)
-        return await self._ledger.reserve(order, call_id=call_id, nonce=nonce, tenant_limit=tenant_limit, lease_s=lease_s, now=now)
+        return await self._ledger.reserve(
+            order, call_id=call_id, nonce=nonce, tenant_limit=tenant_limit, lease_s=lease_s, now=now, standing=standing
+        )
 
     async def redeem(self, tenant_id: str, call_id: str, *, nonce: str, process_id: str, now: datetime) -> CallEntry:
         check_wall(tenant_id)

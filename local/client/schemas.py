@@ -594,6 +594,22 @@ class Recording(TypedDict):
     retention_days: NotRequired[int]
 
 
+class RecordingDetail(TypedDict):
+    bytes: int
+    channels: int
+    code: str
+    delete_after: str | None
+    duration_ms: float
+    expires_at: str
+    media_type: str
+    object: NotRequired[Literal["recording"]]
+    sample_rate_hz: int
+    session_id: str
+    sha256: str
+    status: Literal["disabled", "stored", "refused", "failed", "lost"]
+    url: str
+
+
 class RecordingTrace(TypedDict):
     bytes: NotRequired[int]
     channels: NotRequired[int]

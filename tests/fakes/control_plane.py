@@ -20,13 +20,14 @@ from control_plane.wiring import AfterOutside, ControlPlane, Outside, Secrets, S
 from nexus import tickets
 from nexus.adapters.aws import AwsStores
 from nexus.adapters.document_tenants import DocumentTenantStore
-from nexus.adapters.files import FileCallJournal, FileSessionArchive
+from nexus.adapters.files import FileCallJournal, FileRecordings, FileSessionArchive
 from nexus.adapters.memory import (
     MemoryCallJournal,
     MemoryCallLedger,
     MemoryDocumentStore,
     MemoryEffectLog,
     MemoryLeadStore,
+    MemoryRecordings,
     MemorySessionArchive,
     MemorySessionIndex,
     MemoryTenantStore,
@@ -56,6 +57,7 @@ from nexus.ports import (
     DocumentStore,
     EffectLog,
     LeadStore,
+    Recordings,
     SessionArchive,
     SessionIndex,
     ToolStore,
@@ -201,21 +203,23 @@ async def _nowhere(host: str, port: int) -> Sequence[str]:
 def memory_stores() -> Stores:
     """Everything in memory."""
     archive, index, leads = MemorySessionArchive(), MemorySessionIndex(), MemoryLeadStore()
-    kept = _Kept(MemoryCallLedger(), archive, index, leads, MemoryToolStore(), MemoryEffectLog())
-    return _stores(kept, MemoryDocumentStore(), MemoryCallJournal())
+    documents = MemoryDocumentStore()
+    kept = _Kept(MemoryCallLedger(documents), archive, MemoryRecordings(), index, leads, MemoryToolStore(), MemoryEffectLog())
+    return _stores(kept, documents, MemoryCallJournal())
 
 
 def disk_stores(folder: Path) -> Stores:
     """Files and SQLite in ``folder``."""
     database = Database(folder / "nexus.sqlite")
     archive, index, leads = FileSessionArchive(folder), SqliteSessionIndex(database), SqliteLeadStore(database)
-    kept = _Kept(SqliteCallLedger(database), archive, index, leads, SqliteToolStore(database), SqliteEffectLog(database))
+    recordings = FileRecordings(folder, lambda: bytes(32))
+    kept = _Kept(SqliteCallLedger(database), archive, recordings, index, leads, SqliteToolStore(database), SqliteEffectLog(database))
     return _stores(kept, SqliteDocumentStore(database), FileCallJournal(folder))
 
 
 def aws_stores(given: AwsStores) -> Stores:
     """A table and a bucket; the tenants in folders beside them are the same as everywhere."""
-    kept = _Kept(given.ledger, given.archive, given.sessions, given.leads, given.tool_values, given.effects)
+    kept = _Kept(given.ledger, given.archive, given.recordings, given.sessions, given.leads, given.tool_values, given.effects)
     return _stores(kept, given.documents, given.journal)
 
 
@@ -223,6 +227,7 @@ def aws_stores(given: AwsStores) -> Stores:
 class _Kept:
     calls: CallLedger
     archive: SessionArchive
+    recordings: Recordings
     index: SessionIndex
     leads: LeadStore
     tool_values: ToolStore
@@ -234,6 +239,7 @@ def _stores(kept: _Kept, documents: DocumentStore, journal: CallJournal) -> Stor
     return Stores(
         tenants=DocumentTenantStore(documents, folders),
         archive=kept.archive,
+        recordings=kept.recordings,
         index=kept.index,
         leads=kept.leads,
         ledger=kept.calls,

@@ -11,12 +11,12 @@ from starlette.responses import Response
 
 from control_plane.api.asked import Services
 from control_plane.api.guard import seen_within_mode
-from control_plane.api.schemas import AnalysisDetail, Reanalysis, SessionDetail, SessionItem, SessionPage, Transcript
+from control_plane.api.schemas import AnalysisDetail, Reanalysis, RecordingDetail, SessionDetail, SessionItem, SessionPage, Transcript
 from control_plane.api.wire import DEFAULT_LIMIT, CallId, Cursor, Limit, Moment, TenantId, encoded, in_utc, refusals, told
 from control_plane.services.sessions import AnalysedSession
 from nexus.domain.call import EndReason, RecordStatus
 from nexus.domain.session import SessionRow, TranscriptEvent
-from nexus.errors import NotFound, RequestRejected
+from nexus.errors import RequestRejected
 from nexus.ports import SessionFilter
 
 router = APIRouter(prefix="/v1/tenants/{tenant_id}/sessions", tags=["sessions"])
@@ -106,11 +106,15 @@ async def get_transcript(tenant_id: TenantId, call_id: CallId, request: Request,
     return Response(encoded({**transcript.model_dump(), "events": _events(record.transcript)}), media_type="application/json")
 
 
-@router.get("/{call_id}/recording", operation_id="getRecording", responses=refusals(404), response_class=Response)
-async def get_recording(tenant_id: TenantId, call_id: CallId, services: Services) -> Response:
-    """The sound of a call: ``recording_not_found`` for a session that has none, which is every one as yet."""
-    await services.sessions.record(tenant_id, call_id)
-    raise NotFound("recording_not_found", "This session has no recording.")
+@router.get("/{call_id}/recording", operation_id="getRecording", response_model=RecordingDetail, responses=refusals(404))
+async def get_recording(tenant_id: TenantId, call_id: CallId, request: Request, services: Services) -> Response:
+    """From where the call's sound can be read for five minutes, by anybody who has the URL: Ogg Opus, caller left, agent right. Byte
+    ranges work. ``recording_not_found`` where there is none; its detail says why."""
+    record = await services.sessions.record(tenant_id, call_id)
+    seen_within_mode(request, test=record.test, missing="session_not_found")
+    link = await services.sessions.recording(record, services.policy.now())
+    url = f"{request.url.scheme}://{request.headers.get('host', request.url.netloc)}{link.url}" if link.url.startswith("/") else link.url
+    return told(RecordingDetail(session_id=record.id, url=url, expires_at=link.expires_at, **record.recording.model_dump()))
 
 
 @router.post(
