@@ -29,7 +29,7 @@ _CREDENTIALS = {"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test", "A
 def moto() -> Iterator[None]:
     """AWS in this process. Once a module: it forgets boto3's session when it begins, and clients are slow to make without."""
     with pytest.MonkeyPatch.context() as patch, mock_aws():
-        _set_credentials(patch)
+        set_credentials(patch)
         yield
 
 
@@ -51,7 +51,7 @@ def emulator_url() -> Iterator[str]:
 def emulator_stores(emulator_url: str) -> Iterator[AwsStores]:
     """Over the emulator, many requests at a time."""
     with pytest.MonkeyPatch.context() as patch:
-        _set_credentials(patch)
+        set_credentials(patch)
         with _stores(emulator_url, workers=8) as stores:
             yield stores
 
@@ -60,7 +60,7 @@ def emulator_stores(emulator_url: str) -> Iterator[AwsStores]:
 def lossy_stores(emulator_url: str) -> Iterator[tuple[AwsStores, AwsLine]]:
     """Over the emulator, by a line that counts requests and can lose answers."""
     with pytest.MonkeyPatch.context() as patch, aws_line(emulator_url) as line:
-        _set_credentials(patch)
+        set_credentials(patch)
         with _stores(emulator_url, workers=8, by=line.url) as stores:
             yield stores, line
 
@@ -94,7 +94,7 @@ def client(service: Any, endpoint_url: str) -> Any:
     return boto3.client(service, region_name=REGION, endpoint_url=endpoint_url or None)
 
 
-def _set_credentials(patch: pytest.MonkeyPatch) -> None:
+def set_credentials(patch: pytest.MonkeyPatch) -> None:
     for name, value in _CREDENTIALS.items():
         patch.setenv(name, value)
 

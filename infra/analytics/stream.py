@@ -59,7 +59,7 @@ class ParquetStream(Construct):
                 "dataFormatConversionConfiguration": self._conversion(role),
             },
         )
-        stream.node.add_dependency(role, catalogue)
+        stream.node.add_dependency(catalogue)
         self.arn = stream.attr_arn
 
     def _role(self, log_stream: str) -> iam.Role:
