@@ -21,10 +21,10 @@ _FAREWELL_S = 20.0
 _LINGER_S = 2.0
 
 
-async def serve(settings: Settings, stores: MediaStores) -> None:
-    """Serve until SIGTERM or SIGINT. Raises NexusError, OSError (the port is taken)."""
+async def serve(settings: Settings, stores: MediaStores, clock: Clock) -> None:
+    """Serve until SIGTERM or SIGINT, then drain; further signals change nothing. Raises NexusError, OSError (the port is taken)."""
     who = await identity(settings, stores)
-    async with media_plane(settings, stores, Clock(), who=who) as plane:
+    async with media_plane(settings, stores, clock, who=who) as plane:
         door = SocketDoor(plane.doorkeeper, plane.calls, plane.health, plane.news)
         server = await door.listen(settings.host, settings.port)
         forgetting = asyncio.create_task(door.forget_refused())
@@ -56,13 +56,13 @@ def _close_door(plane: MediaPlane) -> None:
     plane.doorkeeper.opens_to = "nobody"
 
 
-def main() -> int:
-    """0 after a clean drain, 1 when it cannot start."""
+def main(clock: Clock | None = None) -> int:
+    """0 after a clean drain, 1 when it cannot start. ``clock``: by which calls live (tests)."""
     try:
         settings = load_settings()
         set_up_logging(settings.log_level.value, settings.log_format.value)
         with chosen_stores(settings) as stores:
-            asyncio.run(serve(settings, stores))
+            asyncio.run(serve(settings, stores, clock or Clock()))
     except NexusError as error:
         sys.stderr.write(f"{error.public_message}\n")
         return 1

@@ -16,7 +16,6 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, Literal, Self
 
 TASK_ID = "0f5c1d2e3b4a59687766554433221100"
-TASK_ARN = f"arn:aws:ecs:us-east-1:123456789012:task/nexus/{TASK_ID}"
 _STATE = "/task-protection/v1/state"
 Mood = Literal["sound", "refuses", "denies", "throttles", "nonsense", "hangs"]
 
@@ -40,6 +39,7 @@ class EcsAgent:
     """
 
     mood: Mood = "sound"
+    task_id: str = TASK_ID
     restarts: int | None = None
     addresses: tuple[str, ...] = ("127.0.0.1",)
     asked: list[Asked] = field(default_factory=list)
@@ -67,6 +67,10 @@ class EcsAgent:
     def environment(self) -> dict[str, str]:
         """What ECS tells a container."""
         return {"ECS_AGENT_URI": f"{self.url}/api/c1", "ECS_CONTAINER_METADATA_URI_V4": f"{self.url}/v4/c1"}
+
+    @property
+    def task_arn(self) -> str:
+        return f"arn:aws:ecs:us-east-1:123456789012:task/nexus/{self.task_id}"
 
     @property
     def protected(self) -> bool:
@@ -103,18 +107,18 @@ class EcsAgent:
             case "nonsense":
                 return 200, "no object"
             case "refuses":
-                return 200, {"failure": {"Arn": TASK_ARN, "Detail": None, "Reason": "TASK_NOT_VALID"}}
+                return 200, {"failure": {"Arn": self.task_arn, "Detail": None, "Reason": "TASK_NOT_VALID"}}
             case "denies":
-                return 400, _error("AccessDeniedException", "User is not authorized to perform: ecs:UpdateTaskProtection")
+                return 400, self._error("AccessDeniedException", "User is not authorized to perform: ecs:UpdateTaskProtection")
             case "throttles":
-                return 429, _error("ThrottlingException", "Rate exceeded")
+                return 429, self._error("ThrottlingException", "Rate exceeded")
         self.protected_until = datetime.now(UTC) + timedelta(minutes=asked.minutes) if asked.enabled else None
         until = {"ExpirationDate": self.protected_until.strftime("%Y-%m-%dT%H:%M:%SZ")} if self.protected_until else {}
-        return 200, {"protection": {**until, "ProtectionEnabled": asked.enabled, "TaskArn": TASK_ARN}}
+        return 200, {"protection": {**until, "ProtectionEnabled": asked.enabled, "TaskArn": self.task_arn}}
 
     def get(self, path: str) -> tuple[int, Any]:
         if path == f"/api/c1{_STATE}":
-            return 200, {"protection": {"ProtectionEnabled": self.protected, "TaskArn": TASK_ARN}}
+            return 200, {"protection": {"ProtectionEnabled": self.protected, "TaskArn": self.task_arn}}
         if path == "/v4/c1":
             return (200, self.metadata()) if self.mood != "nonsense" else (200, "no object")
         return self._misunderstood(f"GET {path}")
@@ -125,15 +129,19 @@ class EcsAgent:
         return {
             "DockerId": "c1",
             "Name": "media",
-            "Labels": {"com.amazonaws.ecs.task-arn": TASK_ARN, "com.amazonaws.ecs.container-name": "media"},
+            "Labels": {"com.amazonaws.ecs.task-arn": self.task_arn, "com.amazonaws.ecs.container-name": "media"},
             "KnownStatus": "RUNNING",
             "Networks": [network],
             **({} if self.restarts is None else {"RestartCount": self.restarts}),
         }
 
+    def _error(self, code: str, message: str) -> dict[str, Any]:
+        told = {"Arn": self.task_arn, "Code": code, "Message": message}
+        return {"requestID": "00000000-0000-0000-0000-000000000000", "error": told}
+
     def _misunderstood(self, what: str) -> tuple[int, Any]:
         self.faults.append(what)
-        return 400, _error("InvalidParameterException", what)
+        return 400, self._error("InvalidParameterException", what)
 
 
 def _asked(body: dict[str, Any]) -> Asked:
@@ -146,10 +154,6 @@ def _asked(body: dict[str, Any]) -> Asked:
     if not enabled and "ExpiresInMinutes" in body:
         raise ValueError("ExpiresInMinutes is for protection that is set")
     return Asked(enabled, minutes)
-
-
-def _error(code: str, message: str) -> dict[str, Any]:
-    return {"requestID": "00000000-0000-0000-0000-000000000000", "error": {"Arn": TASK_ARN, "Code": code, "Message": message}}
 
 
 def _handler(agent: EcsAgent) -> type[BaseHTTPRequestHandler]:
