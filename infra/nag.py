@@ -43,11 +43,3 @@ def arn_as_told(reader: Construct, bucket: Bucket) -> str:
     output = cast(CfnOutput, published.node.try_find_child(id)) or CfnOutput(published, id, value=bucket.bucket_arn)
     told = {"StackName": owner.stack_name, "Region": {"Ref": "AWS::Region"}, "OutputName": here.resolve(output.logical_id)}
     return json.dumps({"Fn::GetStackOutput": told}, separators=(",", ":"))
-
-
-def shown(here: Stack, there: Stack, value: str) -> tuple[str, ...]:
-    """How a finding writes a value of another stack: an export, or its published output (CDK's weak references)."""
-    exported = str(here.resolve(there.export_value(value))["Fn::ImportValue"])
-    output = exported.rpartition(":")[2].replace("ExportsOutput", "PublishOutput", 1)
-    reference = {"StackName": there.stack_name, "Region": {"Ref": "AWS::Region"}, "OutputName": output}
-    return exported, json.dumps({"Fn::GetStackOutput": reference}, separators=(",", ":"))
