@@ -7,7 +7,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from aws_cdk import App, CliCredentialsStackSynthesizer, Tags
+from aws_cdk import App, CliCredentialsStackSynthesizer, Tags, Validations
+from aws_cdk import aws_iam as iam
+from cdk_nag import AwsSolutionsChecks
 
 from infra.settings import SettingsError, StageSettings, stage_settings
 from infra.stacks.analytics import NexusAnalytics
@@ -39,6 +41,11 @@ def stacks(app: App, settings: StageSettings) -> Stacks:
     analytics = NexusAnalytics(app, settings.stack("Analytics"), settings=settings, data=data, **given("Analytics"))
     public_url = settings.public_url or f"https://{settings.media_domain or 'voice.example.com'}"
     control = NexusControl(app, settings.stack("Control"), settings=settings, data=data, public_url=public_url, **given("Control"))
+    if settings.permissions_boundary_arn:
+        given_policy = iam.ManagedPolicy.from_managed_policy_arn(data, "Boundary", settings.permissions_boundary_arn)
+        iam.PermissionsBoundary.of(app).apply(given_policy)
+    if settings.nag and not settings.local:
+        Validations.of(app).add_plugins(AwsSolutionsChecks(app))
     Tags.of(app).add("nexus:stage", settings.stage)
     return Stacks(data, analytics, control)
 

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import tomllib
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -83,11 +84,7 @@ class Bundle:
 
     def digest(self) -> str:
         """Of everything that goes in, names and contents."""
-        told = hashlib.sha256(f"{_release()} {self.platform.python} {self.platform.wheels}".encode())
-        for path in (self.lock, *_sources()):
-            told.update(f"\0{path.relative_to(ROOT)}\0".encode())
-            told.update(path.read_bytes())
-        return told.hexdigest()
+        return _digest(self.lock, self.platform.python, self.platform.wheels)
 
     def build(self, into: Path) -> None:
         """Write the bundle's files into a folder. Raises CalledProcessError."""
@@ -101,6 +98,16 @@ class Bundle:
             target.parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(path, target)
         _say_version(into)
+
+
+@cache
+def _digest(lock: Path, *platform: str) -> str:
+    """Once for all functions of an app: they are to be of one release, even while somebody writes to the sources."""
+    told = hashlib.sha256(" ".join((_release(), *platform)).encode())
+    for path in (lock, *_sources()):
+        told.update(f"\0{path.relative_to(ROOT)}\0".encode())
+        told.update(path.read_bytes())
+    return told.hexdigest()
 
 
 def _say_version(into: Path) -> None:

@@ -167,6 +167,7 @@ class StageSettings(BaseModel):
 
     # Observability.
     alarm_email: str = Field("", pattern=r"^$|^[^@\s]+@[^@\s]+$", description="who is written to when an alarm goes off")
+    nag: bool = Field(True, description="findings of cdk-nag stop the synthesis (never in stage local)")
     trace: bool = Field(True, description="requests and calls are traced (X-Ray)")
 
     @property

@@ -12,7 +12,7 @@ from aws_cdk import aws_logs as logs
 from constructs import Construct
 
 from infra.bundling import Bundle, platform_of
-from infra.nag import Reason, acknowledge
+from infra.nag import LOCKED_RUNTIME, SNAPSHOT_PUBLISHED, TRACES, Reason, acknowledge
 from infra.settings import StageSettings
 
 LIVE = "live"
@@ -69,9 +69,9 @@ class NexusFunction(Construct):
             snap_start=lambda_.SnapStartConf.ON_PUBLISHED_VERSIONS if self._snapshot(settings, spec) else None,
         )
         self.target: lambda_.IFunction = self._alias() if self._snapshot(settings, spec) else self.function
-        if settings.trace:
-            acknowledge(self, Reason("AwsSolutions-IAM5[Resource::*]", "X-Ray's actions take no resource."))
-        acknowledge(self, *spec.reasons)
+        acknowledge(self, LOCKED_RUNTIME, *([TRACES] if settings.trace else []), *spec.reasons)
+        if self._snapshot(settings, spec):
+            acknowledge(self, SNAPSHOT_PUBLISHED)
 
     def _alias(self) -> lambda_.IFunction:
         return lambda_.Alias(self, "Live", alias_name=LIVE, version=self.function.current_version)

@@ -47,9 +47,16 @@ class Rights:
             actions=[f"s3:{one}" for one in actions], resources=[f"{self.bucket_arn}/{prefix}*" for prefix in prefixes]
         )
 
-    def names(self, prefixes: Sequence[str]) -> iam.PolicyStatement:
-        """Names of objects below some prefixes; also what makes an absent object a 404."""
-        return iam.PolicyStatement(actions=["s3:ListBucket"], resources=[self.bucket_arn])
+    def names(self, prefixes: Sequence[str] = ()) -> iam.PolicyStatement:
+        """Names of the bucket's objects. ``prefixes``: only those below them, for whoever lists and reads nothing.
+
+        Who reads must have it whole: an object that is not there is a 404 with it and a 403 without, and such a read names no prefix.
+        """
+        return iam.PolicyStatement(
+            actions=["s3:ListBucket"],
+            resources=[self.bucket_arn],
+            conditions={"StringLike": {"s3:prefix": [f"{one}*" for one in prefixes]}} if prefixes else None,
+        )
 
     def encrypted(self, *services: str, writes: bool = False) -> iam.PolicyStatement:
         """Use of the key by services that read (and write) for the role."""

@@ -20,6 +20,7 @@ from constructs import Construct
 from infra import environments
 from infra.constructs.function import FunctionSpec, NexusFunction, retention
 from infra.constructs.rights import READ_ITEMS, WRITE_ITEMS
+from infra.nag import DEAD_END, OBJECTS_OF_A_KIND, OPEN_ROUTE, Reason, acknowledge, arn_as_told
 from infra.settings import StageSettings
 from infra.stacks.data import NexusData
 
@@ -27,6 +28,12 @@ PUBLIC_ROUTES = ("/health", "/health/{proxy+}", "/v1/.well-known/nexus", "/v1/op
 """Read without a credential. Everything else is asked of the authorizer first."""
 DOOR_KEYS = ("FLEET#*", "TENANT#*#DOCUMENTS", "TENANT#*#CALLS", "TENANT#*#CALLKEYS", "TENANT#*#SEATS")
 """What the API reaches under its own role; a tenant's own things it reaches under the tenant access role."""
+OBJECTS = {
+    "after_call": ("sessions/", "private/"),
+    "jobs": ("sessions/", "private/", "media/", "lake/"),
+    "expire": ("private/", "expiry/"),
+}
+"""Which kinds of objects a function reads or deletes."""
 _AUTHORIZER_S = 10
 _API_S = 29
 
@@ -41,6 +48,7 @@ class NexusControl(Stack):
         self._public_url = public_url
         self.dead_letters = self._queue("DeadLetters", retention_days=14)
         self.undelivered = self._queue("Undelivered", retention_days=14)
+        acknowledge(self.undelivered, DEAD_END)
         self.queue = self._queue(
             "Calls",
             retention_days=4,
@@ -76,7 +84,13 @@ class NexusControl(Stack):
             self._jobs_spec(),
             self._expire_spec(),
         )
-        return {one.module: NexusFunction(self, _title(one.module), settings=self.settings, spec=one) for one in specs}
+        made = {one.module: NexusFunction(self, _title(one.module), settings=self.settings, spec=one) for one in specs}
+        there = arn_as_told(self, self._data.bucket)
+        for module, prefixes in OBJECTS.items():
+            acknowledge(
+                made[module], *(Reason(f"AwsSolutions-IAM5[Resource::{there}/{prefix}*]", OBJECTS_OF_A_KIND) for prefix in prefixes)
+            )
+        return made
 
     def _told(self, *, tenant_role: bool = False, seals: bool = False) -> dict[str, str]:
         data = self._data
@@ -143,8 +157,8 @@ class NexusControl(Stack):
             may=(
                 self._keys(),
                 may.items(*READ_ITEMS, "PutItem", "DeleteItem", "ConditionCheckItem"),
-                may.objects("GetObject", prefixes=("sessions/", "private/")),
-                may.names(("sessions/", "private/")),
+                may.objects("GetObject", prefixes=OBJECTS["after_call"]),
+                may.names(),
                 may.encrypted("dynamodb", "secretsmanager", "s3", writes=True),
                 iam.PolicyStatement(actions=["firehose:PutRecord"], resources=[stream]),
                 self._send(),
@@ -169,7 +183,7 @@ class NexusControl(Stack):
 
     def _jobs_spec(self) -> FunctionSpec:
         may = self._data.rights
-        erased = ("sessions/", "private/", "media/", "lake/")
+        erased = OBJECTS["jobs"]
         return FunctionSpec(
             module="jobs",
             environment=self._told(),
@@ -185,7 +199,7 @@ class NexusControl(Stack):
 
     def _expire_spec(self) -> FunctionSpec:
         may = self._data.rights
-        due = ("private/", "expiry/")
+        due = OBJECTS["expire"]
         return FunctionSpec(
             module="expire",
             environment=self._told(),
@@ -236,10 +250,11 @@ class NexusControl(Stack):
             identity_source=["$request.header.Authorization"],
             results_cache_ttl=Duration.seconds(60),
         )
-        for path in PUBLIC_ROUTES:
-            api.add_routes(path=path, methods=[apigateway.HttpMethod.GET], integration=behind)
         # A browser's preflight shows no credential; the API answers it by the origins that it knows.
-        api.add_routes(path="/{proxy+}", methods=[apigateway.HttpMethod.OPTIONS], integration=behind)
+        open_routes = [(path, apigateway.HttpMethod.GET) for path in PUBLIC_ROUTES] + [("/{proxy+}", apigateway.HttpMethod.OPTIONS)]
+        for path, method in open_routes:
+            for route in api.add_routes(path=path, methods=[method], integration=behind):
+                acknowledge(route, OPEN_ROUTE)
         api.add_routes(path="/{proxy+}", methods=[*_METHODS], integration=behind, authorizer=gate)
         written = logs.LogGroup(
             self, "AccessLogs", retention=retention(self.settings.log_retention_days), removal_policy=RemovalPolicy.DESTROY

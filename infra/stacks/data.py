@@ -16,6 +16,7 @@ from constructs import Construct
 from infra import environments
 from infra.constructs.function import FunctionSpec, NexusFunction
 from infra.constructs.rights import INDEX, READ_ITEMS, WRITE_ITEMS, Rights
+from infra.nag import NO_PLUS_PLAN, OBJECTS_OF_A_KIND, SECOND_FACTOR_IS_A_SETTING, TURNED_BY_HAND, Reason, acknowledge, arn_as_told
 from infra.settings import StageSettings
 
 ROLES = ("platform_admin", "tenant_admin", "tenant_viewer", "analyst")
@@ -132,6 +133,7 @@ class NexusData(Stack):
         """Empty: what it holds is made once, by the keys function. CloudFormation never knows it."""
         bare = secretsmanager.CfnSecret(self, id, description=f"Nexus {self.settings.stage}: {what}", kms_key_id=self.key.key_arn)
         bare.apply_removal_policy(self.removal)
+        acknowledge(bare, TURNED_BY_HAND)
         return secretsmanager.Secret.from_secret_attributes(self, f"{id}Secret", secret_complete_arn=bare.attr_id, encryption_key=self.key)
 
     def _keys_function(self) -> NexusFunction:
@@ -170,6 +172,7 @@ class NexusData(Stack):
             deletion_protection=self.settings.keep_data,
             removal_policy=self.removal,
         )
+        acknowledge(pool, NO_PLUS_PLAN, *([] if self.settings.mfa == "required" else [SECOND_FACTOR_IS_A_SETTING]))
         for role in ROLES:
             cognito.CfnUserPoolGroup(self, f"Group-{role}", user_pool_id=pool.user_pool_id, group_name=role)
         if self.settings.cognito_domain_prefix:
@@ -208,11 +211,13 @@ class NexusData(Stack):
         for statement in (
             may.items(*READ_ITEMS, *WRITE_ITEMS, "BatchWriteItem", leading=("TENANT#*",)),
             may.objects("DeleteObject", "GetObject", "PutObject", prefixes=kinds),
-            may.names(kinds),
+            may.names(),
             may.encrypted("dynamodb", "s3", writes=True),
             may.seals("GenerateDataKey", "Decrypt"),
         ):
             role.add_to_policy(statement)
+        here = arn_as_told(self, self.bucket)
+        acknowledge(role, *(Reason(f"AwsSolutions-IAM5[Resource::{here}/{kind}*]", OBJECTS_OF_A_KIND) for kind in kinds))
         return role
 
     def _outputs(self) -> None:
