@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -38,6 +39,12 @@ class Lake:
     def files(self, prefix: str = SESSIONS_PREFIX) -> list[str]:
         listed = client("s3", self.url).list_objects_v2(Bucket=self.bucket, Prefix=prefix)
         return [one["Key"] for one in listed.get("Contents", ())]
+
+    async def settled(self, files: int) -> None:
+        """Wait until the stream has written so many: it answers before."""
+        async with asyncio.timeout(10):
+            while len(self.files()) < files:  # noqa: ASYNC110 - S3 tells nobody
+                await asyncio.sleep(0.01)
 
     def clear(self) -> None:
         for name in self.files("lake/"):
