@@ -2,18 +2,27 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+from pathlib import Path
+from typing import Protocol
+
 from starlette.requests import Request
 from starlette.responses import FileResponse, Response
 from starlette.routing import Route
 
-from nexus.adapters.files import FileRecordings
 from nexus.clock import Clock
 
 _MEDIA_TYPE = "audio/ogg"
 _HEADERS = {"Cache-Control": "private, no-store", "Content-Disposition": "inline"}
 
 
-def recordings_route(recordings: FileRecordings, clock: Clock, path: str) -> Route:
+class SignedRecordings(Protocol):
+    """The part of ``FileRecordings`` that is served."""
+
+    async def opened(self, tenant_id: str, call_id: str, *, expires: int, signature: str, now: datetime) -> Path: ...
+
+
+def recordings_route(recordings: SignedRecordings, clock: Clock, path: str) -> Route:
     """``GET`` and ``HEAD`` below ``path``. Refusals are ``NexusError``."""
 
     async def answer(request: Request) -> Response:

@@ -29,6 +29,7 @@ from media_plane.server.meter import Meter, Metering
 from media_plane.server.news import CallNews, NoNews
 from media_plane.server.priming import Begun, EngineStarts, Primer
 from media_plane.server.protection import ProtectionTerms, Protector
+from media_plane.server.rates import ConnectLimits
 from media_plane.slots import SlotPool
 from media_plane.speech.ear import Ear, EarSettings
 from media_plane.speech.vad import InferenceSession, ScriptedDetector, SileroDetector
@@ -251,6 +252,7 @@ async def media_plane(
             settings.simple_door_open,
             settings.weights,
             relays=bool(own.url),
+            rates=ConnectLimits(settings.connect_limit_tenant, settings.connect_limit_address, settings.trusted_proxies),
         )
         doorkeeper = Doorkeeper(AdmissionStores(stores.tenants, stores.ledger, stores.ids), policy, clock, primer)
         protector = _protector(settings, calls, clock, news)

@@ -210,6 +210,7 @@ CLOSE_CODE: Mapping[str, int] = {
     "engine_unreachable": 1011,
     "no_engine_slot": 1013,
     "relay_failed": 1011,
+    "rate_limited": 1013,
     "tenant_concurrency_exceeded": 1013,
     "fair_share_exceeded": 1013,
     "message_too_large": 1009,

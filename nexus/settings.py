@@ -197,6 +197,15 @@ class Settings(BaseSettings):
     rate_limit_publishable_key: int = Field(
         120, ge=0, description="requests a minute that all publishable keys of a tenant may send together; 0: any number"
     )
+    connect_limit_tenant: int = Field(
+        600, ge=0, description="sockets a minute that one media process opens for a tenant, refused ones included; 0: any number"
+    )
+    connect_limit_address: int = Field(
+        120, ge=0, description="sockets a minute that one media process opens for one address (IPv6: network of 64 bits); 0: any number"
+    )
+    trusted_proxies: int = Field(
+        0, ge=0, le=8, description="how many own proxies stand before the sockets and add to X-Forwarded-For; behind a load balancer: 1"
+    )
     audit_retention_days: int = Field(365, ge=1, le=3650, description="how long audit events are kept")
 
     personaplex_ws_url: str = Field(

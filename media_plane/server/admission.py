@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 
 from media_plane.relay import Elsewhere
 from media_plane.server.priming import OpenHouse, Seats
+from media_plane.server.rates import CameFrom, ConnectLimits, ConnectRates
 from media_plane.transports.handshake import chosen_subprotocol, offered_ticket
 from media_plane.transports.simple_door import parse_customer_phone, parse_output
 from nexus import tickets
@@ -40,6 +41,8 @@ class Handshake:
     customer_phone: str = ""
     output: str = ""
     relayed_by: str = ""
+    peer: str = ""
+    forwarded_for: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +55,7 @@ class DoorPolicy:
         simple_door: opens the original's door.
         weights: how much of scarce slots a tenant is due; 1 without.
         relays: a socket whose slot another process holds is passed on to it.
+        rates: how often sockets may be opened.
     """
 
     process_id: str
@@ -60,6 +64,7 @@ class DoorPolicy:
     simple_door: bool = False
     weights: Mapping[str, int] = field(default_factory=dict)
     relays: bool = False
+    rates: ConnectLimits = field(default_factory=ConnectLimits)
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +99,23 @@ class Doorkeeper:
         self._policy = policy
         self._clock = clock
         self._seats = seats or OpenHouse()
+        self._rates = ConnectRates(policy.rates, clock)
         self.opens_to: Literal["everybody", "leases", "nobody"] = "everybody"
+
+    def knock(self, handshake: Handshake) -> None:
+        """Count the handshake; come first, once. No store is asked for it.
+
+        Raises:
+            QuotaExceeded: ``rate_limited``.
+            NotAuthorised: like ``admit``, for a ticket that is none.
+        """
+        self._rates.check_address(CameFrom(handshake.peer, handshake.forwarded_for, handshake.relayed_by))
+        if match := _CALL_PATH.fullmatch(handshake.path):
+            token = offered_ticket(handshake.subprotocols, handshake.authorization)
+            ticket = tickets.check(token, self._policy.public_keys, call_id=check_call_id(match[1]), now=self._clock.now())
+            self._rates.check_tenant(ticket.tenant_id)
+        elif (match := _SIMPLE_PATH.fullmatch(handshake.path)) and self._policy.simple_door:
+            self._rates.check_tenant(check_tenant_id(match[1]))
 
     async def elsewhere(self, handshake: Handshake) -> Elsewhere | None:
         """Where the socket belongs when another process holds its slot; None: it is for ``admit``. Burns nothing.

@@ -25,7 +25,9 @@ class AsgiDoor:
     async def __call__(self, scope: Scope, receive: AsgiReceive, send: AsgiSend) -> None:
         upgrade = AsgiUpgrade(scope, receive, send)
         try:
-            admission = await self._doorkeeper.admit(_handshake(upgrade))
+            handshake = _handshake(upgrade)
+            self._doorkeeper.knock(handshake)
+            admission = await self._doorkeeper.admit(handshake)
         except NexusError as error:
             _log.info("socket refused: %s", error.code)
             await upgrade.refuse(*refusal(error))
@@ -47,4 +49,6 @@ def _handshake(upgrade: AsgiUpgrade) -> Handshake:
         subprotocols=upgrade.subprotocols,
         customer_phone=upgrade.query("customer_phone"),
         output=upgrade.query("output"),
+        peer=upgrade.peer,
+        forwarded_for=upgrade.header("x-forwarded-for"),
     )

@@ -66,7 +66,7 @@ class SocketDoor:
         self._calls.occupancy.knocks(connection)
         refused: Response | None = None
         try:
-            refused = await self._let_in(connection, _handshake(request))
+            refused = await self._let_in(connection, _handshake(connection, request))
         except NexusError as error:
             _log.info("socket refused: %s", error.code)
             self._news.refused(error.code)
@@ -78,6 +78,7 @@ class SocketDoor:
 
     async def _let_in(self, connection: ServerConnection, handshake: Handshake) -> Response | None:
         """None: the upgrade may follow. Raises NexusError."""
+        self._doorkeeper.knock(handshake)
         elsewhere = await self._doorkeeper.elsewhere(handshake)
         if elsewhere is not None:
             return await self._relay(connection, elsewhere)
@@ -134,7 +135,8 @@ def _headers(fields: dict[str, str], body: bytes) -> Headers:
     return Headers({**fields, "content-length": str(len(body)), "connection": "close"})
 
 
-def _handshake(request: Request) -> Handshake:
+def _handshake(connection: ServerConnection, request: Request) -> Handshake:
+    peer = connection.remote_address
     query = parse_qs(urlsplit(request.path).query, keep_blank_values=True)
 
     def header(name: str) -> str:
@@ -149,4 +151,6 @@ def _handshake(request: Request) -> Handshake:
         customer_phone=query.get("customer_phone", [""])[0],
         output=query.get("output", [""])[0],
         relayed_by=header(RELAYED_BY),
+        peer=str(peer[0]) if peer else "",
+        forwarded_for=header("x-forwarded-for"),
     )

@@ -37,6 +37,12 @@ class AsgiUpgrade:
         headers: list[tuple[bytes, bytes]] = self._scope["headers"]
         return ", ".join(value.decode("latin-1") for key, value in headers if key.lower() == wanted)
 
+    @property
+    def peer(self) -> str:
+        """The address at the other end; empty where the server does not know it."""
+        client = self._scope.get("client")
+        return str(client[0]) if client else ""
+
     def query(self, name: str) -> str:
         """The first value of a query parameter, decoded; empty without."""
         values = parse_qs(self._scope.get("query_string", b"").decode("latin-1"), keep_blank_values=True)
