@@ -15,19 +15,21 @@ from infra.settings import SettingsError, StageSettings, stage_settings
 from infra.stacks.analytics import NexusAnalytics
 from infra.stacks.control import NexusControl
 from infra.stacks.data import NexusData
+from infra.stacks.media import NexusMedia
 
 
 @dataclass(frozen=True, slots=True)
 class Stacks:
-    """The stacks of a stage, in the order in which they are deployed."""
+    """The stacks of a stage, in the order in which they are deployed. ``media`` is None on the emulator, which runs no container."""
 
     data: NexusData
     analytics: NexusAnalytics
+    media: NexusMedia | None
     control: NexusControl
 
 
 def stacks(app: App, settings: StageSettings) -> Stacks:
-    """Make all of a stage. Others land here: analytics after data, media before control (it knows where sockets open)."""
+    """Make all of a stage; media before control, which tells callers where sockets open."""
 
     def given(part: str) -> dict[str, Any]:
         return {
@@ -39,7 +41,8 @@ def stacks(app: App, settings: StageSettings) -> Stacks:
 
     data = NexusData(app, settings.stack("Data"), settings=settings, **given("Data"))
     analytics = NexusAnalytics(app, settings.stack("Analytics"), settings=settings, data=data, **given("Analytics"))
-    public_url = settings.public_url or f"https://{settings.media_domain or 'voice.example.com'}"
+    media = None if settings.local else NexusMedia(app, settings.stack("Media"), settings=settings, data=data, **given("Media"))
+    public_url = settings.public_url if media is None else _over_tls(media.public_url)
     control = NexusControl(app, settings.stack("Control"), settings=settings, data=data, public_url=public_url, **given("Control"))
     if settings.permissions_boundary_arn:
         given_policy = iam.ManagedPolicy.from_managed_policy_arn(data, "Boundary", settings.permissions_boundary_arn)
@@ -47,7 +50,12 @@ def stacks(app: App, settings: StageSettings) -> Stacks:
     if settings.nag and not settings.local:
         Validations.of(app).add_plugins(AwsSolutionsChecks(app))
     Tags.of(app).add("nexus:stage", settings.stage)
-    return Stacks(data, analytics, control)
+    return Stacks(data, analytics, media, control)
+
+
+def _over_tls(url: str) -> str:
+    """Callers are told of TLS only: without a certificate (the media stack warns of that) no browser could open a socket anyway."""
+    return f"https://{url.removeprefix('http://')}" if url.startswith("http://") else url
 
 
 def said(context: Mapping[str, Any]) -> dict[str, Any]:
@@ -60,10 +68,9 @@ def main() -> None:
     app = App()
     told = said(app.node.get_all_context())
     try:
-        settings = stage_settings(str(told.pop("stage", "dev")), told)
+        stacks(app, stage_settings(str(told.pop("stage", "dev")), told))
     except SettingsError as error:
         sys.exit(str(error))
-    stacks(app, settings)
     app.synth()
 
 
