@@ -25,8 +25,11 @@ _START_S = 60.0
 
 
 @contextmanager
-def emulator() -> Iterator[str]:
-    """Start it, give its URL, stop it. Without it: a skip that names the command, a failure in CI."""
+def emulator(*, rights: bool = False) -> Iterator[str]:
+    """Start it, give its URL, stop it. Without it: a skip that names the command, a failure in CI.
+
+    ``rights``: it decides by IAM who may do what; the key ``test`` may do everything.
+    """
     if not PROGRAM.exists():
         if os.environ.get("CI"):
             pytest.fail("the emulator is missing: run make emulator before make test")
@@ -36,7 +39,7 @@ def emulator() -> Iterator[str]:
         log = Path(folder) / "log"
         with log.open("wb") as output:
             process = subprocess.Popen(
-                [PROGRAM], cwd=folder, env=_environment(folder, port), stdout=output, stderr=output, start_new_session=True
+                [PROGRAM], cwd=folder, env=_environment(folder, port, rights), stdout=output, stderr=output, start_new_session=True
             )
         try:
             url = f"http://127.0.0.1:{port}"
@@ -51,7 +54,7 @@ def emulator() -> Iterator[str]:
                 process.wait()
 
 
-def _environment(folder: str, port: int) -> dict[str, str]:
+def _environment(folder: str, port: int, rights: bool) -> dict[str, str]:
     """Loopback only, and nothing of the developer's own environment."""
     return {
         "PATH": f"{PROGRAM.parent}{os.pathsep}{os.environ['PATH']}",
@@ -63,6 +66,7 @@ def _environment(folder: str, port: int) -> dict[str, str]:
         "IOT_MTLS_ENABLED": "0",
         "SFTP_ENABLED": "0",
         "ATHENA_ENGINE": "duckdb",
+        "AUTH": str(rights).lower(),
         "LOG_LEVEL": "WARNING",
         "AWS_ACCESS_KEY_ID": "test",
         "AWS_SECRET_ACCESS_KEY": "test",
