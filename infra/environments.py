@@ -15,6 +15,7 @@ class Places:
     bucket: str
     issuer: str
     audience: str
+    issuer_keys_url: str = ""
     keys_secret: str = ""
     calls_queue_url: str = ""
     public_url: str = ""
@@ -35,6 +36,8 @@ def of_function(settings: StageSettings, at: Places) -> dict[str, str]:
         "PUBLIC_URL": at.public_url,
         "OIDC_ISSUER": at.issuer,
         "OIDC_AUDIENCE": at.audience,
+        "OIDC_JWKS_URL": at.issuer_keys_url,
+        "GEMINI_BASE_URL": settings.gemini_base_url,
         "ALLOWED_ORIGINS": ",".join(settings.allowed_origins),
         "ENGINE": settings.engine,
         "NEXUS_TENANT_ROLE_ARN": at.tenant_role_arn,

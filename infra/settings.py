@@ -97,6 +97,10 @@ class StageSettings(BaseModel):
         "optional", pattern=r"^(off|optional|required)$", description="second factor (authenticator app): off, optional or required"
     )
 
+    issuer_keys_host: str = Field(
+        "", pattern=r"^$|^http://127\.0\.0\.1:\d+$", description="stage local: the emulator's address, where people's signing keys are read"
+    )
+
     # Control plane.
     fleet: str = Field("main", pattern=r"^[a-z0-9][a-z0-9_-]{0,31}$", description="which media processes take the calls")
     public_url: str = Field(
@@ -106,6 +110,7 @@ class StageSettings(BaseModel):
     api_burst: int = Field(400, ge=1, description="requests at once that the API takes in all")
     api_memory_mb: int = Field(1024, ge=256, le=10240, description="memory of the API's function; its processor grows with it")
     snap_start: bool = Field(True, description="functions that a person waits for start from a snapshot")
+    gemini_base_url: str = Field("", pattern=r"^$|^https?://\S+$", description="another address of the Gemini API; empty: Google's")
     after_call_abreast: int = Field(
         10, ge=2, le=1000, description="batches of finished calls read at once; spares the language model's quota"
     )
@@ -125,9 +130,10 @@ class StageSettings(BaseModel):
     servers_per_gpu: int = Field(2, ge=1, le=16, description="PersonaPlex server processes that share a GPU; one takes one call")
     spare_servers: int = Field(1, ge=0, le=15, description="of them, how many are kept free so that a long call can move on")
     max_call_s: int = Field(1800, ge=60, le=7200, description="longest call; hosts and tasks are given so long to drain")
-    tasks_min: int = Field(2, ge=0, le=1000, description="fewest media tasks")
-    tasks_max: int = Field(10, ge=1, le=1000, description="most media tasks")
-    warm_pool: int = Field(0, ge=0, le=100, description="stopped hosts kept ready, each with its image")
+    # Defaults of these seven: docs/capacity.md, ten calls at once (make simulate; a test compares them).
+    tasks_min: int = Field(6, ge=0, le=5000, description="fewest media tasks")
+    tasks_max: int = Field(62, ge=1, le=5000, description="most media tasks")
+    warm_pool: int = Field(1, ge=0, le=1000, description="stopped hosts kept ready, each with its image")
     spot: bool = Field(False, description="GPU hosts are spot instances; cannot be had together with warm_pool")
     ami_id: str = Field(
         "", pattern=r"^$|^ami-[0-9a-f]+$", description="image of GPU hosts that holds containers and weights; empty: AWS's ECS image"
@@ -142,8 +148,9 @@ class StageSettings(BaseModel):
     weights_snapshot_id: str = Field("", pattern=r"^$|^snap-[0-9a-f]+$", description="EBS snapshot that holds the weights, in place of S3")
     weights_in_ami: bool = Field(False, description="ami_id holds the weights under /opt/personaplex, in place of S3")
     host_disk_gb: int = Field(120, ge=60, le=16384, description="disk of a GPU host: images and weights")
-    target_percent: int = Field(70, ge=10, le=95, description="slot utilisation that scaling holds")
-    free_slots_floor: int = Field(1, ge=0, le=1000, description="fewer free slots than this start tasks at once; 0: no such rule")
+    target_percent: int = Field(60, ge=10, le=95, description="slot utilisation that scaling holds")
+    free_slots_floor: int = Field(6, ge=0, le=1000, description="fewer free slots than this start tasks at once; 0: no such rule")
+    scale_out_cooldown_s: int = Field(300, ge=10, le=7200, description="within so long of an addition only a larger one counts")
     scale_in_cooldown_s: int = Field(900, ge=60, le=7200, description="wait between two reductions")
     fargate_vcpu: int = Field(4, description="with another engine than personaplex: vCPUs of a task without a GPU (2, 4, 8 or 16)")
     fargate_memory_gb: int = Field(8, ge=4, le=120, description="memory of such a task")
@@ -191,7 +198,7 @@ class StageSettings(BaseModel):
 
 
 _OF_STAGE: Mapping[StageName, Mapping[str, Any]] = {
-    StageName.DEV: {"log_retention_days": 14},
+    StageName.DEV: {"log_retention_days": 14, "tasks_min": 1, "tasks_max": 4, "warm_pool": 0, "free_slots_floor": 0},
     StageName.PROD: {
         "keep_data": True,
         "recovery_days": 35,

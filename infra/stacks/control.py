@@ -99,6 +99,7 @@ class NexusControl(Stack):
             bucket=data.bucket.bucket_name,
             issuer=data.issuer,
             audience=data.client.user_pool_client_id,
+            issuer_keys_url=data.issuer_keys_url,
             keys_secret=data.keys_secret.secret_arn,
             calls_queue_url=self.queue.queue_url,
             public_url=self._public_url,

@@ -27,7 +27,7 @@ BACKSTOP_DAYS = 731
 
 class NexusData(Stack):
     """Attributes: ``key``, ``table``, ``bucket``, ``logs`` (access logs), ``keys_secret``, ``media_secret``, ``people``, ``client``,
-    ``issuer``, ``tenant_role``."""
+    ``issuer``, ``issuer_keys_url``, ``tenant_role``."""
 
     def __init__(self, scope: Construct, id: str, *, settings: StageSettings, **kwargs: Any) -> None:
         super().__init__(scope, id, **kwargs)
@@ -44,6 +44,8 @@ class NexusData(Stack):
         self.people = self._people()
         self.client = self._client()
         self.issuer = f"https://cognito-idp.{self.region}.amazonaws.com/{self.people.user_pool_id}"
+        host = settings.issuer_keys_host
+        self.issuer_keys_url = f"{host}/{self.people.user_pool_id}/.well-known/jwks.json" if host else ""
         self.tenant_role = self._tenant_role()
         self._outputs()
 
