@@ -57,6 +57,15 @@ def emulator_stores(emulator_url: str) -> Iterator[AwsStores]:
 
 
 @pytest.fixture
+def more_emulator_stores(emulator_url: str) -> Iterator[AwsStores]:
+    """Another table and another bucket beside those of ``emulator_stores``."""
+    with pytest.MonkeyPatch.context() as patch:
+        set_credentials(patch)
+        with _stores(emulator_url, workers=8) as stores:
+            yield stores
+
+
+@pytest.fixture
 def lossy_stores(emulator_url: str) -> Iterator[tuple[AwsStores, AwsLine]]:
     """Over the emulator, by a line that counts requests and can lose answers."""
     with pytest.MonkeyPatch.context() as patch, aws_line(emulator_url) as line:

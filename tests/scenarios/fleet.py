@@ -116,8 +116,9 @@ async def _killed(running: asyncio.subprocess.Process) -> None:
 
 def _as_task(**more: str) -> dict[str, str]:
     """What infra tells the container, as far as one machine can."""
+    patience = {"ENGINE_MUTE_S": "60", "ENGINE_CONNECT_TIMEOUT_S": "120"}  # of a fast clock: a second of the machine is a minute of it
     known = {"SCALE_IN_PROTECTION": "ecs", "MEDIA_RELAY_URL": "ecs", "METRICS": "emf", "ENGINE_SLOTS": "40", "LOG_FORMAT": "JSON"}
-    return {"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT), "ENGINE": "scripted", **known, **more}
+    return {"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT), "ENGINE": "scripted", **patience, **known, **more}
 
 
 @asynccontextmanager
