@@ -16,6 +16,8 @@ from infra.capacity.settings import Fleet
 
 SAMPLE_S = 10.0
 SAMPLES_A_MINUTE = 6
+SAMPLES_OF_FLOOR = 3
+"""The floor's alarm looks at a mean over thirty seconds, since tasks tell their ten seconds each in its own time."""
 HOUR_S = 3_600.0
 
 
@@ -172,11 +174,16 @@ class _Run:
         scaling, machines = self.settings.scaling, self.machines
         tracking, floor = TargetTracking(scaling), FloorOfFreeSlots(scaling, self.settings.gpu.slots)
         percents: list[float] = []
+        free: list[int] = []
         while True:
             yield self.env.timeout(SAMPLE_S)
             self._note()
             percents.append(100 * machines.busy / machines.slots if machines.slots else 100.0)
-            wanted = floor.sample(self.env.now, machines.free, machines.desired)
+            free.append(machines.free)
+            wanted = machines.desired
+            if len(free) == SAMPLES_OF_FLOOR:
+                wanted = floor.sample(self.env.now, sum(free) / len(free), wanted)
+                free.clear()
             if len(percents) == SAMPLES_A_MINUTE:
                 wanted = tracking.minute(self.env.now, sum(percents) / len(percents), wanted)
                 percents.clear()

@@ -3,7 +3,7 @@
 **Source:** Application Auto Scaling user guide (how target tracking works, cooldown periods, multiple policies): its alarms are built over
 minutes, three above the target to add, fifteen below nine tenths of it to remove (the counts from other readers of those alarms); within a
 cooldown only a larger scale-out counts, reckoned from the size before the first. A finer period cannot be asked for (the API's shape has
-none, botocore 1.44). The alarm under step scaling is our own: ten seconds. How fast AWS goes down is only said to be "more gradual"; here
+none, botocore 1.44). The alarm under step scaling is our own: thirty seconds. How fast AWS goes down is only told as "more gradual"; here
 it goes to the size that would have held the target in the busiest of the fifteen minutes.
 """
 
@@ -85,7 +85,7 @@ def floor_steps(floor: int, slots_per_task: int) -> tuple[tuple[int, int], ...]:
 
 @dataclass(slots=True)
 class FloorOfFreeSlots:
-    """Adds tasks as soon as fewer slots than the floor are free; fed every ten seconds, acts at once and then each minute."""
+    """Adds tasks as soon as fewer slots than the floor are free; fed every thirty seconds, acts at once and then each minute."""
 
     scaling: Scaling
     slots_per_task: int
@@ -95,7 +95,7 @@ class FloorOfFreeSlots:
     def __post_init__(self) -> None:
         self.out = Cooldown(self.scaling.scale_out_cooldown_s)
 
-    def sample(self, at_s: float, free_slots: int, desired: int) -> int:
+    def sample(self, at_s: float, free_slots: float, desired: int) -> int:
         """The new number of tasks."""
         if free_slots >= self.scaling.free_slots_floor:
             self._acted_s = -math.inf

@@ -47,7 +47,7 @@ class Case:
         return Demand(self.peak, self.telling_days)
 
 
-CASES = (Case(1, 28, 28), Case(10, 21, 14), Case(100, 4, 4), Case(1_000, 1, 1))
+CASES = (Case(1, 56, 28), Case(10, 42, 28), Case(100, 6, 4), Case(1_000, 1, 1))
 
 FLOOR_PARTS = (0.5, 1.0, 1.5, 2.0, 3.0, 4.0)
 
