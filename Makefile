@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 ARGS ?=
 STAGE ?= dev
 
-.PHONY: bootstrap synth diff deploy destroy help run test emulator check bench lock openapi format clean
+.PHONY: bootstrap synth diff deploy destroy help run test emulator check bench simulate lock openapi format clean
 .DEFAULT_GOAL := help
 
 help:
@@ -14,6 +14,7 @@ help:
 	@echo "make emulator  install the emulator of AWS that some tests run over (loopback only)"
 	@echo "make check   format, lint, types, import contracts, documents, licences, known vulnerabilities"
 	@echo "make bench   measure, and write docs/performance.md"
+	@echo "make simulate choose the GPU fleet's settings by simulation, and write docs/capacity.md and docs/cost.md (two minutes)"
 	@echo "make openapi renew docs/openapi.json and the client's types, after a change of the API"
 	@echo "make bootstrap, synth, diff, deploy, destroy: the stacks of STAGE (dev), in your AWS account"
 	@echo "make lock    lock the dependencies anew (maintainers)"
@@ -96,6 +97,9 @@ check: $(VENV)/.dev-ready
 
 bench: $(VENV)/.dev-ready
 	@$(BIN)/python -m benchmarks $(ARGS)
+
+simulate: $(VENV)/.dev-ready
+	@$(BIN)/python -m infra.capacity $(ARGS)
 
 openapi: $(VENV)/.dev-ready
 	@$(BIN)/python -m control_plane.api.openapi > docs/openapi.json

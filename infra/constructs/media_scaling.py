@@ -47,7 +47,7 @@ class MediaScaling(Construct):
             custom_metric=self.utilisation,
             target_value=settings.target_percent,
             scale_in_cooldown=Duration.seconds(settings.scale_in_cooldown_s),
-            scale_out_cooldown=Duration.seconds(300),
+            scale_out_cooldown=Duration.seconds(settings.scale_out_cooldown_s),
         )
         if settings.free_slots_floor:
             self._floor()
@@ -69,7 +69,7 @@ class MediaScaling(Construct):
             "MoreAtOnce",
             scaling_target=self.target,
             adjustment_type=scaling.AdjustmentType.CHANGE_IN_CAPACITY,
-            cooldown=Duration.seconds(300),
+            cooldown=Duration.seconds(self._settings.scale_out_cooldown_s),
             metric_aggregation_type=scaling.MetricAggregationType.MINIMUM,
         )
         steps = dict(floor_steps(floor, slots(self._settings)))  # of steps at the same place the strongest stays
