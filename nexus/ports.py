@@ -11,7 +11,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
-from nexus.domain.call import CallEntry, CallOrder, EndReason, MediaProcess, RecordStatus
+from nexus.domain.call import CallEntry, CallOrder, EndReason, LineOrder, MediaProcess, RecordStatus
 from nexus.domain.http_tool import HttpOutcome, HttpTool
 from nexus.domain.lead import Analysis
 from nexus.domain.session import JournalEntry, PrivateTranscript, SessionRecord, SessionRow
@@ -35,11 +35,13 @@ class CallTerms:
         config: the configuration it runs with.
         version: that configuration's version; 0: one that is edited in place.
         origins: further pages that may open the tenant's calls.
+        standing: the version of the tenant's head by which all this was decided (0: there was none); None: the tenant has no head here.
     """
 
     config: TenantConfig
     version: int = 0
     origins: tuple[str, ...] = ()
+    standing: int | None = None
 
 
 class TenantStore(Protocol):
@@ -212,6 +214,14 @@ class CallRef:
 
 
 @dataclass(frozen=True, slots=True)
+class CallLinesTaken:
+    """Lines for one call, in the order in which they came."""
+
+    call_id: str
+    lines: tuple[LineOrder, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class LedgerOrders:
     """What the ledger wants of a process: its own calls to end, and the active calls of dead processes for somebody to record (every
     process is told of them until one has released them)."""
@@ -220,6 +230,8 @@ class LedgerOrders:
     ready: tuple[CallEntry, ...] = ()
     """Calls that hold a slot of this process and wait for their caller: its engine can be primed."""
     orphaned: tuple[CallRef, ...] = ()
+    lines: tuple[CallLinesTaken, ...] = ()
+    """For calls of this process; each is given once, also where this answer is lost."""
 
 
 class CallLedger(Protocol):
@@ -229,8 +241,22 @@ class CallLedger(Protocol):
         """Register or refresh a process, and give its orders."""
         ...
 
-    async def reserve(self, order: CallOrder, *, call_id: str, nonce: str, tenant_limit: int, lease_s: int, now: datetime) -> CallEntry:
+    async def reserve(
+        self,
+        order: CallOrder,
+        *,
+        call_id: str,
+        nonce: str,
+        tenant_limit: int,
+        lease_s: int,
+        now: datetime,
+        standing: int | None = None,
+    ) -> CallEntry:
         """Take a tenant seat and an engine slot for a call that is about to connect.
+
+        Args:
+            standing: the version that the tenant's head must have in the moment of the reservation (0: there must be none); None: whatever
+                it is. So no call is made of a tenant that has been suspended meanwhile.
 
         The same tenant and ``order.idempotency_key`` again, while the call is ``ready``, gives the same call with the new nonce and a
         fresh lease. Ready calls whose lease has passed, and calls of dead processes, hold nothing: a request that repeats one is a new
@@ -239,7 +265,8 @@ class CallLedger(Protocol):
         Raises:
             QuotaExceeded: ``tenant_concurrency_exceeded``, ``fair_share_exceeded`` (both with the numbers) or ``no_engine_slot`` (also
                 when no live process takes calls).
-            RequestRejected: ``idempotency_key_reused`` (other body), Conflict ``call_already_connected`` (the call has begun).
+            RequestRejected: ``idempotency_key_reused`` (other body).
+            Conflict: ``call_already_connected`` (the call has begun), ``conflict`` (the tenant's head is not as ``standing`` says).
         """
         ...
 
@@ -267,6 +294,24 @@ class CallLedger(Protocol):
     async def request_end(self, tenant_id: str, call_id: str) -> CallEntry:
         """Set the flag that the holding process sees at its next heartbeat. Raises like ``get``."""
         ...
+
+
+class CallLines(Protocol):
+    """Lines for living calls; every ledger is one."""
+
+    async def request_line(self, tenant_id: str, call_id: str, line: LineOrder) -> CallEntry:
+        """Leave a line for the process that holds the call, which takes it with its next heartbeat.
+
+        Raises:
+            NotFound: ``call_not_found``, also for another tenant's call.
+            Conflict: ``call_not_active``: the call is not connected yet, or over.
+            QuotaExceeded: ``too_many_lines``: eight of this call wait already.
+        """
+        ...
+
+
+class LiveLedger(CallLedger, CallLines, Protocol):
+    """What a ledger's adapters are."""
 
 
 class CallJournal(Protocol):

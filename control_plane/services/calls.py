@@ -12,10 +12,11 @@ from nexus.clock import Clock
 from nexus.domain.call import CallEntry, Caller, CallOrder
 from nexus.domain.ids import check_call_id, check_tenant_id
 from nexus.domain.tenant import TenantConfig
-from nexus.errors import RequestRejected
+from nexus.errors import Conflict, RequestRejected
 from nexus.ports import CallLedger, CallTerms, Ids, TenantStore
 
 LONGEST_KEY = 255
+_TRIES = 4
 
 
 def new_nonce() -> str:
@@ -98,11 +99,18 @@ class CallDesk:
         call_id = self._ids.new("call")
         # the same caller meets the same of two versions, a caller that nobody knows whichever it is
         pick = request.caller.external_id or request.caller.phone or call_id
-        terms = await self._tenants.for_call(check_tenant_id(tenant_id), pick=pick)
-        limits = terms.config.limits
-        max_duration_s = min(request.max_duration_s or limits.max_duration_s, limits.max_duration_s)
-        entry = await self._reserve(call_id, terms, request, max_duration_s)
-        return self._with_ticket(entry, terms.config, max_duration_s)
+        for attempt in range(_TRIES):
+            terms = await self._tenants.for_call(check_tenant_id(tenant_id), pick=pick)
+            limits = terms.config.limits
+            max_duration_s = min(request.max_duration_s or limits.max_duration_s, limits.max_duration_s)
+            try:
+                entry = await self._reserve(call_id, terms, request, max_duration_s)
+            except Conflict as error:
+                if error.code != "conflict" or attempt == _TRIES - 1:
+                    raise
+                continue  # the tenant was changed after its terms were read: perhaps it takes no calls any more
+            return self._with_ticket(entry, terms.config, max_duration_s)
+        raise AssertionError("the loop returns or raises")
 
     async def get(self, tenant_id: str, call_id: str) -> CallEntry:
         """The call as the ledger has it. Raises NotFound ``call_not_found``."""
@@ -133,6 +141,7 @@ class CallDesk:
             tenant_limit=tenant.limits.concurrent_calls,
             lease_s=self._policy.lease_s,
             now=self._clock.now(),
+            standing=terms.standing,
         )
 
     def _with_ticket(self, entry: CallEntry, tenant: TenantConfig, max_duration_s: int) -> OrderedCall:

@@ -15,13 +15,12 @@ from control_plane.access.decision import unknown_tenant
 from control_plane.access.principal import Kind, asking
 from control_plane.ports import ConversationReply, Conversations, OpenConversation
 from nexus.context import current
-from nexus.domain.call import CallEntry, CallOrder, EndReason, MediaProcess
+from nexus.domain.call import CallEntry, CallOrder, EndReason, LineOrder, MediaProcess
 from nexus.domain.lead import Analysis
 from nexus.domain.session import PrivateTranscript, SessionRecord, SessionRow
 from nexus.domain.tenancy import PLATFORM
 from nexus.domain.tenant import TenantConfig
 from nexus.ports import (
-    CallLedger,
     CallTerms,
     Change,
     Document,
@@ -29,6 +28,7 @@ from nexus.ports import (
     Erasable,
     LeadStore,
     LedgerOrders,
+    LiveLedger,
     Recordings,
     SessionArchive,
     SessionFilter,
@@ -179,7 +179,7 @@ class WalledDocuments:
 class WalledLedger:
     """The control plane's side of a ``CallLedger`` behind the wall; what a heartbeat asks passes."""
 
-    def __init__(self, ledger: CallLedger) -> None:
+    def __init__(self, ledger: LiveLedger) -> None:
         self._ledger = ledger
 
     async def heartbeat(self, process: MediaProcess) -> LedgerOrders:
@@ -216,6 +216,11 @@ class WalledLedger:
     async def request_end(self, tenant_id: str, call_id: str) -> CallEntry:
         check_wall(tenant_id)
         return await self._ledger.request_end(tenant_id, call_id)
+
+
+    async def request_line(self, tenant_id: str, call_id: str, line: LineOrder) -> CallEntry:
+        check_wall(tenant_id)
+        return await self._ledger.request_line(tenant_id, call_id, line)
 
 
 class WalledErasable:

@@ -36,13 +36,13 @@ class DocumentTenantStore:
         return (await self._active(tenant_id, None if head is None else head.active, known=head is not None))[0]
 
     async def for_call(self, tenant_id: str, version: int | None = None, *, pick: str = "") -> CallTerms:
-        head = await self._head(tenant_id)
+        head, standing = await self._standing(tenant_id)
         if head is None:
-            return CallTerms(await self._folders.get(tenant_id), tenancy.FILE_VERSION)
+            return CallTerms(await self._folders.get(tenant_id), tenancy.FILE_VERSION, standing=standing)
         if head.state != "active":
             raise NotAuthorised("tenant_suspended", f"{tenant_id} is {head.state} and takes no calls.")
         config, given = await self._wanted(head, version, pick)
-        return CallTerms(with_readings(config, await self._uploaded(head)), given, head.profile.allowed_origins)
+        return CallTerms(with_readings(config, await self._uploaded(head)), given, head.profile.allowed_origins, standing)
 
     async def list_ids(self) -> tuple[str, ...]:
         return tuple(sorted({*await self._folders.list_ids(), *await self._registered()}))
@@ -97,13 +97,17 @@ class DocumentTenantStore:
         return read
 
     async def _head(self, tenant_id: str) -> TenantHead | None:
+        return (await self._standing(tenant_id))[0]
+
+    async def _standing(self, tenant_id: str) -> tuple[TenantHead | None, int]:
+        """The head and its version; 0 where there is none."""
         found = await self._documents.get(check_tenant_id(tenant_id), tenancy.HEAD_KEY)
         if found is None:
-            return None
+            return None, 0
         head = tenancy.read_head(found.body)
         if head.state == "deleted":
             raise NotFound("tenant_not_found", f"There is no tenant {tenant_id!r}.")
-        return head
+        return head, found.version
 
     async def _registered(self) -> list[str]:
         ids: list[str] = []

@@ -7,10 +7,10 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from nexus.domain.call import CallEntry, Caller, CallOrder, EndReason, MediaProcess
+from nexus.domain.call import CallEntry, Caller, CallOrder, EndReason, LineOrder, MediaProcess
 from nexus.domain.session import SessionRow
 from nexus.errors import Conflict, NotAuthorised, NotFound, QuotaExceeded, RequestRejected
-from nexus.ports import MOST_CHANGES, CallRef, Change, Document, LedgerOrders, SessionFilter
+from nexus.ports import MOST_CHANGES, CallLinesTaken, CallRef, Change, Document, LedgerOrders, SessionFilter
 
 DEAD_AFTER = timedelta(seconds=10)
 """A process not seen for so long is dead: its slots are gone, its calls are for others to record."""
@@ -29,6 +29,26 @@ def holds_seat(entry: CallEntry, processes: Mapping[str, MediaProcess], now: dat
     return entry.state == "active" or (entry.state == "ready" and entry.lease_expires_at > now)
 
 
+MOST_LINES = 8
+
+
+def with_line(entry: CallEntry, line: LineOrder) -> CallEntry:
+    """The call with one more line for it. Raises Conflict ``call_not_active``, QuotaExceeded ``too_many_lines``."""
+    if entry.state != "active" or entry.end_requested:
+        what = "is not connected yet" if entry.state == "ready" else "is over, or about to end"
+        raise Conflict("call_not_active", f"This call {what}: nobody can be told anything in it.")
+    if len(entry.lines) >= MOST_LINES:
+        words = f"{MOST_LINES} lines wait for this call already; wait until it has taken them."
+        raise QuotaExceeded("too_many_lines", words, retry_after_s=2, usage=(len(entry.lines), MOST_LINES))
+    return entry.model_copy(update={"lines": (*entry.lines, line)})
+
+
+def with_lines_taken(entry: CallEntry, process_id: str) -> CallEntry | None:
+    """The call without its lines, once its process has them; None where there is nothing to take."""
+    mine = entry.state == "active" and entry.process_id == process_id and entry.lines
+    return entry.model_copy(update={"lines": ()}) if mine else None
+
+
 def orders(process: MediaProcess, entries: Iterable[CallEntry], processes: dict[str, MediaProcess]) -> LedgerOrders:
     """What a heartbeat of ``process`` is answered with, from the entries that have not ended."""
     open_calls = [*entries]
@@ -37,8 +57,20 @@ def orders(process: MediaProcess, entries: Iterable[CallEntry], processes: dict[
     return LedgerOrders(
         to_end=tuple(one.call_id for one in active if one.process_id == process.process_id and one.end_requested),
         ready=tuple(one for one in ready if one.lease_expires_at > process.seen_at),
+        lines=tuple(CallLinesTaken(one.call_id, one.lines) for one in active if with_lines_taken(one, process.process_id) is not None),
         orphaned=tuple(CallRef(one.order.tenant_id, one.call_id) for one in active if not holds_seat(one, processes, process.seen_at)),
     )
+
+
+def check_standing(standing: int | None, found: int) -> None:
+    """Raises Conflict ``conflict`` where the tenant's head has another version than the one that the order was made by."""
+    if standing is not None and standing != found:
+        raise tenant_changed()
+
+
+def tenant_changed() -> Conflict:
+    """The tenant is not as it was when the order was made."""
+    return Conflict("conflict", "The tenant was changed in this moment; ask again.")
 
 
 def check_tenant_room(order: CallOrder, used: int, limit: int) -> None:
@@ -55,7 +87,7 @@ def choose_process(processes: Iterable[MediaProcess], taken: dict[str, int], now
     """The live process with the most free slots. Raises QuotaExceeded ``no_engine_slot``."""
     fit = [one for one in processes if is_alive(one, now) and not one.draining and one.slots > taken.get(one.process_id, 0)]
     if not fit:
-        raise QuotaExceeded("no_engine_slot", "Every engine slot is taken; try again in a few seconds.", retry_after_s=5)
+        raise QuotaExceeded("no_engine_slot", "Every engine slot is taken; try again after Retry-After.")
     return max(fit, key=lambda one: (one.slots - taken.get(one.process_id, 0), one.process_id))
 
 
@@ -88,7 +120,7 @@ def fair_room(order: CallOrder, processes: Iterable[MediaProcess], held: Iterabl
     if free > 0 and room <= 0:
         raise QuotaExceeded(
             "fair_share_exceeded",
-            f"Slots are scarce, and {order.tenant_id} has {used} calls where its share is {math.ceil(share)}; try again in a few seconds.",
+            f"Slots are scarce, and {order.tenant_id} has {used} calls where its share is {math.ceil(share)}; try again after Retry-After.",
             usage=(used, math.ceil(share)),
         )
     return room
@@ -139,7 +171,7 @@ def redeemed(entry: CallEntry | None, nonce: str, process_id: str, now: datetime
 def ended(entry: CallEntry, reason: EndReason) -> CallEntry:
     """The call as it stays in the ledger: without anything personal."""
     order = entry.order.model_copy(update={"caller": Caller()})
-    return entry.model_copy(update={"state": "ended", "end_reason": reason, "order": order})
+    return entry.model_copy(update={"state": "ended", "end_reason": reason, "order": order, "lines": ()})
 
 
 def matches(row: SessionRow, where: SessionFilter) -> bool:

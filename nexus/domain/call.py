@@ -114,6 +114,23 @@ class CallOrder(Value):
     weight: int = Field(default=1, ge=1)
 
 
+LineKind = Literal["say", "inject"]
+LineMode = Literal["now", "next"]
+
+
+class LineOrder(Value):
+    """A line that somebody outside has for a living call.
+
+    ``say``: the agent speaks it, ``now`` in place of what it is saying, ``next`` after that. ``inject``: nobody hears it; the agent knows
+    it from its next answer on (always ``next``).
+    """
+
+    order_id: str
+    kind: LineKind
+    text: str
+    mode: LineMode = "next"
+
+
 CallState = Literal["ready", "active", "ended"]
 
 
@@ -137,6 +154,8 @@ class CallEntry(Value):
     end_reason: EndReason | None = None
     seats_used: int = 1
     process_url: str = ""
+    lines: tuple[LineOrder, ...] = ()
+    """Not taken by the media process yet; it is given each once."""
 
 
 class MediaProcess(Value):

@@ -9,11 +9,12 @@ from pathlib import Path
 
 import pytest
 
-from nexus.adapters.memory import MemoryCallLedger
-from nexus.adapters.sqlite import Database, SqliteCallLedger
+from nexus.adapters.memory import MemoryCallLedger, MemoryDocumentStore
+from nexus.adapters.sqlite import Database, SqliteCallLedger, SqliteDocumentStore
 from nexus.domain.call import CallEntry, CallOrder, EndReason
-from nexus.errors import Conflict, NotAuthorised, NotFound, QuotaExceeded, RequestRejected
-from nexus.ports import CallLedger, CallRef
+from nexus.domain.tenancy import HEAD_KEY
+from nexus.errors import Conflict, NotAuthorised, NotFound, QuotaExceeded, RequestRejected, Unavailable
+from nexus.ports import CallLedger, CallRef, DocumentStore, Put
 from tests.aws import AWS, aws
 from tests.fakes.stored import NOON, call_id, order, process
 
@@ -21,20 +22,42 @@ LEASE_S = 60
 
 
 @pytest.fixture(params=["memory", "sqlite", *AWS])
-def ledger(request: pytest.FixtureRequest, tmp_path: Path) -> CallLedger:
+def beside(request: pytest.FixtureRequest, tmp_path: Path) -> tuple[CallLedger, DocumentStore]:
+    """A ledger, and the documents in which its tenants' heads lie."""
     match request.param:
         case "memory":
-            return MemoryCallLedger()
+            documents = MemoryDocumentStore(lambda: NOON)
+            return MemoryCallLedger(documents), documents
         case "sqlite":
-            return SqliteCallLedger(Database(tmp_path / "nexus.sqlite"))
-    return aws(request).ledger
+            database = Database(tmp_path / "nexus.sqlite")
+            return SqliteCallLedger(database), SqliteDocumentStore(database, lambda: NOON)
+    stores = aws(request)
+    return stores.ledger, stores.documents
+
+
+@pytest.fixture
+def ledger(beside: tuple[CallLedger, DocumentStore]) -> CallLedger:
+    return beside[0]
 
 
 async def _reserve(
-    ledger: CallLedger, number: int, ordered: CallOrder | None = None, *, limit: int = 100, nonce: str = "", now: datetime = NOON
+    ledger: CallLedger,
+    number: int,
+    ordered: CallOrder | None = None,
+    *,
+    limit: int = 100,
+    nonce: str = "",
+    now: datetime = NOON,
+    standing: int | None = None,
 ) -> CallEntry:
     return await ledger.reserve(
-        ordered or order(), call_id=call_id(number), nonce=nonce or f"n{number}", tenant_limit=limit, lease_s=LEASE_S, now=now
+        ordered or order(),
+        call_id=call_id(number),
+        nonce=nonce or f"n{number}",
+        tenant_limit=limit,
+        lease_s=LEASE_S,
+        now=now,
+        standing=standing,
     )
 
 
@@ -435,3 +458,86 @@ async def test_a_call_knows_where_its_process_is_reached(ledger: CallLedger) -> 
     await ledger.heartbeat(process().model_copy(update={"url": "ws://10.0.3.7:8000"}))
     await _reserve(ledger, 1)
     assert (await ledger.get("barber", call_id(1))).process_url == "ws://10.0.3.7:8000"
+
+
+async def test_a_refusal_says_when_room_comes(ledger: CallLedger) -> None:
+    await ledger.heartbeat(process(slots=2))
+    await _reserve(ledger, 1, order(max_duration_s=240), limit=1)
+    with pytest.raises(QuotaExceeded) as own:
+        await _reserve(ledger, 2, limit=1, now=NOON + timedelta(seconds=1))
+    assert (own.value.code, own.value.retry_after_s) == ("tenant_concurrency_exceeded", LEASE_S - 1)
+    await ledger.redeem("barber", call_id(1), nonce="n1", process_id="mp_1", now=NOON)
+    await _reserve(ledger, 3, order(max_duration_s=300), now=NOON + timedelta(seconds=9))
+    with pytest.raises(QuotaExceeded) as lease:
+        await _reserve(ledger, 4, now=NOON + timedelta(seconds=9))
+    assert (lease.value.code, lease.value.retry_after_s) == ("no_engine_slot", LEASE_S)
+    await ledger.redeem("barber", call_id(3), nonce="n3", process_id="mp_1", now=NOON + timedelta(seconds=9))
+    with pytest.raises(QuotaExceeded) as calls:
+        await _reserve(ledger, 5, now=NOON + timedelta(seconds=9))
+    assert calls.value.retry_after_s == 161, "291 s and 360 s are left to two calls: the first of them ends after 160.9 s on average"
+
+
+# --- the tenant's standing -----------------------------------------------------------------------------------------------------
+
+
+async def test_a_call_is_made_only_while_the_tenant_stands_as_it_was_read(beside: tuple[CallLedger, DocumentStore]) -> None:
+    ledger, documents = beside
+    await ledger.heartbeat(process())
+    assert (await _reserve(ledger, 1, standing=0)).state == "ready"
+    with pytest.raises(Conflict) as refused:
+        await _reserve(ledger, 2, standing=1)
+    assert refused.value.code == "conflict"
+    (version,) = await documents.write("barber", Put(HEAD_KEY, {"state": "active"}))
+    assert (await _reserve(ledger, 3, standing=version)).state == "ready"
+    await documents.write("barber", Put(HEAD_KEY, {"state": "suspended"}))
+    for stale in (0, version):
+        with pytest.raises(Conflict):
+            await _reserve(ledger, 4, standing=stale)
+    with pytest.raises(NotFound):
+        await ledger.get("barber", call_id(4))
+    assert (await _reserve(ledger, 5)).seats_used == 3, "a refused one holds no seat, and who names no standing is not asked for it"
+
+
+async def test_a_repeated_call_gets_no_fresh_ticket_either(beside: tuple[CallLedger, DocumentStore]) -> None:
+    ledger, documents = beside
+    await ledger.heartbeat(process())
+    await documents.write("barber", Put(HEAD_KEY, {"state": "active"}))
+    await _reserve(ledger, 1, order(key="k"), standing=1)
+    await documents.write("barber", Put(HEAD_KEY, {"state": "suspended"}))
+    with pytest.raises(Conflict) as refused:
+        await _reserve(ledger, 2, order(key="k"), nonce="fresh", standing=1)
+    assert refused.value.code == "conflict"
+    assert (await ledger.get("barber", call_id(1))).nonce == "n1"
+
+
+async def test_a_head_that_has_expired_is_none(beside: tuple[CallLedger, DocumentStore]) -> None:
+    ledger, documents = beside
+    await ledger.heartbeat(process())
+    await documents.write("barber", Put(HEAD_KEY, {"state": "deleted"}, expires_at=NOON - timedelta(seconds=1)))
+    assert (await _reserve(ledger, 1, standing=0)).state == "ready"
+
+
+async def test_suspended_in_the_middle_of_a_rush_no_call_is_made_after_it_was_said(beside: tuple[CallLedger, DocumentStore]) -> None:
+    ledger, documents = beside
+    await ledger.heartbeat(process(slots=40))
+    await documents.write("barber", Put(HEAD_KEY, {"state": "active"}))
+    said = False
+
+    async def suspend() -> None:
+        nonlocal said
+        await documents.write("barber", Put(HEAD_KEY, {"state": "suspended"}))
+        said = True
+
+    async def create(number: int) -> bool:
+        """Whether a call was made of a request that began when the suspension had been answered."""
+        after = said
+        try:
+            await _reserve(ledger, number, standing=1)
+        except (Conflict, Unavailable):
+            return False
+        return after
+
+    made_late = await asyncio.gather(*(create(number) for number in range(10)), suspend(), *(create(number) for number in range(10, 30)))
+    assert not any(made_late)
+    with pytest.raises(Conflict):
+        await _reserve(ledger, 99, standing=1)

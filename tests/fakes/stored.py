@@ -100,8 +100,8 @@ def analysis(number: int = 1, *, tenant_id: str = "barber", **lead: Any) -> Anal
     )
 
 
-def order(*, tenant_id: str = "barber", key: str = "", body: str = "") -> CallOrder:
-    return CallOrder(tenant_id=tenant_id, config_hash="sha256:00", idempotency_key=key, body_hash=body)
+def order(*, tenant_id: str = "barber", key: str = "", body: str = "", max_duration_s: int | None = None) -> CallOrder:
+    return CallOrder(tenant_id=tenant_id, config_hash="sha256:00", idempotency_key=key, body_hash=body, max_duration_s=max_duration_s)
 
 
 def process(name: str = "mp_1", *, slots: int = 10, seen_at: datetime = NOON, draining: bool = False) -> MediaProcess:

@@ -7,10 +7,9 @@ then hold it to what it read. Where they do not hold, somebody was faster, and i
 from __future__ import annotations
 
 import asyncio
-from collections import Counter
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 from nexus.adapters import rules
@@ -19,40 +18,19 @@ from nexus.adapters.aws import ledger_items as as_items
 from nexus.adapters.aws.items import Item
 from nexus.adapters.aws.keys import TenantContext
 from nexus.adapters.aws.ledger_items import HeldCall
+from nexus.adapters.aws.lines import DynamoCallLines
 from nexus.adapters.aws.places import Place, microseconds
+from nexus.adapters.aws.reservation import View, Wish, fair_slot, holds_of, repeated
 from nexus.adapters.aws.table import ABSENT, Range, Table, When, Write
-from nexus.domain.call import CallEntry, CallOrder, EndReason, MediaProcess
-from nexus.errors import NotAuthorised, NotFound, StoreError, Unavailable
+from nexus.adapters.waiting import with_wait
+from nexus.domain.call import CallEntry, CallOrder, EndReason, LineOrder, MediaProcess
+from nexus.domain.tenancy import HEAD_KEY
+from nexus.errors import NotAuthorised, NotFound, QuotaExceeded, StoreError, Unavailable
 from nexus.ports import CallRef, LedgerOrders
 
 _TRIES = 25
 _MOST_PROOFS = 50
 """A transaction has a hundred parts at most."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Wish:
-    """A reservation that is asked for."""
-
-    order: CallOrder
-    call_id: str
-    nonce: str
-    tenant_limit: int
-    lease_expires_at: datetime
-    now: datetime
-
-
-@dataclass(frozen=True, slots=True)
-class _View:
-    """What a reservation decides by."""
-
-    processes: dict[str, MediaProcess]
-    slots: list[Place]
-    seats: list[Place]
-    requested: HeldCall | None
-    """The call that the Idempotency-Key stands for."""
-    request_call_id: str
-    """Its id, also when the call itself is gone; empty when the key is new."""
 
 
 class DynamoCallLedger:
@@ -62,41 +40,73 @@ class DynamoCallLedger:
     def __init__(self, table: Table, fleet: str = "main") -> None:
         self._table = table
         self._fleet = fleet
+        self._lines = DynamoCallLines(table, fleet)
         self._unsettled: dict[CallRef, EndReason | None] = {}
         """Calls whose release failed, with the reason; None: whose redemption was asked for and not answered."""
 
     # --- reserve ---
 
-    async def reserve(self, order: CallOrder, *, call_id: str, nonce: str, tenant_limit: int, lease_s: int, now: datetime) -> CallEntry:
-        wish = _Wish(order, call_id, nonce, tenant_limit, now + timedelta(seconds=lease_s), now)
+    async def reserve(
+        self,
+        order: CallOrder,
+        *,
+        call_id: str,
+        nonce: str,
+        tenant_limit: int,
+        lease_s: int,
+        now: datetime,
+        standing: int | None = None,
+    ) -> CallEntry:
+        wish = Wish(order, call_id, nonce, tenant_limit, now + timedelta(seconds=lease_s), now, standing)
         unplaced = ""
         for number in range(_TRIES):
-            view = await self._view(order)
-            before = _repeated(view, wish, unplaced)
-            if before is None:
-                call = self._placed(wish, view, salt=f"{call_id}/{number}")
-                if all(await self._table.write_together(self._taken(call, wish, view))):
-                    return call.entry
+            # Most keys are new: at first that is believed, and the transaction finds out.
+            view = await self._view(order, order.idempotency_key if number else "")
+            before = repeated(view, wish, unplaced)
+            if before is not None:
+                entry = rules.renewed(before.entry, order, nonce, wish.lease_expires_at)
+                kept = await self._standing_together(self._kept(before, entry), wish)
+                if all(kept):
+                    return entry
+                unplaced = entry.call_id if kept[0] else unplaced
                 continue
-            entry = rules.renewed(before.entry, order, nonce, wish.lease_expires_at)
-            kept = await self._table.write_together(self._kept(before, entry))
-            if all(kept):
-                return entry
-            unplaced = entry.call_id if kept[0] else unplaced
+            try:
+                call = self._placed(wish, view, salt=f"{call_id}/{number}")
+            except QuotaExceeded as refusal:
+                if not number and await self._is_known(order):  # no room for a new call, but this one may have its room
+                    continue
+                raise with_wait(refusal, order, holds_of(view, wish.now), now) from None
+            if all(await self._standing_together(self._taken(call, wish, view), wish)):
+                return call.entry
         raise _contended()
 
-    async def _view(self, order: CallOrder) -> _View:
+    async def _standing_together(self, writes: Sequence[Write], wish: Wish) -> tuple[bool, ...]:
+        """Write all together, and only while the tenant's head is the one that the order was made by. Raises Conflict ``conflict``."""
+        if wish.standing is None:
+            return await self._table.write_together(writes)
+        head = keys.document(wish.order.tenant_id, HEAD_KEY)
+        kept = await self._table.write_together([*writes, self._table.check_part(head, _of_version(wish.standing, wish.now))])
+        if not kept[-1]:
+            raise rules.tenant_changed()
+        return kept[:-1]
+
+    async def _view(self, order: CallOrder, idempotency_key: str) -> View:
         of = TenantContext(order.tenant_id)
         fleet, seats, (requested, request_call_id) = await asyncio.gather(
-            self._all(Range(keys.fleet(self._fleet))), self._all(Range(keys.seats(of))), self._requested(of, order.idempotency_key)
+            self._all(Range(keys.fleet(self._fleet))), self._all(Range(keys.seats(of))), self._requested(of, idempotency_key)
         )
-        return _View(
+        return View(
             processes=as_items.read_processes(fleet),
             slots=as_items.read_slots(fleet),
             seats=[as_items.read_place(one) for one in seats],
             requested=requested,
             request_call_id=request_call_id,
         )
+
+    async def _is_known(self, order: CallOrder) -> bool:
+        """Whether the order's Idempotency-Key has been used."""
+        of = TenantContext(order.tenant_id)
+        return bool(order.idempotency_key) and await self._table.get(keys.call_request(of, order.idempotency_key)) is not None
 
     async def _requested(self, of: TenantContext, idempotency_key: str) -> tuple[HeldCall | None, str]:
         found = await self._table.get(keys.call_request(of, idempotency_key)) if idempotency_key else None
@@ -105,12 +115,12 @@ class DynamoCallLedger:
         call_id = str(found["call_id"])
         return await self._call(of, call_id), call_id
 
-    def _placed(self, wish: _Wish, view: _View, salt: str) -> HeldCall:
+    def _placed(self, wish: Wish, view: View, salt: str) -> HeldCall:
         """The call in a free seat and a free slot. Raises QuotaExceeded."""
         seats = [seat for seat in view.seats if seat.until_us > microseconds(wish.now)]
         used = sum(places.holds(seat, view.processes, wish.now) for seat in seats)
         rules.check_tenant_room(wish.order, used, wish.tenant_limit)
-        process_id, slot = _fair_slot(wish, view, salt)
+        process_id, slot = fair_slot(wish, view, salt)
         entry = CallEntry(
             call_id=wish.call_id,
             order=wish.order,
@@ -124,7 +134,7 @@ class DynamoCallLedger:
         seat = places.chosen(places.free(wish.tenant_limit - used, {seat.index for seat in seats}), salt)
         return HeldCall(entry, seat, slot)
 
-    def _taken(self, call: HeldCall, wish: _Wish, view: _View) -> list[Write]:
+    def _taken(self, call: HeldCall, wish: Wish, view: View) -> list[Write]:
         """The transaction that takes seat and slot for a new call."""
         table, free = self._table, _free_at(microseconds(wish.now))
         writes = [
@@ -138,7 +148,7 @@ class DynamoCallLedger:
             writes.append(table.put_part(as_items.request_item(call), same))
         return writes
 
-    def _still_dead(self, wish: _Wish, view: _View) -> list[Write]:
+    def _still_dead(self, wish: Wish, view: View) -> list[Write]:
         """Seats of dead processes were not counted: the processes must be dead to the end."""
         now = microseconds(wish.now)
         left = {seat.process_id for seat in view.seats if seat.until_us > now and not places.holds(seat, view.processes, wish.now)}
@@ -216,6 +226,9 @@ class DynamoCallLedger:
                 return wanted.entry
         raise _contended()
 
+    async def request_line(self, tenant_id: str, call_id: str, line: LineOrder) -> CallEntry:
+        return await self._lines.put(tenant_id, call_id, line)
+
     async def erase_tenant(self, tenant_id: str) -> bool:
         of = TenantContext(tenant_id)
         living = 0
@@ -254,6 +267,7 @@ class DynamoCallLedger:
             to_end=tuple(slot.call_id for slot in own if slot.active and slot.end_requested),
             ready=tuple(call.entry for call in map(as_items.read_call, found) if call.entry.state == "ready"),
             orphaned=tuple(orphaned),
+            lines=await self._lines.take(own),
         )
 
     async def _settle(self, now: datetime) -> None:
@@ -322,30 +336,15 @@ class DynamoCallLedger:
         ]
 
 
-def _fair_slot(wish: _Wish, view: _View, salt: str) -> tuple[str, int]:
-    """A free slot that the tenant may take, where most are free. All who see the same choose among the same few, so that racers of one
-    tenant together leave what is not its own. Raises QuotaExceeded."""
-    processes = [*view.processes.values()]
-    slots = [slot for slot in view.slots if slot.until_us > microseconds(wish.now)]
-    process = places.chosen_process(processes, Counter(slot.process_id for slot in slots), wish.now, salt)
-    held = [rules.HeldSlot(slot.process_id, slot.tenant_id, slot.weight) for slot in slots]
-    allowed = places.lowest(rules.fair_room(wish.order, processes, held, wish.now), processes, slots, wish.now)
-    if process.process_id not in allowed:  # what is left there is for others
-        process_id = max(allowed, key=lambda one: len(allowed[one]))
-        return process_id, places.chosen(allowed[process_id], salt)
-    return process.process_id, places.chosen(allowed[process.process_id], salt)
-
-
-def _repeated(view: _View, wish: _Wish, unplaced: str) -> HeldCall | None:
-    """The call that the wish repeats; not one whose place somebody with a clock ahead has been given (``unplaced``)."""
-    call = view.requested
-    if call is None or rules.repeated([call.entry], wish.order, view.processes, wish.now) is None:
-        return None
-    return None if call.entry.state == "ready" and call.entry.call_id == unplaced else call
-
-
 def _free_at(now_us: int) -> When:
     return When("attribute_not_exists(#pk) OR #until_us <= :now", {":now": now_us})
+
+
+def _of_version(version: int, now: datetime) -> When:
+    """A document of this version; one that has expired is none."""
+    if version:
+        return When("#version = :version", {":version": version})
+    return When("attribute_not_exists(#pk) OR #expires_us <= :now", {":now": microseconds(now)})
 
 
 def _held_by(call_id: str) -> When:

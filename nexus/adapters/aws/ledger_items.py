@@ -11,6 +11,7 @@ from nexus.adapters.aws.items import Item, Plain, item
 from nexus.adapters.aws.keys import Key, TenantContext
 from nexus.adapters.aws.places import Place, held_until_us, microseconds
 from nexus.adapters.aws.schema import TTL_ATTRIBUTE
+from nexus.adapters.waiting import latest_end
 from nexus.domain.call import CallEntry, MediaProcess
 
 LAPSED_KEPT = timedelta(hours=1)
@@ -69,7 +70,7 @@ def seat_item(call: HeldCall) -> Item:
 
 
 def slot_item(call: HeldCall, fleet: str) -> Item:
-    return item(call.slot_key(fleet), **_holder(call.entry), end_requested=call.entry.end_requested)
+    return item(call.slot_key(fleet), **_holder(call.entry), end_requested=call.entry.end_requested, lines=bool(call.entry.lines))
 
 
 def process_item(process: MediaProcess, fleet: str) -> Item:
@@ -95,7 +96,9 @@ def read_place(found: Item) -> Place:
         tenant_id=str(found["tenant_id"]),
         process_id=str(found["process_id"]),
         until_us=int(found["until_us"]),
+        ends_us=int(found.get("ends_us", 0)),
         end_requested=bool(found.get("end_requested", False)),
+        lines=bool(found.get("lines", False)),
         weight=int(found.get("weight", 1)),
     )
 
@@ -108,6 +111,7 @@ def _holder(entry: CallEntry) -> dict[str, str | int]:
         "tenant_id": entry.order.tenant_id,
         "process_id": entry.process_id,
         "until_us": held_until_us(entry),
+        "ends_us": microseconds(latest_end(entry)),
         "weight": entry.order.weight,
         **lapses,
     }

@@ -14,6 +14,7 @@ from datetime import UTC, datetime, timedelta
 from itertools import count, islice
 
 from nexus.adapters import rules
+from nexus.adapters.waiting import Hold
 from nexus.domain.call import CallEntry, MediaProcess
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -30,13 +31,22 @@ class Place:
     tenant_id: str
     process_id: str
     until_us: int
+    ends_us: int = 0
+    """When its call has ended at the latest, once it is connected."""
     end_requested: bool = False
+    lines: bool = False
+    """Whether somebody has left lines for the call."""
     weight: int = 1
 
     @property
     def active(self) -> bool:
         """Whether the call is connected."""
         return self.until_us == FOREVER_US
+
+
+def hold_of(place: Place) -> Hold:
+    """What holds the place, as far as waiting for it goes."""
+    return Hold(place.tenant_id, place.active, from_microseconds(place.ends_us if place.active else place.until_us))
 
 
 def microseconds(at: datetime) -> int:

@@ -7,24 +7,47 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 from nexus.adapters import rules
-from nexus.domain.call import CallEntry, CallOrder, EndReason, MediaProcess
+from nexus.adapters.memory.documents import MemoryDocumentStore
+from nexus.adapters.waiting import hold_of, with_wait
+from nexus.domain import tenancy
+from nexus.domain.call import CallEntry, CallOrder, EndReason, LineOrder, MediaProcess
 from nexus.domain.session import JournalEntry
-from nexus.errors import NotFound
+from nexus.errors import NotFound, QuotaExceeded
 from nexus.ports import Effect, LedgerOrders
 
 
 class MemoryCallLedger:
-    """One transaction at a time by nature: no method awaits between reading and writing."""
+    """One transaction at a time by nature: no method awaits between reading and writing.
 
-    def __init__(self) -> None:
+    Args:
+        documents: where tenants' heads lie; without them a standing that is named is held against nothing.
+    """
+
+    def __init__(self, documents: MemoryDocumentStore | None = None) -> None:
+        self._documents = documents
         self._entries: dict[str, CallEntry] = {}
         self._processes: dict[str, MediaProcess] = {}
 
     async def heartbeat(self, process: MediaProcess) -> LedgerOrders:
         self._processes[process.process_id] = process
-        return rules.orders(process, (one for one in self._entries.values() if one.state != "ended"), self._processes)
+        told = rules.orders(process, (one for one in self._entries.values() if one.state != "ended"), self._processes)
+        for taken in told.lines:
+            self._entries[taken.call_id] = self._entries[taken.call_id].model_copy(update={"lines": ()})
+        return told
 
-    async def reserve(self, order: CallOrder, *, call_id: str, nonce: str, tenant_limit: int, lease_s: int, now: datetime) -> CallEntry:
+    async def reserve(
+        self,
+        order: CallOrder,
+        *,
+        call_id: str,
+        nonce: str,
+        tenant_limit: int,
+        lease_s: int,
+        now: datetime,
+        standing: int | None = None,
+    ) -> CallEntry:
+        if self._documents is not None:
+            rules.check_standing(standing, self._documents.version(order.tenant_id, tenancy.HEAD_KEY))
         lease_expires_at = now + timedelta(seconds=lease_s)
         before = rules.repeated(self._entries.values(), order, self._processes, now)
         if before is not None:
@@ -32,9 +55,12 @@ class MemoryCallLedger:
             return self._entries[before.call_id]
         seated = [entry for entry in self._entries.values() if rules.holds_seat(entry, self._processes, now)]
         used = sum(one.order.tenant_id == order.tenant_id for one in seated)
-        rules.check_tenant_room(order, used, tenant_limit)
-        process = rules.choose_process(self._processes.values(), Counter(one.process_id for one in seated), now)
-        rules.fair_room(order, self._processes.values(), rules.held_slots(seated), now)
+        try:
+            rules.check_tenant_room(order, used, tenant_limit)
+            process = rules.choose_process(self._processes.values(), Counter(one.process_id for one in seated), now)
+            rules.fair_room(order, self._processes.values(), rules.held_slots(seated), now)
+        except QuotaExceeded as refusal:
+            raise with_wait(refusal, order, map(hold_of, seated), now) from None
         entry = CallEntry(
             call_id=call_id,
             order=order,
@@ -68,6 +94,10 @@ class MemoryCallLedger:
     async def request_end(self, tenant_id: str, call_id: str) -> CallEntry:
         entry = await self.get(tenant_id, call_id)
         self._entries[call_id] = entry.model_copy(update={"end_requested": True})
+        return self._entries[call_id]
+
+    async def request_line(self, tenant_id: str, call_id: str, line: LineOrder) -> CallEntry:
+        self._entries[call_id] = rules.with_line(await self.get(tenant_id, call_id), line)
         return self._entries[call_id]
 
     async def erase_tenant(self, tenant_id: str) -> bool:

@@ -33,6 +33,11 @@ class MemoryDocumentStore:
             check_expected(change, found)
         return tuple(self._apply(tenant_id, change, found) for change, found in zip(changes, before, strict=True))
 
+    def version(self, tenant_id: str, key: str) -> int:
+        """Its version now; 0 where there is none."""
+        found = self._live(tenant_id, key)
+        return 0 if found is None else found.version
+
     def _apply(self, tenant_id: str, change: Change, found: Document | None) -> int:
         match change:
             case Put():

@@ -24,7 +24,7 @@ class SqliteDocumentStore:
 
     async def get(self, tenant_id: str, key: str) -> Document | None:
         now = self._now().timestamp()
-        return await self._database.read(lambda db: _one(db, tenant_id, key, now))
+        return await self._database.read(lambda db: read_document(db, tenant_id, key, now))
 
     async def list(self, tenant_id: str, prefix: str, *, limit: int, after: str = "", newest_first: bool = False) -> tuple[Document, ...]:
         beyond = "" if not after else f" AND key {'<' if newest_first else '>'} ?"
@@ -39,7 +39,7 @@ class SqliteDocumentStore:
         now = self._now().timestamp()
 
         def work(db: sqlite3.Connection) -> tuple[int, ...]:
-            before = [_one(db, tenant_id, change.key, now) for change in changes]
+            before = [read_document(db, tenant_id, change.key, now) for change in changes]
             for change, found in zip(changes, before, strict=True):
                 check_expected(change, found)
             return tuple(_apply(db, tenant_id, change, found) for change, found in zip(changes, before, strict=True))
@@ -47,7 +47,8 @@ class SqliteDocumentStore:
         return await self._database.write(work)
 
 
-def _one(db: sqlite3.Connection, tenant_id: str, key: str, now: float) -> Document | None:
+def read_document(db: sqlite3.Connection, tenant_id: str, key: str, now: float) -> Document | None:
+    """One document in a transaction that is under way; None where it is not or has expired."""
     row = db.execute(f"{_COLUMNS} AND key = ?{_LIVE}", (tenant_id, key, now)).fetchone()
     return None if row is None else _document(row)
 

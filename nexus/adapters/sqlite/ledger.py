@@ -8,8 +8,11 @@ from datetime import datetime, timedelta
 
 from nexus.adapters import rules
 from nexus.adapters.sqlite.database import Database
-from nexus.domain.call import CallEntry, CallOrder, EndReason, MediaProcess
-from nexus.errors import NotFound
+from nexus.adapters.sqlite.documents import read_document
+from nexus.adapters.waiting import hold_of, with_wait
+from nexus.domain import tenancy
+from nexus.domain.call import CallEntry, CallOrder, EndReason, LineOrder, MediaProcess
+from nexus.errors import NotFound, QuotaExceeded
 from nexus.ports import LedgerOrders
 
 
@@ -21,14 +24,32 @@ class SqliteCallLedger:
         def write(db: sqlite3.Connection) -> LedgerOrders:
             values = (process.process_id, process.model_dump_json(), process.seen_at.timestamp())
             db.execute("INSERT OR REPLACE INTO processes VALUES (?, ?, ?)", values)
-            return rules.orders(process, _open(db), _processes(db))
+            entries = _open(db)
+            told = rules.orders(process, entries, _processes(db))
+            for entry in entries:
+                if (emptied := rules.with_lines_taken(entry, process.process_id)) is not None:
+                    _put(db, emptied)
+            return told
 
         return await self._database.write(write)
 
-    async def reserve(self, order: CallOrder, *, call_id: str, nonce: str, tenant_limit: int, lease_s: int, now: datetime) -> CallEntry:
+    async def reserve(
+        self,
+        order: CallOrder,
+        *,
+        call_id: str,
+        nonce: str,
+        tenant_limit: int,
+        lease_s: int,
+        now: datetime,
+        standing: int | None = None,
+    ) -> CallEntry:
         lease_expires_at = now + timedelta(seconds=lease_s)
 
         def write(db: sqlite3.Connection) -> CallEntry:
+            if standing is not None:
+                head = read_document(db, order.tenant_id, tenancy.HEAD_KEY, now.timestamp())
+                rules.check_standing(standing, 0 if head is None else head.version)
             db.execute("DELETE FROM calls WHERE state = 'ready' AND lease_expires_at < ?", ((now - timedelta(hours=1)).timestamp(),))
             processes = _processes(db)
             before = _repeated(db, order, processes, now)
@@ -36,9 +57,12 @@ class SqliteCallLedger:
                 return _put(db, rules.renewed(before, order, nonce, lease_expires_at))
             seated = [entry for entry in _open(db) if rules.holds_seat(entry, processes, now)]
             used = sum(one.order.tenant_id == order.tenant_id for one in seated)
-            rules.check_tenant_room(order, used, tenant_limit)
-            process = rules.choose_process(processes.values(), Counter(one.process_id for one in seated), now)
-            rules.fair_room(order, processes.values(), rules.held_slots(seated), now)
+            try:
+                rules.check_tenant_room(order, used, tenant_limit)
+                process = rules.choose_process(processes.values(), Counter(one.process_id for one in seated), now)
+                rules.fair_room(order, processes.values(), rules.held_slots(seated), now)
+            except QuotaExceeded as refusal:
+                raise with_wait(refusal, order, map(hold_of, seated), now) from None
             return _put(
                 db,
                 CallEntry(
@@ -75,6 +99,9 @@ class SqliteCallLedger:
         return await self._database.write(
             lambda db: _put(db, _of_tenant(db, tenant_id, call_id).model_copy(update={"end_requested": True}))
         )
+
+    async def request_line(self, tenant_id: str, call_id: str, line: LineOrder) -> CallEntry:
+        return await self._database.write(lambda db: _put(db, rules.with_line(_of_tenant(db, tenant_id, call_id), line)))
 
     async def erase_tenant(self, tenant_id: str) -> bool:
         def write(db: sqlite3.Connection) -> bool:
