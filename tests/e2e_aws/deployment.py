@@ -121,7 +121,7 @@ def deployed(folder: Path, settings: Mapping[str, str]) -> Iterator[Deployment]:
         for name, value in made.aws_environment().items():
             patch.setenv(name, value)
         made.cdk("bootstrap", "bootstrap", "--app", "", f"aws://000000000000/{REGION}")
-        made.deploy(**settings)
+        made.deploy(**settings, issuer_keys_host=url)
         yield made
 
 
