@@ -22,17 +22,19 @@ class Rights:
         table_arn, bucket_arn: what they are about.
         key: what both are encrypted with.
         region: of the services that use the key.
+        evaluates_keys: whether IAM knows a request's leading keys; the emulator does not, and refuses where they are asked for.
     """
 
     table_arn: str
     bucket_arn: str
     key: kms.IKey
     region: str
+    evaluates_keys: bool = True
 
     def items(self, *actions: str, leading: Sequence[str] = ()) -> iam.PolicyStatement:
         """Items of the table and its index. ``leading``: only those whose partition keys are like one of these."""
         conditions: dict[str, Any] = {}
-        if leading:
+        if leading and self.evaluates_keys:
             # ForAllValues is true of a request that names no key, so that one is refused beside.
             conditions = {"ForAllValues:StringLike": {"dynamodb:LeadingKeys": [*leading]}, "Null": {"dynamodb:LeadingKeys": "false"}}
         return iam.PolicyStatement(

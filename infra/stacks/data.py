@@ -37,7 +37,7 @@ class NexusData(Stack):
         self.table = self._table()
         self.logs = self._logs()
         self.bucket = self._bucket()
-        self.rights = Rights(self.table.table_arn, self.bucket.bucket_arn, self.key, self.region)
+        self.rights = Rights(self.table.table_arn, self.bucket.bucket_arn, self.key, self.region, evaluates_keys=not settings.local)
         self.keys_secret = self._secret("Keys", "what the control plane signs, hashes and seals with")
         self.media_secret = self._secret("MediaKeys", "what the media plane needs of that: no private key")
         self.keys_function = self._keys_function()
