@@ -89,6 +89,8 @@ class ChatRequest:
     caller_phone: str = ""
     beside: bool = False
     """The model works beside a voice that talks by itself: it gives words only where a tool is, or will be, needed, otherwise none."""
+    notes: tuple[str, ...] = ()
+    """What the business has told the agent during the call; ``system`` holds it too."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,6 +173,8 @@ class CallBrief:
     caller_phone: str = ""
     history: tuple[Turn, ...] = ()
     outcomes: tuple[ToolOutcome, ...] = ()
+    notes: tuple[str, ...] = ()
+    """What the business has told the agent during the call."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -30,7 +30,7 @@ from media_plane.ports import (
 )
 from media_plane.speech.ear import Ear
 from nexus.clock import Clock
-from nexus.domain.call import EndReason
+from nexus.domain.call import EndReason, LineOrder
 from nexus.domain.session import AudioFacts, JournalEntry, Opened
 from nexus.domain.tenant import TenantConfig
 from nexus.errors import CLOSE_CODE, ProtocolViolation
@@ -85,6 +85,10 @@ class Bridge:
     def order_end(self, reason: EndReason, *, farewell: bool = False) -> None:
         """End the call from outside (``:end``, drain); with a farewell the caller is told first, which takes fifteen seconds at most."""
         self.feed(ev.EndOrdered(reason, farewell))
+
+    def order_line(self, order: LineOrder) -> None:
+        """Have the agent say or know something (``:say``, ``:inject``)."""
+        self.feed(ev.LineOrdered(order))
 
     async def run(self) -> Sequence[JournalEntry]:
         """Carry the call to its end and close the socket; give every journal entry.
@@ -191,6 +195,7 @@ class Bridge:
             caller_phone=self._facts.caller_phone,
             history=self._machine.turns,
             outcomes=self._machine.outcomes,
+            notes=self._machine.notes,
         )
 
     # --- commands out ---

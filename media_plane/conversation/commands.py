@@ -46,6 +46,13 @@ class Say:
 
 
 @dataclass(frozen=True, slots=True)
+class Inform:
+    """Know this from the next answer on: a note of the business, which the caller does not hear."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
 class ToolAnswer:
     """The outcome of a ``ToolRequested``.
 
@@ -82,7 +89,7 @@ class Interrupted:
     heard_text: str
 
 
-EngineInput = CallerAudio | CallerSpeech | CallerTurn | Say | ToolAnswer | Interrupted
+EngineInput = CallerAudio | CallerSpeech | CallerTurn | Say | Inform | ToolAnswer | Interrupted
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ from typing import Any, Literal
 from media_plane.audio import AudioFrame
 from media_plane.speech.facts import BargeInDetected as BargeInDetected
 from media_plane.speech.facts import CallerSpeech as CallerSpeech
-from nexus.domain.call import EndReason
+from nexus.domain.call import EndReason, LineOrder
 from nexus.domain.session import AudioFacts
 
 # --- from the caller's messages ----------------------------------------------------------------------------------------------
@@ -35,6 +35,13 @@ class EndOrdered:
 
     reason: EndReason
     farewell: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class LineOrdered:
+    """Somebody other than the parties has a line for the call."""
+
+    order: LineOrder
 
 
 # --- from the engine ---------------------------------------------------------------------------------------------------------
@@ -233,6 +240,7 @@ Event = (
     | CallerTyped
     | CallerLeft
     | EndOrdered
+    | LineOrdered
     | EngineReady
     | EngineEvent
     | PlayoutStarted

@@ -27,6 +27,7 @@ from media_plane.conversation.commands import (
     ToolOutcome,
 )
 from media_plane.conversation.ledger import TurnLedger
+from media_plane.conversation.lines import LineDesk
 from media_plane.conversation.tool_desk import ToolDesk
 from nexus.domain.call import EndReason
 from nexus.domain.session import AudioFacts, CallFault, Ended, EngineRotation, FaultNoted, ModeChange, ModeNoted, RotationNoted, Turn
@@ -60,6 +61,7 @@ class Conversation:
         self._ledger = TurnLedger()
         self._agent = AgentSide(self._ledger)
         self._caller = CallerSide(self._ledger)
+        self._lines = LineDesk()
         self._tools = ToolDesk(config, limits.filler_after_ms, limits.filler_every_ms)
         self._engine = ev.EngineReady(engine="", voice=False, own_turns=False)
         self._hang_up: tuple[EndReason, float] | None = None
@@ -77,6 +79,7 @@ class Conversation:
             ev.ToolRequested: lambda at, event: self._tools.requested(at, event, self._ledger.asked_index),
             ev.ToolFinished: self._on_tool_finished,
             ev.PlayoutFinished: self._on_playout_finished,
+            ev.LineOrdered: self._on_line,
             ev.Tick: self._on_tick,
         }
 
@@ -89,6 +92,11 @@ class Conversation:
     def outcomes(self) -> tuple[ToolOutcome, ...]:
         """The tools that have ended so far, for an engine that takes over."""
         return self._tools.outcomes
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What the agent was told by somebody outside, for an engine that takes over."""
+        return self._lines.known
 
     @property
     def end_reason(self) -> EndReason | None:
@@ -179,8 +187,18 @@ class Conversation:
         if not still_text and not as_ordered:
             commands += self._mode_changed(at_ms, "voice" if event.voice else "text_only", event.reason)
         if not before.engine:
-            return [*commands, TellState("listening"), *self._greet(), *self._caller.ask_again(at_ms)]
-        return commands + self._taken_over(at_ms, both_voice=before.voice and event.voice)
+            commands += [TellState("listening"), *self._greet(), *self._caller.ask_again(at_ms)]
+        else:
+            commands += self._taken_over(at_ms, both_voice=before.voice and event.voice)
+        return commands + self._lines.engine_ready(at_ms)
+
+    def _on_line(self, at_ms: float, event: ev.LineOrdered) -> list[Command]:
+        commands = self._lines.ordered(at_ms, event, agent_speaking=self._agent.speaking)
+        if any(isinstance(command, StopPlayout) for command in commands):
+            self._agent.forget_interruption()
+        if event.order.kind == "say":
+            self._quiet_since_ms = at_ms
+        return commands
 
     def _taken_over(self, at_ms: float, *, both_voice: bool) -> list[Command]:
         """Another engine stands where one was lost: what the lost one had begun is closed, and the caller is not left in silence."""
@@ -244,6 +262,7 @@ class Conversation:
             case ev.EngineNotice():
                 return [_fault(at_ms, event, event.stage)]
             case ev.EngineFailed():
+                self._lines.deaf = True
                 return [_fault(at_ms, event, "engine"), TellState("connecting")]
             case ev.EngineDropped():
                 self._dropped_ms += event.duration_ms

@@ -12,6 +12,7 @@ from typing import Any
 from pydantic import JsonValue
 
 from media_plane.conversation.ledger import in_order_of_time
+from media_plane.conversation.lines import redacted
 from media_plane.conversation.transcript import original_transcript, statistics
 from nexus.domain import session
 from nexus.domain.call import ORIGINAL_STATUS, RECORD_STATUS, EndReason, OriginalStatus
@@ -49,6 +50,7 @@ class Folded:
     barge_ins: dict[float, session.Interrupted] = field(default_factory=dict)
     first_audio_ms: float | None = None
     recording: RecordingTrace | None = None
+    lines: list[session.LineTaken] = field(default_factory=list)
     ended: Ended | None = None
     entries: int = 0
 
@@ -71,12 +73,8 @@ def _take(folded: Folded, entry: JournalEntry) -> None:
             folded.turns[entry.turn.i] = entry.turn
         case session.ToolNoted():
             folded.tools[entry.use.request_id] = entry.use
-        case session.ModeNoted():
-            folded.modes.append(entry.change)
-        case session.RotationNoted():
-            folded.rotations.append(entry.rotation)
-        case session.FaultNoted():
-            folded.faults.append(entry.fault)
+        case session.ModeNoted() | session.RotationNoted() | session.FaultNoted() | session.LineNoted():
+            _list(folded, entry)
         case session.Interrupted():
             folded.barge_ins[entry.at_ms] = entry
         case session.FirstAudio():
@@ -85,6 +83,19 @@ def _take(folded: Folded, entry: JournalEntry) -> None:
             folded.recording = entry.trace
         case Ended():
             folded.ended = entry
+
+
+def _list(folded: Folded, entry: session.ModeNoted | session.RotationNoted | session.FaultNoted | session.LineNoted) -> None:
+    """What happens any number of times."""
+    match entry:
+        case session.ModeNoted():
+            folded.modes.append(entry.change)
+        case session.RotationNoted():
+            folded.rotations.append(entry.rotation)
+        case session.FaultNoted():
+            folded.faults.append(entry.fault)
+        case session.LineNoted():
+            folded.lines.append(entry.line)
 
 
 def record(folded: Folded, *, ended_at: datetime, default_reason: EndReason = EndReason.LOST) -> tuple[SessionRecord, PrivateTranscript]:
@@ -139,6 +150,7 @@ def _public(folded: Folded, ended: Ended, private: PrivateTranscript, ended_at: 
         slot_ms=ended.slot_ms,
         audio=ended.audio,
         recording=folded.recording or RecordingTrace(status="lost" if opened.recorded else "disabled"),
+        lines=tuple(redacted(line) for line in folded.lines),
         redaction=Redaction(counts=dict(counts)),
         meta=_meta(opened, ended_at, duration_ms, status),
         statistics=statistics(turns, tools, folded.faults, len(transcript)),

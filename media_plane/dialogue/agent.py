@@ -29,6 +29,7 @@ from nexus.clock import Clock
 from nexus.errors import UpstreamError
 
 APOLOGY = "I'm sorry, I lost the thread for a moment. Could you say that again, please?"
+_MOST_NOTES = 20
 _UNKNOWN_OUTCOME = "No answer came from this tool; whether it took effect is unknown."
 
 
@@ -63,6 +64,7 @@ class TextAgent:
         self._live: AgentSaid | None = None  # the answer being made
         self._open: dict[str, tuple[ToolCall, asyncio.Future[ToolReturned]]] = {}
         self._late: list[ChatMessage] = []  # said while outcomes are still awaited: they stand right behind their calls
+        self._notes = brief.notes[-_MOST_NOTES:]
         self._inherited: list[ChatMessage] = []  # tools of an agent before this one that ended meanwhile
 
     @property
@@ -120,6 +122,10 @@ class TextAgent:
         """The platform itself, or the voice beside, spoke this line as the agent (a greeting, a reminder, small talk)."""
         if text.strip():
             (self._late if self._open else self._messages).append(AgentSaid(text.strip()))
+
+    def informed(self, note: str) -> None:
+        """The business tells the agent something; it counts from the next answer on. Of more than twenty notes the newest count."""
+        self._notes = (*self._notes, note)[-_MOST_NOTES:]
 
     def interrupted(self, heard_text: str) -> None:
         """The caller heard only this of the last answer: forget the rest of it. A running answer gives no further sentences."""
@@ -194,13 +200,16 @@ class TextAgent:
         config = self._brief.config
         now = self._clock.now().astimezone(ZoneInfo(config.timezone))
         return ChatRequest(
-            system=system_prompt(config, self._brief.tools, now=now, caller_phone=self._brief.caller_phone, beside=self._beside),
+            system=system_prompt(
+                config, self._brief.tools, now=now, caller_phone=self._brief.caller_phone, beside=self._beside, notes=self._notes
+            ),
             messages=tuple(self._messages),
             tools=self._brief.tools,
             now=now,
             config=config,
             caller_phone=self._brief.caller_phone,
             beside=self._beside,
+            notes=self._notes,
         )
 
     def _apology(self, text: str) -> SentenceReady:

@@ -38,18 +38,31 @@ Its words stand in this conversation as your own. Each time the caller has spoke
 - When the caller says goodbye, say a short goodbye and end the call.
 - A note in square brackets in the caller's place comes from the platform. After one you always speak, and only the truth."""
 
+_NOTES = """## News from the business
+Somebody at the business has told you this during the call. The caller did not hear it. Use it from now on; the newest counts most."""
+
 __all__ = ["correction_note", "system_prompt"]
 
 
-def system_prompt(config: TenantConfig, tools: tuple[ToolSpec, ...], *, now: datetime, caller_phone: str, beside: bool = False) -> str:
+def system_prompt(
+    config: TenantConfig,
+    tools: tuple[ToolSpec, ...],
+    *,
+    now: datetime,
+    caller_phone: str,
+    beside: bool = False,
+    notes: tuple[str, ...] = (),
+) -> str:
     """The whole system prompt. ``now`` is the tenant's wall time; the phone number itself is given only because tools may need it.
-    ``beside``: the agent stands beside a voice that talks by itself."""
+    ``beside``: the agent stands beside a voice that talks by itself. ``notes``: what the business has told the agent during the call."""
     parts = [prompt_text(config), _call_facts(config, now, caller_phone), _MANNER.format(language=config.voice_settings.language)]
     if tools:
         writes = ", ".join(tool.name for tool in tools if tool.effect == "write") or "none here"
         parts.append(_TOOL_RULES.format(writes=writes))
     if beside:
         parts.append(_BESIDE)
+    if notes:
+        parts.append("\n".join((_NOTES, *(f"- {' '.join(note.split())}" for note in notes))))
     return "\n\n".join(part.strip() for part in parts if part.strip())
 
 

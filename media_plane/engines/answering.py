@@ -49,6 +49,8 @@ class Agent(Protocol):
 
     def interrupted(self, heard_text: str) -> None: ...
 
+    def informed(self, note: str) -> None: ...
+
 
 class Answering:
     """One answer at a time. A newer turn cancels the answer in progress; its tools and what was said stay in the agent's memory."""
@@ -80,6 +82,10 @@ class Answering:
         """Speak this once the answer in progress is given, or waits for a tool. Beyond 32 waiting lines the oldest is dropped."""
         self._says.append(order)
         self._wake.set()
+
+    def inform(self, note: str) -> None:
+        """Let the agent know this; the answer in progress goes on as it is."""
+        self._agent.informed(note)
 
     def tool_answer(self, answer: ToolAnswer) -> None:
         """Hand the agent what its tool said; of a tool that it did not ask for, it tells the caller where that is owed."""

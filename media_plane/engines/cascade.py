@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
 
-from media_plane.conversation.commands import CallerAudio, CallerTurn, EngineInput, Interrupted, Say, ToolAnswer
+from media_plane.conversation.commands import CallerAudio, CallerTurn, EngineInput, Inform, Interrupted, Say, ToolAnswer
 from media_plane.conversation.events import CallerSpeech, EngineEvent
 from media_plane.engines.answering import Agent, Answering
 from media_plane.engines.listening import Listener, ListeningLimits
@@ -110,6 +110,8 @@ def answer_input(answering: Answering, value: EngineInput) -> None:
             answering.turn(text)
         case Say():
             answering.say(value)
+        case Inform(text):
+            answering.inform(text)
         case ToolAnswer():
             answering.tool_answer(value)
         case Interrupted(item_id, heard_text):

@@ -42,7 +42,7 @@ def _policy(request: ChatRequest) -> Policy:
     region = region_of(config.voice_settings.language)
     return Policy(
         tools=request.tools,
-        knowledge=config.knowledge_base,
+        knowledge=[*reversed(request.notes), config.knowledge_base] if request.notes else config.knowledge_base,
         setting=Setting(
             today=request.now.date(),
             region=region,

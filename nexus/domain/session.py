@@ -12,7 +12,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, JsonValue
 
-from nexus.domain.call import CallerTrace, EndReason, OriginalStatus, RecordStatus, Value
+from nexus.domain.call import CallerTrace, EndReason, LineKind, LineMode, OriginalStatus, RecordStatus, Value
 
 SCHEMA_VERSION = 1
 Party = Literal["caller", "agent"]
@@ -208,6 +208,21 @@ class RecordingNoted(Value):
     trace: RecordingTrace
 
 
+class LineTaken(Value):
+    """Somebody outside had a line for the call: the agent was made to say it, or told it."""
+
+    order_id: str
+    kind: LineKind
+    mode: LineMode
+    text: str
+    at_ms: float
+
+
+class LineNoted(Value):
+    kind: Literal["line"] = "line"
+    line: LineTaken
+
+
 class FirstAudio(Value):
     kind: Literal["first_audio"] = "first_audio"
     at_ms: float
@@ -227,7 +242,7 @@ class Ended(Value):
 
 
 JournalEntry = Annotated[
-    Opened | TurnNoted | ToolNoted | ModeNoted | RotationNoted | FaultNoted | Interrupted | FirstAudio | RecordingNoted | Ended,
+    Opened | TurnNoted | ToolNoted | ModeNoted | RotationNoted | FaultNoted | Interrupted | FirstAudio | LineNoted | RecordingNoted | Ended,
     Field(discriminator="kind"),
 ]
 
@@ -344,6 +359,8 @@ class SessionRecord(Value):
     """How long engine slots were held for this call, spare ones included: what its share of the GPUs is reckoned from."""
     audio: AudioFacts = AudioFacts()
     recording: RecordingTrace = RecordingTrace()
+    lines: tuple[LineTaken, ...] = ()
+    """What somebody outside had the agent say, or told it."""
     redaction: Redaction = Redaction()
     retention_days: int = 30
     metadata: dict[str, str] = Field(default_factory=dict)

@@ -62,6 +62,10 @@ class WatchedAgent:
         """Only this was heard."""
         self._agent.interrupted(heard_text)
 
+    def informed(self, note: str) -> None:
+        """Hand over what the business says."""
+        self._agent.informed(note)
+
 
 class NoAgent:
     """Implements ``Agent`` where there is none: it passes every time."""
@@ -82,4 +86,7 @@ class NoAgent:
         """Nobody remembers."""
 
     def interrupted(self, heard_text: str) -> None:
+        """Nobody remembers."""
+
+    def informed(self, note: str) -> None:
         """Nobody remembers."""

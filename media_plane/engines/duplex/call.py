@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from typing import TypeVar
 from zoneinfo import ZoneInfo
 
-from media_plane.conversation.commands import CallerAudio, CallerTurn, EngineInput, Interrupted, Say, ToolAnswer
+from media_plane.conversation.commands import CallerAudio, CallerTurn, EngineInput, Inform, Interrupted, Say, ToolAnswer
 from media_plane.conversation.events import (
     AgentAudio,
     AgentItemEnded,
@@ -32,7 +32,7 @@ from media_plane.engines.duplex.floor import Floor
 from media_plane.engines.duplex.gap import Gap
 from media_plane.engines.duplex.hearing import CallerHearing
 from media_plane.engines.duplex.line import ModelLine
-from media_plane.engines.duplex.memory import Memory, refuted_fact, tool_fact
+from media_plane.engines.duplex.memory import Memory, note_fact, refuted_fact, tool_fact
 from media_plane.engines.duplex.model_voice import Claimed, ModelVoice, ModelVoiceLimits, Out
 from media_plane.engines.duplex.own_voice import OwnVoice
 from media_plane.engines.listening import Listener, ListeningLimits
@@ -162,6 +162,10 @@ class DuplexCall:
                 self._caller_turn(value)
             case Say():
                 self._answering.say(value)
+            case Inform(text):
+                self._memory.fact(note_fact(text))
+                self._line.refresh()
+                self._answering.inform(text)
             case ToolAnswer():
                 self._tool_answer(value)
             case Interrupted():

@@ -31,6 +31,8 @@ class Memory:
         self._facts: deque[str] = deque(maxlen=_MOST_FACTS)
         for outcome in brief.outcomes:
             self.fact(tool_fact(outcome.name, outcome.output, failed=outcome.failed))
+        for note in brief.notes:
+            self.fact(note_fact(note))
 
     def caller_begins(self) -> None:
         """The caller begins to speak: whatever their words turn out to be, they belong here."""
@@ -104,6 +106,11 @@ def tool_fact(name: str, output: str, *, failed: bool) -> str:
     """A tool has ended."""
     action = name.replace("_", " ")
     return f"{action} did not succeed: {output}" if failed else f"{action} is done: {output}"
+
+
+def note_fact(note: str) -> str:
+    """The business has told the agent something during the call."""
+    return f"Good to know for this call: {note}"
 
 
 def refuted_fact(claim: str) -> str:
