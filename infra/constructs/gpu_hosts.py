@@ -15,7 +15,7 @@ from constructs import Construct
 
 from infra.constructs.network import Network
 from infra.nag import Reason, acknowledge
-from infra.settings import StageSettings
+from infra.settings import SettingsError, StageSettings
 
 ROOT = "/opt/personaplex"
 """Where each host keeps ``weights`` and ``hub``; mounted into the server's containers for reading."""
@@ -52,12 +52,12 @@ class Weights:
 
 
 def weights_of(settings: StageSettings, own: OwnBucket) -> Weights:
-    """What the settings say; where they say nothing, the stage's own bucket. Raises ValueError: they say two things."""
+    """What the settings say; where they say nothing, the stage's own bucket. Raises SettingsError: they say two things."""
     said = [name for name in ("weights_uri", "weights_snapshot_id", "weights_in_ami") if getattr(settings, name)]
     if len(said) > 1:
-        raise ValueError(f"{' and '.join(said)}: the weights come from one place; leave the others out")
+        raise SettingsError(f"{' and '.join(said)}: the weights come from one place; leave the others out")
     if settings.weights_in_ami and not settings.ami_id:
-        raise ValueError("weights_in_ami needs ami_id: AWS's own image holds no weights")
+        raise SettingsError("weights_in_ami needs ami_id: AWS's own image holds no weights")
     if settings.weights_snapshot_id:
         return Weights(snapshot_id=settings.weights_snapshot_id)
     if settings.weights_in_ami:
@@ -90,8 +90,9 @@ def boot_script(settings: StageSettings, weights: Weights, images: tuple[str, ..
                 "ECS_IMAGE_PULL_BEHAVIOR=prefer-cached",
                 f"ECS_CONTAINER_STOP_TIMEOUT={stop_s(settings)}s",
                 "ECS_CONTAINER_START_TIMEOUT=10m",
-                "ECS_ENABLE_CONTAINER_METADATA=true",
+                "ECS_AWSVPC_BLOCK_IMDS=true",  # containers do not take the host's role
                 *(("ECS_WARM_POOLS_CHECK=true",) if settings.warm_pool else ()),
+                *(("ECS_ENABLE_SPOT_INSTANCE_DRAINING=true",) if settings.spot else ()),
             )
         ),
     ]
@@ -149,7 +150,7 @@ class GpuHosts(Construct):
     def __init__(self, scope: Construct, id: str, *, settings: StageSettings, parts: HostParts) -> None:
         super().__init__(scope, id)
         if settings.spot and settings.warm_pool:
-            raise ValueError("spot and warm_pool: AWS keeps no spot hosts in a warm pool; set one of them")
+            raise SettingsError("spot and warm_pool: AWS keeps no spot hosts in a warm pool; set one of them")
         self._settings = settings
         self._parts = parts
         self._region = Stack.of(self).region
@@ -218,7 +219,7 @@ class GpuHosts(Construct):
             "Template",
             instance_type=ec2.InstanceType(told.instance_type),
             machine_image=GivenImage(told.ami_id) if told.ami_id else ecs.EcsOptimizedImage.amazon_linux2023(ecs.AmiHardwareType.GPU),
-            role=self.role,  # type: ignore[arg-type]  # jsii's own stubs do not see that Role is an IRole
+            role=self.role,
             security_group=group,
             user_data=script,
             http_tokens=ec2.LaunchTemplateHttpTokens.REQUIRED,
@@ -246,7 +247,13 @@ class GpuHosts(Construct):
             group_metrics=[autoscaling.GroupMetrics.all()],
         )
         if told.warm_pool:
-            group.add_warm_pool(pool_state=autoscaling.PoolState.STOPPED, min_size=told.warm_pool, reuse_on_scale_in=False)
+            # Without the second bound AWS keeps as many as the group could ever have.
+            group.add_warm_pool(
+                pool_state=autoscaling.PoolState.STOPPED,
+                min_size=told.warm_pool,
+                max_group_prepared_capacity=told.warm_pool,
+                reuse_on_scale_in=False,
+            )
         return group
 
 

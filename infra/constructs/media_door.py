@@ -17,7 +17,7 @@ from constructs import Construct
 from infra.constructs.media_task import PORT
 from infra.constructs.network import Network
 from infra.nag import Reason, acknowledge
-from infra.settings import StageName, StageSettings
+from infra.settings import SettingsError, StageName, StageSettings
 
 READY = "/health/ready"
 IDLE_S = 120
@@ -28,18 +28,18 @@ _LOGS_PREFIX = "media-door"
 
 
 def check_door(settings: StageSettings) -> None:
-    """Raises ValueError: no TLS where callers are real, or calls longer than a load balancer waits for."""
+    """Raises SettingsError: no TLS where callers are real, or calls longer than a load balancer waits for."""
     if bool(settings.media_domain) != bool(settings.media_certificate_arn):
-        raise ValueError(
+        raise SettingsError(
             "media_domain and media_certificate_arn: one needs the other; the certificate is that of the domain, in this region"
         )
     if settings.stage is StageName.PROD and not settings.media_certificate_arn:
-        raise ValueError(
+        raise SettingsError(
             "media_certificate_arn: stage prod takes calls over TLS only. Ask ACM for a certificate of media_domain in this "
             "region, and say -c media_domain=voice.example.com -c media_certificate_arn=arn:aws:acm:..."
         )
     if settings.max_call_s + 60 > LONGEST_DELAY_S:
-        raise ValueError(
+        raise SettingsError(
             f"max_call_s: {settings.max_call_s} is more than {LONGEST_DELAY_S - 60}: a load balancer cuts what a leaving task carries "
             f"after {LONGEST_DELAY_S} s, so a longer call could not live through a deployment"
         )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from aws_cdk import Duration
+from aws_cdk import Duration, Size
 from aws_cdk import aws_ecs as ecs
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_logs as logs
@@ -14,7 +14,7 @@ from constructs import Construct
 
 from infra.constructs.gpu_hosts import ROOT, stop_s
 from infra.environments import MEDIA_SECRETS
-from infra.settings import StageSettings
+from infra.settings import SettingsError, StageSettings
 
 CONTAINER = "media"
 PORT = 8000
@@ -69,26 +69,26 @@ def slots(settings: StageSettings) -> int:
 
 
 def check_slots(settings: StageSettings) -> None:
-    """Whether the servers of a task carry calls of the length that is allowed. Raises ValueError naming the setting."""
+    """Whether the servers of a task carry calls of the length that is allowed. Raises SettingsError naming the setting."""
     if settings.engine != "personaplex":
         return
     servers = len(server_ports(settings))
     told = f"servers_per_gpu {settings.servers_per_gpu} on gpus_per_instance {settings.gpus_per_instance}"
     if servers + 1 > MOST_CONTAINERS:
-        raise ValueError(
+        raise SettingsError(
             f"{told}: {servers} servers and our own are more than the {MOST_CONTAINERS} containers of a task; lower servers_per_gpu"
         )
     if settings.max_call_s <= WINDOW_S:
         if settings.spare_servers >= servers:
-            raise ValueError(f"spare_servers: {settings.spare_servers} of {servers} servers kept free leave none for calls; lower it")
+            raise SettingsError(f"spare_servers: {settings.spare_servers} of {servers} servers kept free leave none for calls; lower it")
         return
     if servers < 2:
-        raise ValueError(
+        raise SettingsError(
             f"{told}: one server, but max_call_s {settings.max_call_s} outlasts the {WINDOW_S} s that the model remembers, and a call "
             f"cannot move to another. Raise servers_per_gpu to 2 or more, or lower max_call_s to {WINDOW_S}"
         )
     if not 1 <= settings.spare_servers < servers:
-        raise ValueError(
+        raise SettingsError(
             f"spare_servers: {settings.spare_servers} of {servers} servers. Calls may outlast the {WINDOW_S} s that the model remembers "
             f"(max_call_s {settings.max_call_s}), so at least one server must be kept free to move to, and one must be left to move from"
         )
@@ -102,8 +102,8 @@ def gpu_task(scope: Construct, settings: StageSettings, parts: TaskParts) -> ecs
         "GpuTask",
         family=f"{settings.name}-media",
         network_mode=ecs.NetworkMode.AWS_VPC,
-        task_role=parts.task_role,  # type: ignore[arg-type]  # jsii's own stubs do not see that Role is an IRole
-        execution_role=parts.execution_role,  # type: ignore[arg-type]
+        task_role=parts.task_role,
+        execution_role=parts.execution_role,
         volumes=[
             ecs.Volume(name="weights", host=ecs.Host(source_path=f"{ROOT}/weights")),
             ecs.Volume(name="hub", host=ecs.Host(source_path=f"{ROOT}/hub")),
@@ -132,8 +132,8 @@ def fargate_task(scope: Construct, settings: StageSettings, parts: TaskParts) ->
         runtime_platform=ecs.RuntimePlatform(
             cpu_architecture=ecs.CpuArchitecture.X86_64, operating_system_family=ecs.OperatingSystemFamily.LINUX
         ),
-        task_role=parts.task_role,  # type: ignore[arg-type]
-        execution_role=parts.execution_role,  # type: ignore[arg-type]
+        task_role=parts.task_role,
+        execution_role=parts.execution_role,
         volumes=[ecs.Volume(name="tmp")],
     )
     _media(task, settings, parts, stop=FARGATE_STOP_S)
@@ -144,15 +144,24 @@ def _healthy(container: ecs.ContainerDefinition) -> ecs.ContainerDependency:
     return ecs.ContainerDependency(container=container, condition=ecs.ContainerDependencyCondition.HEALTHY)
 
 
+def _log(prefix: str, parts: TaskParts) -> ecs.LogDriver:
+    """A log that cannot be written must not hold up a call; metrics travel in it, so the buffer is generous."""
+    return ecs.LogDriver.aws_logs(
+        stream_prefix=prefix, log_group=parts.logs, mode=ecs.AwsLogDriverMode.NON_BLOCKING, max_buffer_size=Size.mebibytes(16)
+    )
+
+
 def _media(task: ecs.TaskDefinition, settings: StageSettings, parts: TaskParts, *, stop: int) -> ecs.ContainerDefinition:
     """Its image says user, entry and stop signal. A crash is followed by a new start in the same task: the model stays loaded."""
+    init = ecs.LinuxParameters(task, "Init", init_process_enabled=True)
+    init.drop_capabilities(ecs.Capability.ALL)
     container = task.add_container(
         CONTAINER,
         image=ecs.ContainerImage.from_registry(parts.image),
         essential=True,
         environment=dict(parts.environment),
         secrets={name: ecs.Secret.from_secrets_manager(parts.secret, key) for name, key in MEDIA_SECRETS.items()},
-        logging=ecs.LogDriver.aws_logs(stream_prefix="media", log_group=parts.logs, mode=ecs.AwsLogDriverMode.NON_BLOCKING),
+        logging=_log("media", parts),
         memory_reservation_mib=_MEDIA_MIB,
         port_mappings=[ecs.PortMapping(container_port=PORT)],
         health_check=ecs.HealthCheck(
@@ -163,7 +172,7 @@ def _media(task: ecs.TaskDefinition, settings: StageSettings, parts: TaskParts, 
             start_period=Duration.seconds(120),
         ),
         readonly_root_filesystem=True,
-        linux_parameters=ecs.LinuxParameters(task, "Init", init_process_enabled=True),
+        linux_parameters=init,
         enable_restart_policy=True,
         restart_ignored_exit_codes=[0],
         restart_attempt_period=Duration.seconds(60),
@@ -182,7 +191,7 @@ def _server(task: ecs.Ec2TaskDefinition, settings: StageSettings, parts: TaskPar
         essential=False,
         command=server_command(port),
         environment=server_environment(number // settings.servers_per_gpu),
-        logging=ecs.LogDriver.aws_logs(stream_prefix=f"personaplex-{number}", log_group=parts.logs, mode=ecs.AwsLogDriverMode.NON_BLOCKING),
+        logging=_log(f"personaplex-{number}", parts),
         memory_reservation_mib=_SERVER_MIB,
         health_check=ecs.HealthCheck(
             command=["CMD", _PYTHON, "-c", safe_probe(port)],

@@ -9,7 +9,7 @@ from constructs import Construct
 
 from infra.constructs.function import retention
 from infra.nag import Reason, acknowledge
-from infra.settings import StageSettings
+from infra.settings import SettingsError, StageSettings
 
 _SERVICES = {
     "EcrApi": ec2.InterfaceVpcEndpointAwsService.ECR,
@@ -46,9 +46,11 @@ class Network(Construct):
         """Taken as it is: routes and endpoints are its owner's."""
         told = self._settings
         if not (told.availability_zones and told.private_subnet_ids and told.public_subnet_ids):
-            raise ValueError("vpc_id needs availability_zones, private_subnet_ids and public_subnet_ids: each in the same order of zones")
+            raise SettingsError(
+                "vpc_id needs availability_zones, private_subnet_ids and public_subnet_ids: each in the same order of zones"
+            )
         if not len(told.availability_zones) == len(told.private_subnet_ids) == len(told.public_subnet_ids):
-            raise ValueError("availability_zones, private_subnet_ids and public_subnet_ids: one of each for every zone")
+            raise SettingsError("availability_zones, private_subnet_ids and public_subnet_ids: one of each for every zone")
         return ec2.Vpc.from_vpc_attributes(
             self,
             "Given",

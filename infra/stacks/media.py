@@ -21,7 +21,7 @@ from infra.constructs.network import Network
 from infra.constructs.rights import READ_ITEMS, WRITE_ITEMS
 from infra.environments import Places, of_media
 from infra.nag import Reason, acknowledge, arn_as_told
-from infra.settings import StageSettings
+from infra.settings import SettingsError, StageSettings
 from infra.stacks.data import NexusData
 
 RELEASE = "0.1.0"
@@ -115,7 +115,7 @@ class NexusMedia(Stack):
             iam.PolicyStatement(actions=["dynamodb:DescribeTable"], resources=[rights.table_arn]),
             rights.objects("GetObject", "PutObject", prefixes=kept),
             rights.objects("DeleteObject", prefixes=("private/", "expiry/")),
-            rights.names(kept),
+            rights.names(),
             rights.encrypted("dynamodb", "s3", writes=True),
             rights.seals("Decrypt"),
             iam.PolicyStatement(actions=["ecs:GetTaskProtection", "ecs:UpdateTaskProtection"], resources=[self._arn_of_tasks()]),
@@ -220,16 +220,16 @@ class NexusMedia(Stack):
 
 
 def check(settings: StageSettings) -> None:
-    """What cannot be deployed is said before anything is made. Raises ValueError, naming the setting."""
+    """What cannot be deployed is said before anything is made. Raises SettingsError, naming the setting."""
     if settings.engine not in _ENGINES:
-        raise ValueError(f"engine: {settings.engine!r} is not deployed here; {', '.join(_ENGINES)} are")
+        raise SettingsError(f"engine: {settings.engine!r} is not deployed here; {', '.join(_ENGINES)} are")
     if settings.tasks_min > settings.tasks_max:
-        raise ValueError(f"tasks_min: {settings.tasks_min} is more than tasks_max, {settings.tasks_max}")
+        raise SettingsError(f"tasks_min: {settings.tasks_min} is more than tasks_max, {settings.tasks_max}")
     for name, image in (("media_image", settings.media_image), ("personaplex_image", settings.personaplex_image)):
         if image and "@sha256:" not in image and (":" not in image.rpartition("/")[2] or image.endswith(":latest")):
-            raise ValueError(f"{name}: {image!r} may be another image tomorrow; name a digest (@sha256:...) or a version's tag")
+            raise SettingsError(f"{name}: {image!r} may be another image tomorrow; name a digest (@sha256:...) or a version's tag")
     if settings.engine != "personaplex" and (settings.fargate_vcpu, settings.fargate_memory_gb) not in _FARGATE_SIZES:
-        raise ValueError(
+        raise SettingsError(
             f"fargate_vcpu, fargate_memory_gb: Fargate has no task of {settings.fargate_vcpu} vCPU and {settings.fargate_memory_gb} GB"
         )
 
@@ -243,9 +243,8 @@ _FARGATE_SIZES = {
 
 
 def _deployment(settings: StageSettings) -> dict[str, Any]:
-    """The new stands before the old goes; a version that never gets ready is taken back."""
+    """The new stands before the old goes; a version that never gets ready is taken back. No count: scaling has the word."""
     return {
-        "desired_count": settings.tasks_min,
         "min_healthy_percent": 100,
         "max_healthy_percent": 200,
         "circuit_breaker": ecs.DeploymentCircuitBreaker(rollback=True),
