@@ -21,10 +21,10 @@ from media_plane.server.occupancy import Occupancy, seen
 from media_plane.transports.session import WireTransport
 from nexus import context
 from nexus.clock import Clock
-from nexus.domain.call import CallEntry, CallerTrace, EndReason, MediaProcess
+from nexus.domain.call import CallEntry, CallerTrace, EndReason, LineOrder, MediaProcess
 from nexus.domain.session import CallFault, Ended, FaultNoted, JournalEntry, Opened, RecordingNoted
 from nexus.errors import CLOSE_CODE, NexusError, NotFound, ProtocolViolation, StoreError
-from nexus.ports import CallJournal, CallLedger, CallRef, SessionArchive
+from nexus.ports import CallJournal, CallLedger, CallLinesTaken, CallRef, SessionArchive
 
 _log = logging.getLogger("nexus.calls")
 HEARTBEAT_S = 1.0
@@ -124,6 +124,7 @@ class CallServer:
         self._facts = facts
         self._clock = clock
         self._bridges: dict[str, Bridge] = {}
+        self._early_lines: dict[str, list[LineOrder]] = {}
         self._unarchived: dict[str, tuple[Sequence[JournalEntry], datetime, EndReason]] = {}
         self._beating = asyncio.Lock()
         self.occupancy = Occupancy(clock)
@@ -148,6 +149,7 @@ class CallServer:
                 await self._run(socket, admission)
             finally:
                 self._bridges.pop(call_id, None)
+                self._early_lines.pop(call_id, None)
                 self._forget(call_id)
 
     async def run_relayed(self, socket: Socket, line: Line) -> None:
@@ -200,6 +202,8 @@ class CallServer:
         await transport.open(greeting)
         bridge = await self._factory.bridge(transport, admission, opened)
         self._bridges[opened.call_id] = bridge
+        for line in self._early_lines.pop(opened.call_id, ()):
+            bridge.order_line(line)
         return await bridge.run()
 
     async def _begin_journal(self, opened: Opened) -> None:
@@ -307,11 +311,22 @@ class CallServer:
             bridge = self._bridges.get(call_id)
             if bridge is not None:
                 bridge.order_end(EndReason.TENANT_ENDED)
+        self._hand_over(orders.lines)
         for which in orders.orphaned:
             await self._recover(which)
         for call_id, (entries, ended_at, reason) in [*self._unarchived.items()]:
             if await self._archive(call_id, entries, ended_at, reason):
                 del self._unarchived[call_id]
+
+    def _hand_over(self, lines: Iterable[CallLinesTaken]) -> None:
+        """Give lines to their calls; one whose wiring is not ready yet gets them when it is."""
+        for taken in lines:
+            bridge = self._bridges.get(taken.call_id)
+            if bridge is not None:
+                for line in taken.lines:
+                    bridge.order_line(line)
+            elif self.occupancy.lives_here(taken.call_id):
+                self._early_lines.setdefault(taken.call_id, []).extend(taken.lines)
 
     async def recover_journals(self) -> None:
         """Archive what an earlier life of this machine ended and could not archive (the disk was full). Calls whose process died without

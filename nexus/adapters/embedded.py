@@ -22,12 +22,12 @@ from nexus.adapters.sqlite import (
 from nexus.errors import ConfigurationError
 from nexus.ports import (
     CallJournal,
-    CallLedger,
     DocumentStore,
     EffectLog,
     Erasable,
     Ids,
     LeadStore,
+    LiveLedger,
     SessionArchive,
     SessionIndex,
     TenantStore,
@@ -46,7 +46,7 @@ class EmbeddedStores:
     archive: SessionArchive
     recordings: FileRecordings
     journal: CallJournal
-    ledger: CallLedger
+    ledger: LiveLedger
     sessions: SessionIndex
     leads: LeadStore
     tool_values: ToolStore
