@@ -36,6 +36,7 @@ from control_plane.services.people import TokenChecker
 from control_plane.services.progress import ProgressBook
 from control_plane.services.rates import RateLimiter
 from control_plane.services.sessions import SessionDesk, SessionStores
+from control_plane.services.tenant_bundles import BundleDesk
 from control_plane.services.tenant_heads import TenantHeads
 from control_plane.services.tenant_wall import (
     WalledArchive,
@@ -182,6 +183,7 @@ def build(settings: Settings, stores: Stores, given: Secrets, outside: Outside, 
     usage = UsageBook(stores.documents, clock)
     secrets = SealedSecrets(stores.documents, AesSeal(given.seal_key), clock)
     configs = ConfigDesk(heads, given.cursor_key, secrets)
+    webhooks = WebhookDesk(book, courier, means, clock, WebhookRules(given.cursor_key, ids, outside.after.nudge))
     after_call = AfterCall(
         CallStores(stores.archive, stores.leads, stores.tenants),
         CallDesks(sessions, leads, outbox, outside.after.sink, usage),
@@ -201,11 +203,12 @@ def build(settings: Settings, stores: Stores, given: Secrets, outside: Outside, 
         authenticator=Authenticator(api_keys, people(settings, clock), required=settings.auth_required),
         usage=usage,
         books=kept,
-        webhooks=WebhookDesk(book, courier, means, clock, WebhookRules(given.cursor_key, ids, outside.after.nudge)),
+        webhooks=webhooks,
         after_call=after_call,
         tools=DeclaredToolDesk(configs, GuardedHttpTools(GuardedHttp(outside.outbound), secrets, clock), ids),
         secrets=secrets,
         knowledge=KnowledgeDesk(heads, ids),
+        bundles=BundleDesk(heads, webhooks, secrets, ids),
         policy=ApiPolicy(
             new_request_id=lambda: ids.new("req"),
             now=clock.now,

@@ -56,6 +56,8 @@ MATRIX: Mapping[str, Rule] = {
     "listTenants": Rule("tenants:read", ANALYSTS, reach="own", test_mode=True),
     "getTenant": Rule("tenants:read", ANALYSTS, test_mode=True),
     "createTenant": Rule("tenants:write", PLATFORM, reach="platform", keys=False),
+    "importTenant": Rule("tenants:write", PLATFORM, reach="platform", keys=False),
+    "exportTenant": Rule("tenants:export", ADMINS, keys=False),
     "updateTenant": Rule("tenants:write", ADMINS, keys=False),
     "suspendTenant": Rule("tenants:suspend", PLATFORM, keys=False),
     "resumeTenant": Rule("tenants:suspend", PLATFORM, keys=False),

@@ -44,6 +44,8 @@ def group_of(path: str) -> str:
         return "conversations"
     if path == "/v1/audit-events":
         return "audit"
+    if path == "/v1/tenants:import":
+        return "tenants"
     if (first, second) != ("v1", "tenants"):
         return ""
     parts = path.split("/")

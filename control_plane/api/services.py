@@ -21,6 +21,7 @@ from control_plane.services.declared_tools import DeclaredToolDesk
 from control_plane.services.knowledge import KnowledgeDesk
 from control_plane.services.leads import LeadDesk
 from control_plane.services.sessions import SessionDesk
+from control_plane.services.tenant_bundles import BundleDesk
 from control_plane.services.tenants import TenantDesk
 from control_plane.services.usage import UsageBook
 from control_plane.services.webhooks import WebhookDesk
@@ -79,4 +80,5 @@ class ApiServices:
     tools: DeclaredToolDesk
     secrets: SecretStore
     knowledge: KnowledgeDesk
+    bundles: BundleDesk
     ready: Callable[[], Awaitable[Mapping[str, Check]]] = always_ready

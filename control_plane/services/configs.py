@@ -26,6 +26,7 @@ from nexus.ports import Delete, Document, Expect, Put, SecretStore
 
 _LOOKED_THROUGH = 40
 _PRUNED_AT_ONCE = 10
+_LONGEST_HEAD = 290_000
 ABSENT = 0
 """As an expected revision of a draft: there must be none yet."""
 
@@ -149,7 +150,7 @@ class ConfigDesk:
                 ``invalid_request``.
             Conflict: ``tenant_state``; ``conflict``: somebody else was first.
         """
-        _check_plain(body)
+        check_plain(body)
         return await self._write_draft(tenant_id, dict(body), expected)
 
     async def drop_draft(self, tenant_id: str, *, expected: int | None) -> None:
@@ -202,7 +203,7 @@ class ConfigDesk:
         Raises:
             NotFound: ``tenant_not_found``, ``config_version_not_found``, ``draft_not_found``.
             ConfigurationError: ``config_not_published``: there is nothing beside which it could run; ``invalid_config``.
-            RequestRejected: ``precondition_failed``.
+            RequestRejected: ``precondition_failed``; ``message_too_large``: with the active version it is too long.
             Conflict: ``tenant_state``; ``canary_state``: it is the active version.
         """
 
@@ -210,10 +211,11 @@ class ConfigDesk:
             await self._started_with(kept)
             now = self._heads.clock.now()
             if wish.version is not None:
-                return HeadChange(tenancy.canaried(kept.head, await self._publication(tenant_id, wish.version), wish.percent, now))
+                head = tenancy.canaried(kept.head, await self._publication(tenant_id, wish.version), wish.percent, now)
+                return HeadChange(_checked_head(head))
             draft, config = await self._publishable(kept, wish.expected)
             publication = tenancy.next_publication(kept.head, config, now, note=wish.note)
-            head = tenancy.canaried(kept.head, publication, wish.percent, now)
+            head = _checked_head(tenancy.canaried(kept.head, publication, wish.percent, now))
             return await self._with_version(kept, head.model_copy(update={"last_version": publication.version}), publication, draft)
 
         return await self._published(tenant_id, decide)
@@ -321,7 +323,7 @@ class ConfigDesk:
         return None if found is None else ConfigView(FILE_VERSION, found)
 
 
-def _check_plain(body: Mapping[str, Any]) -> None:
+def check_plain(body: Mapping[str, Any]) -> None:
     """What cannot be told again as JSON is not kept: infinite numbers, halves of characters, bottomless nesting."""
     try:
         size = len(json.dumps(body, ensure_ascii=False, allow_nan=False).encode())
@@ -331,6 +333,15 @@ def _check_plain(body: Mapping[str, Any]) -> None:
         raise RequestRejected(
             "message_too_large", f"A configuration has at most {MAX_CONFIG_BYTES // 1024} KB; move long knowledge elsewhere."
         )
+
+
+def _checked_head(head: TenantHead) -> TenantHead:
+    """Both versions that new calls get stand in the head, which is one document."""
+    if len(json.dumps(head.stored, ensure_ascii=False).encode()) > _LONGEST_HEAD:
+        raise RequestRejected(
+            "message_too_large", f"The active version and the canary have at most {_LONGEST_HEAD // 1000} KB together; publish it outright."
+        )
+    return head
 
 
 def _check_replaced(found: Document | None, expected: int | None) -> None:
@@ -351,6 +362,11 @@ def _check_revision(revision: int, expected: int | None) -> None:
 def _body(config: dict[str, Any] | None, at: datetime) -> dict[str, Any]:
     """A draft's document; without a configuration it only keeps the revision from beginning anew."""
     return {"config": config, "updated_at": at.isoformat()}
+
+
+def draft_put(config: dict[str, Any], at: datetime) -> Put:
+    """The write of a tenant's first draft."""
+    return Put(tenancy.DRAFT_KEY, _body(config, at), expected=0)
 
 
 def _draft(found: Document) -> Draft:

@@ -75,7 +75,7 @@ class KnowledgeDesk:
         def put(shelf: Shelf) -> Shelf:
             if any(one.name == new.name for one in shelf.documents):
                 raise Conflict("knowledge_exists", "There is a document of this name: PUT replaces it, DELETE makes room for another.")
-            return _checked(shelf.model_copy(update={"documents": (*shelf.documents, made)}))
+            return checked_shelf(shelf.model_copy(update={"documents": (*shelf.documents, made)}))
 
         return await self._examine(tenant_id, _found(await self._changed(tenant_id, put, document_id), document_id))
 
@@ -96,7 +96,7 @@ class KnowledgeDesk:
             if any(one.name == new.name and one.id != document_id for one in shelf.documents):
                 raise Conflict("knowledge_exists", "Another document has this name.")
             said = {"name": new.name, "content_type": new.content_type, "text": new.text, "updated_at": now, "status": "pending"}
-            return _checked(_with(shelf, before.model_copy(update=said)))
+            return checked_shelf(_with(shelf, before.model_copy(update=said)))
 
         return await self._examine(tenant_id, _found(await self._changed(tenant_id, put, document_id), document_id))
 
@@ -169,7 +169,8 @@ def _check_size(new: NewDocument) -> None:
         )
 
 
-def _checked(shelf: Shelf) -> Shelf:
+def checked_shelf(shelf: Shelf) -> Shelf:
+    """Give the shelf back when it can be kept. Raises QuotaExceeded ``knowledge_full``."""
     count, size = len(shelf.documents), shelf.text_bytes
     if count > MOST_DOCUMENTS:
         raise QuotaExceeded(

@@ -79,10 +79,15 @@ class WebhookDesk:
             RequestRejected: ``url_not_allowed``.
             QuotaExceeded: ``too_many_webhooks``.
         """
-        check_tenant_id(tenant_id)
-        self._means.sender.check(url)
+        webhook, secret = self.prepared(check_tenant_id(tenant_id), url, events, description)
         if len(await self._book.webhooks(tenant_id)) >= MOST_WEBHOOKS:
             raise QuotaExceeded("too_many_webhooks", f"A tenant has at most {MOST_WEBHOOKS} webhooks; delete one.", retry_after_s=60)
+        await self._book.write(tenant_id, put_webhook(webhook, 0))
+        return webhook, secret
+
+    def prepared(self, tenant_id: str, url: str, events: tuple[EventType, ...], description: str) -> tuple[Webhook, str]:
+        """A receiver and its secret, not kept yet. Raises RequestRejected ``url_not_allowed``."""
+        self._means.sender.check(url)
         now = self._clock.now()
         secret = self._new_secret()
         webhook = Webhook(
@@ -95,7 +100,6 @@ class WebhookDesk:
             updated_at=now,
             secrets=(self._kept(tenant_id, secret),),
         )
-        await self._book.write(tenant_id, put_webhook(webhook, 0))
         return webhook, secret
 
     async def list(self, tenant_id: str) -> tuple[Webhook, ...]:

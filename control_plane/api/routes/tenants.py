@@ -18,6 +18,7 @@ from control_plane.services.jobs import Job
 from control_plane.services.tenants import TenantView
 from nexus.domain.tenancy import Language, Origin, TenantProfile, Timezone
 from nexus.domain.tenant import TenantConfig
+from nexus.domain.tenant_bundle import TenantBundle
 
 router = APIRouter(prefix="/v1/tenants", tags=["tenants"])
 JobId = Annotated[str, Path(examples=["job_01KAQ2Z3M4N5P6Q7R8S9T0V1W2"])]
@@ -63,6 +64,72 @@ class JobDetail(BaseModel):
     error: str = Field(description="code of what stopped the last try; empty when nothing did")
     created_at: datetime
     updated_at: datetime
+
+
+class ImportBody(BaseModel):
+    """A bundle, and the id of the tenant to be made of it."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    id: str = Field(max_length=100, examples=["corner_shop_2"])
+    bundle: dict[str, Any] = Field(description="as exportTenant gives it (schema TenantBundle)")
+
+
+class ImportedWebhook(BaseModel):
+    """A receiver and its fresh secret, which is shown this once."""
+
+    model_config = ConfigDict(frozen=True)
+
+    id: str
+    url: str
+    secret: str = Field(examples=["whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"])
+
+
+class ImportedDocument(BaseModel):
+    """A document as it was read here."""
+
+    model_config = ConfigDict(frozen=True)
+
+    id: str
+    name: str
+    status: Literal["pending", "ready", "failed"]
+    detail: str = Field(description="why it is failed")
+
+
+class TenantImport(BaseModel):
+    """What was made of a bundle."""
+
+    model_config = ConfigDict(frozen=True)
+
+    object: Literal["tenant_import"] = "tenant_import"
+    tenant: TenantDetail
+    webhooks: tuple[ImportedWebhook, ...]
+    knowledge: tuple[ImportedDocument, ...]
+    missing_secrets: tuple[str, ...] = Field(description="to be set with PUT …/secrets/{name}")
+
+
+# before getTenant, whose path this one's would match too
+@router.get("/{tenant_id}:export", operation_id="exportTenant", response_model=TenantBundle, responses=refusals(404, 409))
+async def export_tenant(tenant_id: TenantId, services: Services) -> Response:
+    """The tenant as one document: configurations with their tools, draft, knowledge, webhooks without secrets, the names of its secrets.
+
+    No calls, leads or keys. At most ten versions: the active one, the canary and the newest.
+    """
+    bundle = await services.bundles.export(tenant_id)
+    return told(bundle, headers={"Content-Disposition": f'attachment; filename="tenant-{tenant_id}.json"'})
+
+
+@router.post(":import", operation_id="importTenant", status_code=201, response_model=TenantImport, responses=refusals(409, 413, 415))
+async def import_tenant(body: ImportBody, services: Services) -> Response:
+    """Make a new tenant of a bundle, whole or not at all. A bundle with faults is refused with all of them."""
+    made = await services.bundles.import_(body.id, body.bundle)
+    answer = TenantImport(
+        tenant=_detail(made.view),
+        webhooks=tuple(ImportedWebhook(id=hook.id, url=hook.url, secret=secret) for hook, secret in made.webhooks),
+        knowledge=tuple(ImportedDocument(id=one.id, name=one.name, status=one.status, detail=one.detail) for one in made.knowledge),
+        missing_secrets=made.missing_secrets,
+    )
+    return told(answer, status=201, headers={"Location": f"/v1/tenants/{made.view.tenant_id}"})
 
 
 @router.get("", operation_id="listTenants", response_model=TenantPage, responses=refusals())
