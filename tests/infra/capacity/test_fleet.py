@@ -123,3 +123,11 @@ def test_a_call_that_ends_within_the_notice_is_not_cut() -> None:
 
     assert stage.cut == []
     assert stage.fleet.busy == 0
+
+
+def test_who_finds_the_pool_empty_starts_from_nothing() -> None:
+    stage = Stage(1, Fleet(Scaling(warm_pool_size=1), starts=STARTS))
+    stage.fleet.resize(3)
+
+    assert stage.slots_over(400) == {0: 1, 175: 2, 290: 3}
+    assert stage.fleet.meter.from_warm == 1
