@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from control_plane import wiring
 from control_plane.api.services import ApiServices
-from control_plane.handlers.foundations import Foundations
+from control_plane.handlers.foundations import KEYS_KEPT_S, Foundations
 from control_plane.models.scripted import ScriptedLeads
 from control_plane.ports import ConversationReply, LeadModel, OpenConversation
 from control_plane.services.erasure import ErasedStores
@@ -39,7 +39,7 @@ def control_plane(of: Foundations, *, reads_calls: bool = False) -> wiring.Contr
     sink = FirehoseAnalyticsSink(stores.connection, environment.nexus_analytics_stream, Bucket(stores.connection))
     model: LeadModel = wiring.lead_model(of.settings) if reads_calls else ScriptedLeads()
     after = wiring.AfterOutside(sink, wiring.webhook_sender(of.settings), queue.wake)
-    outside = wiring.Outside(NoConversations(), model, after=after)
+    outside = wiring.Outside(NoConversations(), model, after=after, keys_kept_s=KEYS_KEPT_S)
     plane = wiring.build(of.settings, _stores(of), _secrets(of), outside, of.clock)
     return replace(plane, services=_behind_gateway(plane.services))
 

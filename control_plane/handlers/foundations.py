@@ -15,6 +15,9 @@ from nexus.adapters.issuer import HttpIssuerKeys
 from nexus.clock import Clock
 from nexus.settings import AuthMode, Environment, Settings, load_settings
 
+KEYS_KEPT_S = 30.0
+"""So long a warm function believes an API key without another look: a revocation is seen everywhere after it."""
+
 
 @dataclass(frozen=True, slots=True)
 class Foundations:
@@ -51,4 +54,4 @@ def authenticator(of: Foundations) -> Authenticator:
     if settings.oidc_issuer:
         rules = TokenRules(settings.oidc_issuer, settings.oidc_audience, settings.oidc_tenant_claim, settings.oidc_roles_claim)
         people = TokenChecker(HttpIssuerKeys(settings.oidc_issuer, settings.oidc_jwks_url), rules, of.clock)
-    return Authenticator(ApiKeyDesk(of.stores.documents, of.stores.ids, of.clock, vault), people)
+    return Authenticator(ApiKeyDesk(of.stores.documents, of.stores.ids, of.clock, vault, kept_s=KEYS_KEPT_S), people)

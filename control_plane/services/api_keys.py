@@ -20,6 +20,7 @@ from nexus.errors import Conflict, NotAuthorised, NotFound, RequestRejected, Sto
 from nexus.ports import Document, DocumentStore, Ids, Put
 
 MOST_KEYS = 100
+MOST_KEPT = 1024
 REVOKED_KEPT = timedelta(days=30)
 _PREFIX = "api-keys/"
 _log = logging.getLogger("nexus.access")
@@ -92,9 +93,13 @@ class ApiKeyDesk:
         ids: gives key ids.
         clock: wall time.
         vault: what keys are hashed with.
+        kept_s: so long a key that was looked up is believed without another look; what this desk changes it knows at once, what other
+            processes change (a revocation) so much later. 0: it looks each time.
     """
 
-    def __init__(self, documents: DocumentStore, ids: Ids, clock: Clock, vault: KeyVault) -> None:
+    def __init__(self, documents: DocumentStore, ids: Ids, clock: Clock, vault: KeyVault, *, kept_s: float = 0.0) -> None:
+        self._kept_s = kept_s
+        self._kept: dict[tuple[str, str], tuple[datetime, ApiKey]] = {}
         self._documents = documents
         self._ids = ids
         self._clock = clock
@@ -166,7 +171,7 @@ class ApiKeyDesk:
         """
         claimed = read_key(text)
         with working_for(tenant_id=claimed.tenant_id):
-            key = await self._find(claimed.tenant_id, claimed.key_id)
+            key = await self._known(claimed.tenant_id, claimed.key_id)
             secret = _matching(key, key_hash(text, self._vault.pepper))
             if key is None or secret is None or key.wish.mode != claimed.mode:
                 raise invalid_key()
@@ -208,13 +213,30 @@ class ApiKeyDesk:
         text = write_key(mode, tenant_id, key_id, self._vault.entropy(SECRET_BYTES))
         return text, KeySecret(key_hash(text, self._vault.pepper), text[-4:], now)
 
+    async def _known(self, tenant_id: str, key_id: str) -> ApiKey | None:
+        """The key, perhaps as it was a moment ago. What is not there is looked for each time."""
+        at, now = (tenant_id, key_id), self._clock.now()
+        kept = self._kept.get(at)
+        if kept is not None and now < kept[0] + timedelta(seconds=self._kept_s):
+            return kept[1]
+        self._kept.pop(at, None)
+        key = await self._find(tenant_id, key_id)
+        if key is not None and self._kept_s:
+            while len(self._kept) >= MOST_KEPT:
+                self._kept.pop(next(iter(self._kept)))
+            self._kept[at] = now, key
+        return key
+
     async def _find(self, tenant_id: str, key_id: str) -> ApiKey | None:
         found = await self._documents.get(tenant_id, _PREFIX + key_id)
         return None if found is None else _key_of(tenant_id, found)
 
     async def _write(self, key: ApiKey, *, expected: int, forget_at: datetime | None = None) -> ApiKey:
         change = Put(_PREFIX + key.key_id, _body_of(key), expected=expected, expires_at=forget_at)
-        (version,) = await self._documents.write(key.tenant_id, change)
+        try:
+            (version,) = await self._documents.write(key.tenant_id, change)
+        finally:
+            self._kept.pop((key.tenant_id, key.key_id), None)
         return replace(key, version=version)
 
 

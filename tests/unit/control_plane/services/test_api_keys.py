@@ -225,3 +225,27 @@ async def test_what_is_kept_is_json(keys: Keys) -> None:
     found: Any = (await keys.documents.list("acme", "api-keys/", limit=1))[0].body
     assert json.loads(json.dumps(found)) == found
     assert await keys.desk.get("acme", issued.key.key_id) == issued.key
+
+
+async def test_a_key_that_is_believed_for_a_while_dies_here_at_once_and_elsewhere_after_it(keys: Keys) -> None:
+    here = ApiKeyDesk(keys.documents, UlidIds(), keys.clock, VAULT, kept_s=30)
+    elsewhere = Keys(ApiKeyDesk(keys.documents, UlidIds(), keys.clock, VAULT, kept_s=30), keys.documents, keys.clock)
+    desk = Keys(here, keys.documents, keys.clock)
+    issued = await desk.made()
+    for one in (desk, elsewhere):
+        assert [await one.code(issued.text) for _ in range(2)] == ["in", "in"]
+    assert await desk.code(issued.text[:-1] + ("A" if issued.text[-1] != "A" else "B")) == "credential_invalid"
+    keys.clock.advance(timedelta(seconds=29))
+    await here.revoke("acme", issued.key.key_id)
+    assert (await desk.code(issued.text), await elsewhere.code(issued.text)) == ("credential_revoked", "in")
+    keys.clock.advance(timedelta(seconds=2))
+    assert await elsewhere.code(issued.text) == "credential_revoked"
+
+
+async def test_a_key_that_is_believed_expires_in_time(keys: Keys) -> None:
+    desk = Keys(ApiKeyDesk(keys.documents, UlidIds(), keys.clock, VAULT, kept_s=30), keys.documents, keys.clock)
+    expires_at = keys.clock.now() + timedelta(seconds=10)
+    issued = await desk.made(KeyWish("short", scopes=("leads:read",), expires_at=expires_at))
+    assert [await desk.code(issued.text) for _ in range(2)] == ["in", "in"]
+    keys.clock.advance(timedelta(seconds=11))
+    assert await desk.code(issued.text) == "credential_expired"
