@@ -43,7 +43,7 @@ async def serve(settings: Settings, stores: MediaStores, clock: Clock) -> None:
 async def _drain(plane: MediaPlane, within_s: float) -> None:
     """Not ready and no new lease from now on; who lives here, is relayed through here or holds a slot here is served to the end."""
     _log.info("draining: %s sockets live, %s s at most", plane.calls.active, within_s)
-    farewell_s = min(_FAREWELL_S, within_s / 2)
+    farewell_s = min(_FAREWELL_S, within_s * 2 / 3)
     plane.doorkeeper.opens_to = "leases"
     closing = asyncio.get_running_loop().call_later(within_s - farewell_s, _close_door, plane)
     await plane.calls.empty(DrainTerms(within_s, farewell_s, leases=True, linger_s=min(_LINGER_S, within_s)))

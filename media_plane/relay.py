@@ -98,7 +98,11 @@ async def open_line(elsewhere: Elsewhere) -> Line | GivenRefusal:
 
 
 async def pass_through(line: Line, caller: Socket) -> None:
-    """Pass messages both ways until one side closes; then the other is closed in the same way. Cancelling closes both as ``draining``."""
+    """Pass messages both ways until one side closes; then the other is closed in the same way.
+
+    Cancelled (this process must go), it closes the caller as ``draining`` and cuts the other side, which thus has lost its caller and not
+    been hung up on.
+    """
     ways = [
         asyncio.create_task(_from_caller(caller, line.connection), name="relay: from the caller"),
         asyncio.create_task(_to_caller(line.connection, caller), name="relay: to the caller"),
@@ -106,7 +110,7 @@ async def pass_through(line: Line, caller: Socket) -> None:
     try:
         await asyncio.wait(ways, return_when=asyncio.FIRST_COMPLETED)
     except asyncio.CancelledError:
-        await asyncio.gather(_hung_up(line.connection, CLOSE_CODE["draining"]), _closed(caller, CLOSE_CODE["draining"], "draining"))
+        await asyncio.gather(_cut(line.connection), _closed(caller, CLOSE_CODE["draining"], "draining"))
         raise
     finally:
         for way in ways:
