@@ -66,7 +66,7 @@ def analytics_templates(stage: str, **said: Any) -> tuple[dict[str, Any], dict[s
     data = NexusData(app, settings.stack("Data"), settings=settings, synthesizer=CliCredentialsStackSynthesizer())
     NexusAnalytics(app, settings.stack("Analytics"), settings=settings, data=data, synthesizer=CliCredentialsStackSynthesizer())
     made = app.synth()
-    return tuple(made.get_stack_by_name(settings.stack(part)).template for part in ("Data", "Analytics"))  # type: ignore[return-value]
+    return tuple(made.get_stack_by_name(settings.stack(part)).template for part in ("Data", "Analytics"))
 
 
 @contextmanager

@@ -102,6 +102,7 @@ class NexusData(Stack):
         rules = [
             s3.LifecycleRule(id="private-transcripts-backstop", prefix="private/", expiration=Duration.days(BACKSTOP_DAYS)),
             s3.LifecycleRule(id="expiry-marks-backstop", prefix="expiry/", expiration=Duration.days(BACKSTOP_DAYS)),
+            s3.LifecycleRule(id="analytics-errors-backstop", prefix="lake/errors/", expiration=Duration.days(30)),
             s3.LifecycleRule(id="torn-uploads", abort_incomplete_multipart_upload_after=Duration.days(1)),
         ]
         if kept_days:

@@ -29,6 +29,8 @@ TIME_TO_LIVE: Mapping[str, Any] = {"Enabled": True, "AttributeName": TTL_ATTRIBU
 POINT_IN_TIME_RECOVERY: Mapping[str, Any] = {"PointInTimeRecoveryEnabled": True}
 
 LONGEST_RETENTION_DAYS = 730
+ANALYTICS_ERRORS_DAYS = 30
+"""Rows that could not become Parquet name a tenant, and lie under no prefix of its own."""
 
 LIFECYCLE: Mapping[str, Any] = {
     "Rules": [
@@ -43,6 +45,12 @@ LIFECYCLE: Mapping[str, Any] = {
             "Status": "Enabled",
             "Filter": {"Prefix": "expiry/"},
             "Expiration": {"Days": LONGEST_RETENTION_DAYS + 1},
+        },
+        {
+            "ID": "analytics-errors-backstop",
+            "Status": "Enabled",
+            "Filter": {"Prefix": "lake/errors/"},
+            "Expiration": {"Days": ANALYTICS_ERRORS_DAYS},
         },
         {
             "ID": "torn-uploads",

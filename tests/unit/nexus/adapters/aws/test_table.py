@@ -200,4 +200,4 @@ def test_the_table_is_made_as_the_data_says(moto_stores: AwsStores) -> None:
     assert [one["IndexName"] for one in made["GlobalSecondaryIndexes"]] == [table.INDEX]
     lives = client("dynamodb", "").describe_time_to_live(TableName="made")["TimeToLiveDescription"]
     assert lives == {"TimeToLiveStatus": "ENABLED", "AttributeName": TIME_TO_LIVE["AttributeName"]}
-    assert {rule["Filter"]["Prefix"] for rule in LIFECYCLE["Rules"]} == {"private/", "expiry/", ""}
+    assert {rule["Filter"]["Prefix"] for rule in LIFECYCLE["Rules"]} == {"private/", "expiry/", "lake/errors/", ""}
