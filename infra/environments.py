@@ -60,6 +60,10 @@ MEDIA_SECRETS = {
 """Variable of the media container to field of the media plane's secret (``NexusData.media_secret``)."""
 
 
+_SPOT_DRAIN_S = 100
+"""A spot host goes two minutes after its notice: calls that live then are told, and end."""
+
+
 def of_media(settings: StageSettings, at: Places) -> dict[str, str]:
     """What the media container is told, beside ``MEDIA_SECRETS``."""
     return {
@@ -75,4 +79,9 @@ def of_media(settings: StageSettings, at: Places) -> dict[str, str]:
         "LOG_FORMAT": "JSON",
         "ENGINE": settings.engine,
         "DEV_DOOR": "false",
+        "MEDIA_RELAY_URL": "ecs",
+        "SCALE_IN_PROTECTION": "ecs",
+        "METRICS": "emf",
+        "CALL_CAP_S": str(settings.max_call_s),
+        **({"DRAIN_LIMIT_S": str(_SPOT_DRAIN_S)} if settings.spot else {}),
     }

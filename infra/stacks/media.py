@@ -97,7 +97,6 @@ class NexusMedia(Stack):
         return {
             **of_media(self.settings, at),
             "AWS_REGION": self.region,
-            "MEDIA_RELAY_URL": "ecs",
             "ENGINE_SLOTS": str(slots(self.settings)),
             **({"PERSONAPLEX_WS_URL": ",".join(servers), "PERSONAPLEX_SPARES": str(self.settings.spare_servers)} if servers else {}),
         }
