@@ -31,6 +31,7 @@ from control_plane.services.jobs import JobDesk
 from control_plane.services.knowledge import KnowledgeDesk
 from control_plane.services.lead_statuses import LeadStatuses
 from control_plane.services.leads import LeadDesk, LeadReader
+from control_plane.services.live_lines import LineDesk
 from control_plane.services.outbox import Outbox
 from control_plane.services.people import TokenChecker
 from control_plane.services.progress import ProgressBook
@@ -63,7 +64,7 @@ from nexus.adapters.seal import AesSeal
 from nexus.adapters.tenant_secrets import SealedSecrets
 from nexus.adapters.webhook_sender import HttpWebhookSender, SendingRules
 from nexus.clock import Clock
-from nexus.ports import CallLedger, DocumentStore, LeadStore, Recordings, SessionArchive, SessionIndex, TenantStore
+from nexus.ports import DocumentStore, LeadStore, LiveLedger, Recordings, SessionArchive, SessionIndex, TenantStore
 from nexus.settings import Environment, Settings
 
 
@@ -76,7 +77,7 @@ class Stores:
     recordings: Recordings
     index: SessionIndex
     leads: LeadStore
-    ledger: CallLedger
+    ledger: LiveLedger
     documents: DocumentStore
     folders: TenantStore
     """Tenants that are edited in place; an empty store where there are none."""
@@ -120,6 +121,8 @@ class Outside:
     ready: Callable[[], Awaitable[Mapping[str, Check]]] = always_ready
     after: AfterOutside = field(default_factory=AfterOutside)
     outbound: OutboundRules = field(default_factory=OutboundRules)
+    keys_kept_s: float = 0.0
+    """So long an API key is believed without another look (``ApiKeyDesk``)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,7 +171,8 @@ def build(settings: Settings, stores: Stores, given: Secrets, outside: Outside, 
     """The whole control plane over the given stores."""
     ids = UlidIds()
     stores = walled(stores)
-    api_keys = ApiKeyDesk(stores.documents, ids, clock, KeyVault(given.key_pepper, given.cursor_key))
+    vault = KeyVault(given.key_pepper, given.cursor_key)
+    api_keys = ApiKeyDesk(stores.documents, ids, clock, vault, kept_s=outside.keys_kept_s)
     heads = TenantHeads(stores.documents, stores.folders, clock)
     jobs = JobDesk(
         stores.documents, ids, clock, {DELETE_TENANT: TenantErasure(heads, _with_analytics(stores.erased, outside.after.sink)).steps()}
@@ -196,6 +200,7 @@ def build(settings: Settings, stores: Stores, given: Secrets, outside: Outside, 
         calls=CallDesk(
             stores.tenants, stores.ledger, ids, clock, CallPolicy(given.signing_key, settings.engine.value, weights=settings.weights)
         ),
+        lines=LineDesk(stores.ledger, ids),
         sessions=sessions,
         leads=leads,
         conversations=ConversationDesk(stores.tenants, WalledConversations(outside.conversations)),

@@ -87,6 +87,8 @@ MATRIX: Mapping[str, Rule] = {
     "createCall": Rule("calls:write", ADMINS, publishable=True, test_mode=True),
     "getCall": Rule("calls:read", READERS, test_mode=True),
     "endCall": Rule("calls:write", ADMINS, test_mode=True),
+    "sayInCall": Rule("calls:write", ADMINS, test_mode=True),
+    "injectIntoCall": Rule("calls:write", ADMINS, test_mode=True),
     # sessions
     "listSessions": Rule("sessions:read", ANALYSTS),
     "getSession": Rule("sessions:read", ANALYSTS, test_mode=True),

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
 
-from nexus.domain.call import EndReason, RecordStatus
+from nexus.domain.call import EndReason, LineKind, LineMode, RecordStatus
 from nexus.domain.lead import Evidence, ExtraField, LeadObject, LeadStatus
 from nexus.domain.session import RecordingStatus, SessionRecord, ToolStatus, TranscriptEvent, Turn
 from nexus.domain.tenant import BargeIn, Limits, Recording, VoiceSettings
@@ -171,6 +171,29 @@ class CallDetail(_Given):
     end_reason: EndReason | None
     metadata: dict[str, str]
     test: bool
+
+
+class SayBody(_Asked):
+    """What the agent is to say in a living call: ``now`` in place of what it is saying, ``next`` after that."""
+
+    text: str = Field(min_length=1, max_length=1000)
+    mode: LineMode = "next"
+
+
+class InjectBody(_Asked):
+    """What the agent is to know from its next answer on; the caller does not hear it."""
+
+    text: str = Field(min_length=1, max_length=2000)
+
+
+class LineDetail(_Given):
+    """A line that waits for its call, which takes it within two seconds; the session's ``lines`` say when it was carried out."""
+
+    id: str = Field(examples=["order_01KAQ2Z3M4N5P6Q7R8S9T0V1W2"])
+    object: Literal["line"] = "line"
+    call_id: str
+    kind: LineKind
+    mode: LineMode
 
 
 # --- sessions and leads ------------------------------------------------------------------------------------------------------

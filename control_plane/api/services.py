@@ -20,6 +20,7 @@ from control_plane.services.conversations import ConversationDesk
 from control_plane.services.declared_tools import DeclaredToolDesk
 from control_plane.services.knowledge import KnowledgeDesk
 from control_plane.services.leads import LeadDesk
+from control_plane.services.live_lines import LineDesk
 from control_plane.services.sessions import SessionDesk
 from control_plane.services.tenant_bundles import BundleDesk
 from control_plane.services.tenants import TenantDesk
@@ -67,6 +68,7 @@ class ApiServices:
     tenants: TenantDesk
     configs: ConfigDesk
     calls: CallDesk
+    lines: LineDesk
     sessions: SessionDesk
     leads: LeadDesk
     conversations: ConversationDesk

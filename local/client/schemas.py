@@ -116,6 +116,27 @@ class BargeIn(TypedDict):
     sensitivity: NotRequired[Literal["low", "medium", "high"]]
 
 
+class BundledDocument(TypedDict):
+    content_type: Literal["text/markdown", "text/plain", "text/html", "text/csv", "application/json"]
+    name: str
+    text: str
+
+
+class BundledReceiver(TypedDict):
+    description: NotRequired[str]
+    events: list[Literal["call.ended", "call.artifacts_ready", "call.analyzed", "webhook.paused"]]
+    status: NotRequired[Literal["active", "paused"]]
+    url: str
+
+
+class BundledVersion(TypedDict):
+    config: dict[str, JsonValue]
+    note: NotRequired[str]
+    published_at: str
+    rolled_back_to: NotRequired[int | None]
+    version: int
+
+
 class CallBody(TypedDict):
     caller: NotRequired[CallerBody]
     channel: NotRequired[Literal["websocket"]]
@@ -354,6 +375,24 @@ class HttpTool(TypedDict):
     url: str
 
 
+class ImportBody(TypedDict):
+    bundle: dict[str, Any]
+    id: str
+
+
+class ImportedDocument(TypedDict):
+    detail: str
+    id: str
+    name: str
+    status: Literal["pending", "ready", "failed"]
+
+
+class ImportedWebhook(TypedDict):
+    id: str
+    secret: str
+    url: str
+
+
 class InitSessionAnswer(TypedDict):
     active_tools: list[str]
     greeting: str
@@ -366,6 +405,10 @@ class InitSessionAnswer(TypedDict):
 class InitSessionBody(TypedDict):
     customer_phone: NotRequired[str]
     tenant_id: str
+
+
+class InjectBody(TypedDict):
+    text: str
 
 
 class Interruptions(TypedDict):
@@ -502,6 +545,22 @@ class Limits(TypedDict):
     max_duration_s: NotRequired[int]
     no_input_s: NotRequired[int]
     tool_timeout_s: NotRequired[float]
+
+
+class LineDetail(TypedDict):
+    call_id: str
+    id: str
+    kind: Literal["say", "inject"]
+    mode: Literal["now", "next"]
+    object: NotRequired[Literal["line"]]
+
+
+class LineTaken(TypedDict):
+    at_ms: float
+    kind: Literal["say", "inject"]
+    mode: Literal["now", "next"]
+    order_id: str
+    text: str
 
 
 class LiveSecret(TypedDict):
@@ -645,6 +704,11 @@ class RotateBody(TypedDict):
     overlap_s: NotRequired[int]
 
 
+class SayBody(TypedDict):
+    mode: NotRequired[Literal["now", "next"]]
+    text: str
+
+
 class SecretBody(TypedDict):
     value: str
 
@@ -702,6 +766,7 @@ class SessionDetail(TypedDict):
     intelligence: LeadObject | None
     interruptions: NotRequired[Interruptions]
     latency_ms: NotRequired[dict[str, Percentiles]]
+    lines: NotRequired[list[LineTaken]]
     meta: Meta
     metadata: NotRequired[dict[str, str]]
     mode_changes: NotRequired[list[ModeChange]]
@@ -813,6 +878,20 @@ class TenantBody(TypedDict):
     timezone: NotRequired[str]
 
 
+class TenantBundle(TypedDict):
+    active_version: NotRequired[int | None]
+    draft: NotRequired[dict[str, JsonValue] | None]
+    exported_at: str
+    knowledge: NotRequired[list[BundledDocument]]
+    object: NotRequired[Literal["tenant_bundle"]]
+    profile: TenantProfile
+    schema_version: NotRequired[Literal[1]]
+    secrets: NotRequired[list[str]]
+    tenant_id: str
+    versions: NotRequired[list[BundledVersion]]
+    webhooks: NotRequired[list[BundledReceiver]]
+
+
 class TenantConfig(TypedDict):
     barge_in: NotRequired[BargeIn]
     enabled_tools: NotRequired[list[str]]
@@ -854,6 +933,14 @@ class TenantDetail(TypedDict):
     voice_settings: NotRequired[VoiceSettings | None]
 
 
+class TenantImport(TypedDict):
+    knowledge: list[ImportedDocument]
+    missing_secrets: list[str]
+    object: NotRequired[Literal["tenant_import"]]
+    tenant: TenantDetail
+    webhooks: list[ImportedWebhook]
+
+
 class TenantItem(TypedDict):
     config_hash: NotRequired[str | None]
     config_version: NotRequired[int | None]
@@ -871,6 +958,13 @@ class TenantPage(TypedDict):
 
 
 class TenantPatch(TypedDict):
+    allowed_origins: NotRequired[list[str]]
+    language: NotRequired[str]
+    name: NotRequired[str]
+    timezone: NotRequired[str]
+
+
+class TenantProfile(TypedDict):
     allowed_origins: NotRequired[list[str]]
     language: NotRequired[str]
     name: NotRequired[str]

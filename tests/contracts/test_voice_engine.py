@@ -99,6 +99,9 @@ class FakeAgent:
     def interrupted(self, heard_text: str) -> None:
         self.told.append(f"heard {heard_text}")
 
+    def informed(self, note: str) -> None:
+        self.told.append(f"note {note}")
+
 
 SCRIPT = Script(
     reactions=(

@@ -1,4 +1,4 @@
-"""Calls: order one, look at it, end it."""
+"""Calls: order one, look at it, speak in it, end it."""
 
 from __future__ import annotations
 
@@ -11,10 +11,21 @@ from starlette.responses import Response
 
 from control_plane.api.asked import Services
 from control_plane.api.guard import order_within_mode, principal_of, seen_within_mode
-from control_plane.api.schemas import CallBody, CallDetail, CallLimits, ConcurrentCalls, CreatedCall, SocketDoor
+from control_plane.api.schemas import (
+    CallBody,
+    CallDetail,
+    CallLimits,
+    ConcurrentCalls,
+    CreatedCall,
+    InjectBody,
+    LineDetail,
+    SayBody,
+    SocketDoor,
+)
+from control_plane.api.services import ApiServices
 from control_plane.api.wire import CallId, TenantId, refusals, told
 from control_plane.services.calls import CallRequest, OrderedCall
-from nexus.domain.call import ORIGINAL_STATUS, RECORD_STATUS, CallEntry, Caller
+from nexus.domain.call import ORIGINAL_STATUS, RECORD_STATUS, CallEntry, Caller, LineOrder
 
 router = APIRouter(prefix="/v1/tenants/{tenant_id}/calls", tags=["calls"])
 IdempotencyKey = Annotated[str, Header(alias="Idempotency-Key", description="required: the same value for the same call, a fresh one else")]
@@ -44,10 +55,41 @@ async def get_call(tenant_id: TenantId, call_id: CallId, request: Request, servi
 @router.post("/{call_id}:end", operation_id="endCall", status_code=202, response_model=CallDetail, responses=refusals(404))
 async def end_call(tenant_id: TenantId, call_id: CallId, request: Request, services: Services) -> Response:
     """Ask for the end of a call; it ends within seconds. Asking again is harmless."""
+    await _check_mode(request, services, tenant_id, call_id)
+    return told(_detail(await services.calls.end(tenant_id, call_id), services.policy.now()), status=202)
+
+
+@router.post(
+    "/{call_id}:say", operation_id="sayInCall", status_code=202, response_model=LineDetail, responses=refusals(404, 409, 413, 415, 429)
+)
+async def say_in_call(tenant_id: TenantId, call_id: CallId, body: SayBody, request: Request, services: Services) -> Response:
+    """Have the agent say a line in a living call, in its own voice. While it thinks, its answer comes first."""
+    await _check_mode(request, services, tenant_id, call_id)
+    return _left(call_id, await services.lines.order(tenant_id, call_id, "say", body.text, body.mode))
+
+
+@router.post(
+    "/{call_id}:inject",
+    operation_id="injectIntoCall",
+    status_code=202,
+    response_model=LineDetail,
+    responses=refusals(404, 409, 413, 415, 429),
+)
+async def inject_into_call(tenant_id: TenantId, call_id: CallId, body: InjectBody, request: Request, services: Services) -> Response:
+    """Tell the agent of a living call something that it uses from its next answer on."""
+    await _check_mode(request, services, tenant_id, call_id)
+    return _left(call_id, await services.lines.order(tenant_id, call_id, "inject", body.text))
+
+
+async def _check_mode(request: Request, services: ApiServices, tenant_id: str, call_id: str) -> None:
+    """A key of test mode touches test calls only."""
     if principal_of(request).test:
         entry = await services.calls.get(tenant_id, call_id)
         seen_within_mode(request, test=entry.order.test, missing="call_not_found")
-    return told(_detail(await services.calls.end(tenant_id, call_id), services.policy.now()), status=202)
+
+
+def _left(call_id: str, order: LineOrder) -> Response:
+    return told(LineDetail(id=order.order_id, call_id=call_id, kind=order.kind, mode=order.mode), status=202)
 
 
 def _request(body: CallBody, key: str) -> CallRequest:

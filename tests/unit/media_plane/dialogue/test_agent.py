@@ -300,3 +300,23 @@ async def test_an_outcome_that_comes_with_the_caller_s_words_stands_before_them(
     agent.tool_ended(CALL, "Free.", True)
     await steps(agent, "And parking?")
     assert model.requests[0].messages == (AgentSaid("", (CALL,)), ToolReturned(CALL, "Free.", True), CallerSaid("And parking?"))
+
+
+async def test_what_the_business_tells_counts_from_the_next_answer_on() -> None:
+    model = WrittenChat([["Yes.", DONE], ["No, it is closed.", DONE]])
+    agent = agent_of(model)
+    await steps(agent, "Is there parking?")
+    agent.informed("The garage is\nclosed today.")
+    await steps(agent, "Sure?")
+    before, after = model.requests
+    assert "closed today" not in before.system and before.notes == ()
+    assert "- The garage is closed today." in after.system and after.notes == ("The garage is\nclosed today.",)
+    assert [type(message) for message in after.messages] == [CallerSaid, AgentSaid, CallerSaid], "nobody said it"
+
+
+async def test_an_agent_that_takes_over_knows_the_newest_of_what_was_told() -> None:
+    notes = tuple(f"Note {number}." for number in range(25))
+    model = WrittenChat([["Fine.", DONE]])
+    brief = CallBrief("c", TenantConfig(tenant_id="shop", system_prompt="S."), (), "a", notes=notes)
+    await steps(TextAgent(model, brief, Clock()), "Hello")
+    assert model.requests[0].notes == notes[-20:]

@@ -50,6 +50,9 @@ class WrittenAgent:
     def interrupted(self, heard_text: str) -> None:
         self.heard.append(heard_text)
 
+    def informed(self, note: str) -> None:
+        self.lines.append(f"note: {note}")
+
 
 @dataclass
 class Talk:

@@ -81,6 +81,9 @@ class Agent:
     def interrupted(self, heard_text: str) -> None:
         self.memory.append(f"heard: {heard_text}")
 
+    def informed(self, note: str) -> None:
+        self.memory.append(f"note: {note}")
+
 
 @dataclass
 class Talk:

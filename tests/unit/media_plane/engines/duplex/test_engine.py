@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 
 from media_plane.audio import silence
-from media_plane.conversation.commands import CallerAudio, Interrupted, Say, ToolAnswer, ToolOutcome
+from media_plane.conversation.commands import CallerAudio, Inform, Interrupted, Say, ToolAnswer, ToolOutcome
 from media_plane.conversation.events import (
     AgentAudio,
     AgentItemEnded,
@@ -179,6 +179,14 @@ async def test_what_the_agent_survived_goes_on_record() -> None:
         await call.turn("hm")
         await call.clock.advance(400)
         assert call.of(EngineNotice) == [EngineNotice("model_failed", "dialogue", "late")]
+
+
+async def test_what_the_business_tells_reaches_the_agent_and_the_model_s_next_session_and_nobody_s_ear() -> None:
+    async with talk([]) as call:
+        await call.send(Inform("The garage is closed."))
+        assert call.agent.memory == ["note: The garage is closed."]
+        assert call.line.brief(2).facts == ("Good to know for this call: The garage is closed.",)
+        assert (call.line.refreshed, call.texts()) == (1, [])
 
 
 # --- tools -------------------------------------------------------------------------------------------------------------------

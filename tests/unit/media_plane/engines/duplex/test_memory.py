@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from media_plane.engines.duplex.memory import Memory, refuted_fact, tool_fact
+from media_plane.engines.duplex.memory import Memory, note_fact, refuted_fact, tool_fact
 from media_plane.ports import CallBrief, Said
 from nexus.domain.session import Turn
 from nexus.domain.tenant import TenantConfig
@@ -68,3 +68,10 @@ def test_a_long_call_is_bounded() -> None:
     assert len(brief.facts) == 40
     assert max(map(len, brief.facts)) <= 500
     assert brief.facts[-1].startswith("fact 999")
+
+
+def test_what_the_business_told_is_a_fact_for_the_next_session_and_for_the_next_engine() -> None:
+    told = Memory(CallBrief("call_1", CONFIG, (), "e1", notes=("The garage is closed.",)))
+    told.fact(note_fact("Dana is a regular."))
+    known = "Good to know for this call: "
+    assert told.model_brief(2).facts == (f"{known}The garage is closed.", f"{known}Dana is a regular.")

@@ -65,6 +65,18 @@ async def test_a_close_with_1000_that_nobody_asked_for_is_a_loss() -> None:
         assert talking.heard_ms == 39 * 80
 
 
+async def test_how_far_the_model_is_behind_is_told_with_every_piece_of_audio() -> None:
+    """A figure of the process (``EngineLagMs``): what is owed and not yet given."""
+    lags: list[float] = []
+    async with served(replayed(tape("echo-10s"))) as address:
+        line = line_to(address, settings=LineSettings(close_wait_s=0.3, on_lag=lags.append))
+        async with talk(line, FAST) as talking:
+            for audio in genuine_packets("echo-10s"):
+                await talking.speak(80, audio)
+            await talking.until(lambda: talking.heard_ms == 123 * 80)
+    assert len(lags) == len(genuine_packets("echo-10s")) and min(lags) >= 0 < max(lags)
+
+
 # --- what goes out -----------------------------------------------------------------------------------------------------------
 
 
