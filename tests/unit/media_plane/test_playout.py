@@ -102,6 +102,45 @@ def test_late_audio_shifts_the_clock_of_its_item() -> None:
     assert next(at for at, item in seen if isinstance(item, PlayoutFinished)) == pytest.approx(690, abs=11)
 
 
+def test_audio_that_comes_too_late_for_its_item_is_an_underrun() -> None:
+    playout = Playout()
+    for at in (0, 500, 1_000):
+        playout.add("a", tone(100))
+        run(playout, at, at + 400)
+    playout.end("a")
+    run(playout, 1_400, 1_500)
+    assert playout.underruns == 2, "twice nothing was there while the agent had more to say"
+
+
+@pytest.mark.parametrize("late_ms", [0, 60, 100, 110])
+def test_audio_that_comes_while_the_last_still_sounds_is_none(late_ms: int) -> None:
+    """The lead covers it, and a gap of less than a frame is not heard."""
+    playout = Playout()
+    playout.add("a", tone(100))
+    run(playout, 0, late_ms)
+    playout.add("a", tone(100))
+    run(playout, late_ms, 600)
+    assert playout.underruns == 0
+
+
+def test_neither_the_silence_between_items_nor_an_interruption_nor_a_stalled_client_is_an_underrun() -> None:
+    playout = Playout()
+    playout.add("a", tone(100))
+    playout.end("a")
+    run(playout, 0, 900)
+    playout.add("b", tone(200))
+    run(playout, 900, 960)
+    playout.stop(960)
+    playout.add("c", tone(400))
+    run(playout, 2_000, 2_100)
+    playout.blocked(True)
+    run(playout, 2_100, 2_300)
+    playout.blocked(False)
+    playout.end("c")
+    run(playout, 2_300, 3_000)
+    assert playout.underruns == 0
+
+
 def test_stop_tells_what_was_heard_and_forgets_the_rest() -> None:
     playout = Playout()
     playout.add("a", tone(1_000))
