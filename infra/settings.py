@@ -8,10 +8,10 @@ from collections.abc import Mapping
 from difflib import get_close_matches
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Self
 
 import yaml
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 STAGES_DIR = Path(__file__).parent / "stages"
 _ARN = r"^$|^arn:aws[a-z-]*:{service}:[a-z0-9-]*:\d{{12}}:{rest}$"
@@ -20,6 +20,10 @@ _POLICY_ARN = r"^$|^arn:aws[a-z-]*:iam::(\d{12}|aws):policy/[\w+=,.@/-]+$"
 _CERTIFICATE_ARN = _ARN.format(service="acm", rest="certificate/[A-Za-z0-9-]+")
 _TENANT_ID = r"[a-z0-9][a-z0-9_-]{1,62}"
 _HOST = r"^$|^([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z]{2,63}$"
+
+
+LOG_RETENTION_DAYS = (1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 2192, 2557, 2922, 3288, 3653)
+"""For how long CloudWatch Logs can keep."""
 
 
 class SettingsError(Exception):
@@ -177,6 +181,22 @@ class StageSettings(BaseModel):
     nag: bool = Field(True, description="findings of cdk-nag stop the synthesis (never in stage local)")
     trace: bool = Field(True, description="requests and calls are traced (X-Ray)")
 
+    @field_validator("log_retention_days")
+    @classmethod
+    def _known_to_cloudwatch(cls, days: int) -> int:
+        if days not in LOG_RETENTION_DAYS:
+            raise ValueError(f"CloudWatch Logs keeps for {', '.join(map(str, LOG_RETENTION_DAYS))} days; take one of these")
+        return days
+
+    @model_validator(mode="after")
+    def _agree(self) -> Self:
+        if self.visibility_s < self.after_call_timeout_s:
+            raise ValueError(
+                f"visibility_s ({self.visibility_s}) is shorter than after_call_timeout_s ({self.after_call_timeout_s}): a message would "
+                "come again while it is still worked on; make it six times as long"
+            )
+        return self
+
     @property
     def local(self) -> bool:
         """Whether this is for the emulator."""
@@ -272,6 +292,33 @@ def _told(name: str, kind: str, message: str) -> str:
     return f"{message.removeprefix('Value error, ')}{meaning}"
 
 
+def settings_table() -> str:
+    """Every setting as a row of a table, with what each stage makes of it where that is something else."""
+    lines = ["| name | default | meaning |", "|---|---|---|"]
+    for name, field in StageSettings.model_fields.items():
+        differing = [f"{stage}: {_shown(of[name])}" for stage, of in _OF_STAGE.items() if name in of]
+        default = "; ".join([_shown(field.default), *differing]) if name != "stage" else "`dev`"
+        lines.append(f"| `{name}` | {default} | {field.description} |")
+    return "\n".join(lines) + "\n"
+
+
+def _shown(value: Any) -> str:
+    text = str(value).lower() if isinstance(value, bool) else ",".join(value) if isinstance(value, tuple) else str(value)
+    return f"`{text or ' '}`"
+
+
 def host_python() -> str:
     """The version of this interpreter, as Lambda's runtimes are numbered."""
     return f"{sys.version_info.major}.{sys.version_info.minor}"
+
+
+def main() -> None:
+    """Write the table of docs/infra.md anew."""
+    document = Path(__file__).parent.parent / "docs" / "infra.md"
+    before, _, rest = document.read_text().partition("| name | default | meaning |")
+    after = rest.partition("\n\n")[2]
+    document.write_text(f"{before}{settings_table()}\n{after}")
+
+
+if __name__ == "__main__":
+    main()

@@ -82,11 +82,8 @@ class NexusFunction(Construct):
 
 
 def retention(days: int) -> logs.RetentionDays:
-    """CloudWatch's own number for so many days. Raises ValueError: it has none."""
-    name = _RETENTION.get(days)
-    if name is None:
-        raise ValueError(f"log_retention_days: {days} is none of {', '.join(map(str, _RETENTION))}")
-    return logs.RetentionDays[name]
+    """CDK's own word for so many days."""
+    return logs.RetentionDays[_RETENTION[days]]
 
 
 _RETENTION = {
