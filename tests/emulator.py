@@ -35,7 +35,7 @@ def emulator(*, rights: bool = False) -> Iterator[str]:
             pytest.fail("the emulator is missing: run make emulator before make test")
         pytest.skip("the emulator is missing: run make emulator")
     with tempfile.TemporaryDirectory(prefix="nexus-emulator-") as folder:
-        port = _free_port()
+        port = free_port()
         log = Path(folder) / "log"
         with log.open("wb") as output:
             process = subprocess.Popen(
@@ -74,7 +74,8 @@ def _environment(folder: str, port: int, rights: bool) -> dict[str, str]:
     }
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """A port of this machine that nobody has at the moment."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])

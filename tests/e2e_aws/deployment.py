@@ -30,17 +30,25 @@ _PASSED_ON = ("PIP_", "UV_", "SSL_CERT", "REQUESTS_CA", "NODE_EXTRA_CA")
 
 @dataclass(slots=True)
 class Deployment:
-    """Use ``deployed``. ``outputs`` are those of all stacks, by their own names; ``took_s`` how long each command took."""
+    """Use ``deployed``.
+
+    Attributes:
+        settings: as they were said at the last deployment.
+        outputs: those of all stacks, by their own names.
+        took_s: how long each command took.
+    """
 
     emulator_url: str
     folder: Path
+    settings: dict[str, str] = field(default_factory=dict)
     outputs: dict[str, str] = field(default_factory=dict)
     took_s: dict[str, float] = field(default_factory=dict)
 
     def deploy(self, label: str = "deploy", **settings: str) -> None:
-        """``cdk deploy`` of the stacks that the emulator takes; ``settings`` as ``-c name=value``."""
+        """``cdk deploy`` of the stacks that the emulator takes; ``settings`` as ``-c name=value``, beside those said before."""
+        self.settings.update(settings)
         written = self.folder / "outputs.json"
-        self.cdk(label, "deploy", *STACKS, "--require-approval", "never", "--outputs-file", str(written), **settings)
+        self.cdk(label, "deploy", *STACKS, "--require-approval", "never", "--outputs-file", str(written), **self.settings)
         for outputs in json.loads(written.read_text()).values():
             self.outputs.update(outputs)
 
@@ -58,7 +66,10 @@ class Deployment:
         return said
 
     def environment(self) -> dict[str, str]:
-        """Nothing of the developer's own but the way to the package index. The CDK command remembers accounts by access key in its home: it gets a fresh one."""
+        """Nothing of the developer's own but the way to the package index.
+
+        The CDK command remembers accounts by access key in its home: it gets a fresh one.
+        """
         home = self.folder / "home"
         home.mkdir(exist_ok=True)
         passed_on = {name: value for name, value in os.environ.items() if name.startswith(_PASSED_ON)}

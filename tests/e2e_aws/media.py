@@ -17,7 +17,7 @@ from infra.environments import MEDIA_SECRETS, Places, of_media
 from infra.settings import stage_settings
 from tests.e2e_aws.deployment import Deployment, until
 from tests.fakes.ecs_agent import EcsAgent
-from tests.scenarios.test_killed import free_port
+from tests.emulator import free_port
 
 ROOT = Path(__file__).parents[2]
 _START_S = 60.0
@@ -78,5 +78,5 @@ def _environment(deployment: Deployment, agent: EcsAgent, port: int, engine: str
     told = of_media(stage_settings("local", {"engine": engine}), Places(out["TableName"], out["BucketName"], "", ""))
     held = deployment.secret("MediaSecretArn")
     secrets = {name: str(held[field]) for name, field in MEDIA_SECRETS.items() if held.get(field)}
-    here = {"PATH": os.environ["PATH"], "HOME": os.environ.get("HOME", "/tmp"), "HOST": "127.0.0.1", "PORT": str(port)}
+    here = {"PATH": os.environ["PATH"], "HOME": str(deployment.folder), "HOST": "127.0.0.1", "PORT": str(port)}
     return {**told, **secrets, **deployment.aws_environment(), **agent.environment, **here, "CHAT_MODEL": "scripted"}

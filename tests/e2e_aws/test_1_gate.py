@@ -15,7 +15,8 @@ from tests.fakes.issuer import rsa_key
 
 def test_the_service_describes_itself_to_everyone(deployment: Deployment) -> None:
     with deployment.api() as api:
-        assert api.get("/v1/.well-known/nexus").status_code == 200
+        described = api.get("/v1/.well-known/nexus")
+        assert described.status_code == 200, deployment.logs()[-4000:]
         assert api.get("/health/live").json()["status"] == "ok"
 
 
@@ -49,11 +50,11 @@ def test_without_a_living_credential_nobody_comes_in(deployment: Deployment, ope
         assert _status(deployment, path, token) == 403, token
 
 
-def test_a_person_without_a_role_may_nothing(deployment: Deployment, shop: dict[str, Any]) -> None:
-    token = sign_in(deployment, "nobody@example.com", "tenant_viewer", tenant_id="pizza_shop")
+def test_another_shops_people_find_nothing(deployment: Deployment, shop: dict[str, Any]) -> None:
+    token = sign_in(deployment, "stranger@example.com", "tenant_viewer", tenant_id="pizza_shop")
     with deployment.api(token) as api:
         assert api.get(f"/v1/tenants/{TENANT}").status_code == 404
-        assert api.get("/v1/tenants").status_code == 403
+        assert api.get("/v1/tenants").json()["data"] == []
 
 
 def _status(deployment: Deployment, path: str, token: str) -> int:
