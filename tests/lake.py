@@ -7,6 +7,7 @@ import json
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -51,6 +52,7 @@ class Lake:
             client("s3", self.url).delete_object(Bucket=self.bucket, Key=name)
 
 
+@cache
 def analytics_templates(stage: str, **said: Any) -> tuple[dict[str, Any], dict[str, Any]]:
     """The templates of the data and the analytics stack, as ``cdk synth`` writes them; functions are not bundled."""
     # Only who asks for templates starts CDK, a process of its own.

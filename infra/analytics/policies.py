@@ -46,7 +46,7 @@ class Reach:
 
 
 def reader_policy(arns: LakeArns, reach: Reach) -> dict[str, Any]:
-    """The document. The three denials hold whatever else is ever attached to the role."""
+    """The document. The four denials hold whatever else is ever attached to the role."""
     own_objects = [f"{arns.bucket}/{reach.files}*", f"{arns.results_bucket}/{reach.results}*"]
     statements = [
         _allow("OwnWorkgroup", QUERY_ACTIONS, [reach.workgroup_arn]),
@@ -60,6 +60,7 @@ def reader_policy(arns: LakeArns, reach: Reach) -> dict[str, Any]:
         _deny("NoOtherObjects", ["s3:*Object*"]) | {"NotResource": [arns.bucket, arns.results_bucket, *own_objects]},
         _deny("NoOtherNames", ["s3:ListBucket*"])
         | {"Resource": "*", "Condition": {"StringNotLike": {"s3:prefix": [f"{reach.files}*", f"{reach.results}*"]}}},
+        _deny("NoOtherTables", ["glue:GetTable*", "glue:GetPartition*"]) | {"NotResource": _catalogue(arns, reach.tables)},
         _deny("NoOtherWorkgroups", ["athena:StartQueryExecution", "athena:GetQueryResults*"]) | {"NotResource": [reach.workgroup_arn]},
     ]
     return {"Version": "2012-10-17", "Statement": statements}

@@ -63,7 +63,8 @@ class LocalLake:
             files = sorted(path for folder in folders for path in folder.rglob("*.parquet"))
             if not files:
                 raise NotFound(
-                    "not_found", f"No finished call is written below {', '.join(map(str, folders))} yet; make one, or look at DATA_DIR."
+                    "session_not_found",
+                    f"No finished call is written below {', '.join(map(str, folders))} yet; make one, or look at DATA_DIR.",
                 )
             database.execute(_COLUMNS.format(table=table, files=_quoted(files)))
             opened += files

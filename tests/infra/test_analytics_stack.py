@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from datetime import date, datetime
 from types import NoneType, UnionType
 from typing import Any, Union, get_args, get_origin
 
+import boto3
 import pytest
+from botocore.exceptions import ClientError
 
 from infra.analytics.lake import ERRORS_PREFIX, SESSIONS_PREFIX, tenant_prefix
 from infra.analytics.policies import LakeArns, Reach, reader_policy
@@ -17,8 +19,10 @@ from local.query.statement import OPERATOR_TABLE, TENANT_TABLE
 from nexus.adapters.aws import keys
 from nexus.adapters.aws.keys import TenantContext
 from nexus.domain.analytics import AnalyticsRow
+from tests.aws import client, set_credentials
+from tests.emulator import REGION, emulator
 from tests.fakes.iam import allowed
-from tests.lake import analytics_templates
+from tests.lake import TENANTS, Lake, analytics_templates, deployed_lake
 
 GLUE_TYPES = {datetime: "timestamp", date: "string", bool: "boolean", int: "bigint", float: "double"}
 ARNS = LakeArns("arn:aws:s3:::archive", "arn:aws:s3:::answers", "arn:aws:kms:eu-west-1:1:key/k", "arn:aws:glue:eu-west-1:1", "nexus_dev")
@@ -194,8 +198,8 @@ def test_no_other_workgroup_table_or_answer_is_reached() -> None:
     for name in ("nexus-dev-tenant-acme2", "nexus-dev-operator", "primary"):
         assert not allowed(own, "athena:StartQueryExecution", f"{WORKGROUPS}/{name}")
         assert not allowed(with_everything(own), "athena:GetQueryResults", f"{WORKGROUPS}/{name}")
-    assert not allowed(own, "glue:GetTable", "arn:aws:glue:eu-west-1:1:table/nexus_dev/sessions_all")
-    assert not allowed(own, "glue:GetTable", "arn:aws:glue:eu-west-1:1:table/other/sessions")
+    for name in ("nexus_dev/sessions_all", "nexus_dev/sessions2", "other/sessions"):
+        assert not allowed(with_everything(own), "glue:GetTable", f"arn:aws:glue:eu-west-1:1:table/{name}")
     assert not allowed(with_everything(own), "s3:GetObject", "arn:aws:s3:::answers/tenant_id=acme2/1.csv")
     assert not allowed(with_everything(own), "s3:GetObject", "arn:aws:s3:::answers/operator/1.csv")
     assert not allowed(own, "kms:Decrypt", ARNS.key), "only through S3"
@@ -212,3 +216,52 @@ def test_an_analyst_changes_nothing() -> None:
 def with_everything(document: dict[str, Any]) -> dict[str, Any]:
     """The role as if somebody had attached an administrator's policy to it."""
     return document | {"Statement": [*document["Statement"], {"Sid": "All", "Effect": "Allow", "Action": ["*"], "Resource": ["*"]}]}
+
+
+# --- the role itself, where rights are enforced ------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def as_analyst() -> Iterator[tuple[Lake, Callable[[str], Any]]]:
+    """An emulator that refuses what a role may not, and clients of an analyst of ``acme``. It knows no rights on single tables."""
+    with pytest.MonkeyPatch.context() as patch, emulator(rights=True) as url:
+        set_credentials(patch)
+        with deployed_lake(url) as lake:
+            for tenant_id in TENANTS:
+                client("s3", url).put_object(Bucket=lake.bucket, Key=f"{tenant_prefix(tenant_id)}dt=2026-11-21/a.parquet", Body=b"x")
+            role = next(value for name, value in lake.outputs.items() if name.startswith("TenantacmeRole"))
+            taken = client("sts", url).assume_role(RoleArn=role, RoleSessionName="analyst")["Credentials"]
+            given = [taken[name] for name in ("AccessKeyId", "SecretAccessKey", "SessionToken")]
+            session = boto3.Session(*given, region_name=REGION)
+            yield lake, lambda service: session.client(service, endpoint_url=url)
+
+
+def refused(request: Callable[[], Any]) -> bool:
+    try:
+        request()
+    except ClientError as error:
+        assert error.response["Error"]["Code"].startswith("AccessDenied"), error
+        return True
+    return False
+
+
+@pytest.mark.parametrize(("tenant_id", "is_refused"), [("acme", False), ("acme2", True)])
+def test_taken_up_the_role_reads_lists_and_asks_for_its_tenant_only(
+    as_analyst: tuple[Lake, Callable[[str], Any]], tenant_id: str, is_refused: bool
+) -> None:
+    lake, of_service = as_analyst
+    s3, athena, prefix = of_service("s3"), of_service("athena"), tenant_prefix(tenant_id)
+    group = lake.workgroup(tenant_id).name
+    assert refused(lambda: s3.get_object(Bucket=lake.bucket, Key=f"{prefix}dt=2026-11-21/a.parquet")) is is_refused
+    assert refused(lambda: s3.list_objects_v2(Bucket=lake.bucket, Prefix=prefix)) is is_refused
+    assert refused(lambda: athena.start_query_execution(QueryString="SELECT 1", WorkGroup=group)) is is_refused
+
+
+def test_taken_up_the_role_neither_writes_nor_looks_around(as_analyst: tuple[Lake, Callable[[str], Any]]) -> None:
+    lake, of_service = as_analyst
+    s3, athena = of_service("s3"), of_service("athena")
+    assert refused(lambda: s3.put_object(Bucket=lake.bucket, Key=f"{tenant_prefix('acme')}dt=2026-11-21/b.parquet", Body=b"x"))
+    assert refused(lambda: s3.delete_object(Bucket=lake.bucket, Key=f"{tenant_prefix('acme')}dt=2026-11-21/a.parquet"))
+    assert refused(lambda: s3.list_objects_v2(Bucket=lake.bucket, Prefix=SESSIONS_PREFIX))
+    assert refused(lambda: s3.list_objects_v2(Bucket=lake.bucket))
+    assert refused(lambda: athena.start_query_execution(QueryString="SELECT 1", WorkGroup=lake.workgroup().name))
