@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sized
 from dataclasses import dataclass
 from typing import Any
 
@@ -86,6 +87,15 @@ class TenantDesk:
         if fault is not None:
             raise ConfigurationError(fault.code, fault.public_message, faults=fault.faults)
         return view
+
+    async def check_known(self, tenant_id: str, found: Sized = ()) -> None:
+        """Let a list of the tenant's things pass: with anything in it there is a tenant, for an empty one it is looked up.
+
+        Raises:
+            NotFound: ``tenant_not_found``.
+        """
+        if not len(found):
+            await self._heads.of(check_tenant_id(tenant_id))
 
     async def create(self, tenant_id: str, profile: TenantProfile) -> TenantView:
         """A new tenant, without a configuration yet.

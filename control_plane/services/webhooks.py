@@ -110,11 +110,25 @@ class WebhookDesk:
         """One receiver. Raises NotFound ``webhook_not_found``."""
         return (await self._found(tenant_id, webhook_id))[0]
 
-    async def update(self, tenant_id: str, webhook_id: str, changes: WebhookChanges) -> Webhook:
-        """Change a receiver; made active again, it begins without failures. Raises like ``create`` and ``get``."""
+    async def update(
+        self, tenant_id: str, webhook_id: str, changes: WebhookChanges, check: Callable[[Webhook], None] = lambda _: None
+    ) -> Webhook:
+        """Change a receiver; made active again, it begins without failures.
+
+        Args:
+            check: looks at what is changed, in the same transaction; what it raises changes nothing.
+
+        Raises:
+            RequestRejected, NotFound: like ``create`` and ``get``.
+        """
         if changes.url is not None:
             self._means.sender.check(changes.url)
-        return await self._replace(tenant_id, webhook_id, lambda webhook, now: _changed(webhook, changes, now))
+
+        def change(webhook: Webhook, now: datetime) -> Webhook:
+            check(webhook)
+            return _changed(webhook, changes, now)
+
+        return await self._replace(tenant_id, webhook_id, change)
 
     async def delete(self, tenant_id: str, webhook_id: str) -> None:
         """Forget a receiver. What is on its way to it is not sent. Raises like ``get``."""

@@ -99,10 +99,11 @@ async def create_api_key(tenant_id: TenantId, body: ApiKeyBody, request: Request
     return told(_issued(issued, services.policy.now()), status=201, headers={"Location": f"{request.url.path}/{issued.key.key_id}"})
 
 
-@router.get("", operation_id="listApiKeys", response_model=ApiKeyPage, responses=refusals())
+@router.get("", operation_id="listApiKeys", response_model=ApiKeyPage, responses=refusals(404))
 async def list_api_keys(tenant_id: TenantId, services: Services, limit: Limit = DEFAULT_LIMIT, cursor: Cursor = "") -> Response:
     """Keys of the tenant, newest first; revoked ones for 30 days."""
     page = await services.api_keys.list(tenant_id, limit=limit, cursor=cursor)
+    await services.tenants.check_known(tenant_id, page.data)
     data = tuple(_detail(key, services.policy.now()) for key in page.data)
     return told(ApiKeyPage(data=data, has_more=page.next_cursor is not None, next_cursor=page.next_cursor))
 

@@ -70,7 +70,9 @@ async def list_audit_events(
     tenant_id: TenantId, services: Services, where: Where, limit: Limit = DEFAULT_LIMIT, cursor: Cursor = ""
 ) -> Response:
     """Every change to the tenant's things, newest first. A page may be short, and still has a next one while ``has_more`` says so."""
-    return told(_page(await services.books.audit.list(tenant_id, where, limit=limit, cursor=cursor)))
+    page = await services.books.audit.list(tenant_id, where, limit=limit, cursor=cursor)
+    await services.tenants.check_known(tenant_id, page.data)
+    return told(_page(page))
 
 
 @router.get("/v1/audit-events", operation_id="listPlatformAuditEvents", response_model=AuditEventPage, responses=refusals())

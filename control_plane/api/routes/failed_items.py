@@ -52,10 +52,11 @@ class Redriven(BaseModel):
     session_ids: tuple[str, ...]
 
 
-@router.get("", operation_id="listFailedItems", response_model=FailedItemPage, responses=refusals())
+@router.get("", operation_id="listFailedItems", response_model=FailedItemPage, responses=refusals(404))
 async def list_failed_items(tenant_id: TenantId, services: Services) -> Response:
     """What failed for good after calls of the tenant, oldest call first, at most 500."""
     items = await services.after_call.failures(tenant_id)
+    await services.tenants.check_known(tenant_id, items)
     data = tuple(
         FailedItem(
             session_id=item.call_id, step=item.failure.step, code=item.failure.code, detail=item.failure.message, failed_at=item.failed_at
@@ -65,7 +66,9 @@ async def list_failed_items(tenant_id: TenantId, services: Services) -> Response
     return told(FailedItemPage(data=data, has_more=False, next_cursor=None))
 
 
-@router.post(":redrive", operation_id="redriveFailedItems", status_code=202, response_model=Redriven, responses=refusals(413, 415))
+@router.post(":redrive", operation_id="redriveFailedItems", status_code=202, response_model=Redriven, responses=refusals(404, 413, 415))
 async def redrive(tenant_id: TenantId, body: RedriveBody, services: Services) -> Response:
     """Begin failed items again where they failed. Which they were."""
-    return told(Redriven(session_ids=await services.after_call.redrive(tenant_id, body.session_id)), status=202)
+    redriven = await services.after_call.redrive(tenant_id, body.session_id)
+    await services.tenants.check_known(tenant_id, redriven)
+    return told(Redriven(session_ids=redriven), status=202)

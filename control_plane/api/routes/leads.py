@@ -31,13 +31,14 @@ def where_of(
 Where = Annotated[LeadFilter, Depends(where_of)]
 
 
-@router.get("", operation_id="listLeads", response_model=LeadPage, responses=refusals())
+@router.get("", operation_id="listLeads", response_model=LeadPage, responses=refusals(404))
 async def list_leads(tenant_id: TenantId, services: Services, where: Where, limit: Limit = DEFAULT_LIMIT, cursor: Cursor = "") -> Response:
     """What finished calls were worth, newest call first.
 
     Filtered by ``lead_status``, a page may be shorter than asked for, or empty, while ``has_more`` says that there are more.
     """
     page = await services.leads.list(tenant_id, where, limit=limit, cursor=cursor)
+    await services.tenants.check_known(tenant_id, page.data)
     data = tuple(_detail(lead) for lead in page.data)
     return told(LeadPage(data=data, has_more=page.next_cursor is not None, next_cursor=page.next_cursor))
 
@@ -46,7 +47,7 @@ async def list_leads(tenant_id: TenantId, services: Services, where: Where, limi
     ":export",
     operation_id="exportLeads",
     response_class=Response,
-    responses={200: {"description": "One line a lead", "content": {"text/csv": {"schema": {"type": "string"}}}}, **refusals()},
+    responses={200: {"description": "One line a lead", "content": {"text/csv": {"schema": {"type": "string"}}}}, **refusals(404)},
 )
 async def export_leads(tenant_id: TenantId, services: Services, where: Where, cursor: Cursor = "") -> Response:
     """Leads as CSV (RFC 4180), newest call first, at most 5,000 in one answer; ``X-Next-Cursor`` is there when there are more."""
@@ -57,6 +58,7 @@ async def export_leads(tenant_id: TenantId, services: Services, where: Where, cu
         cursor = page.next_cursor or ""
         if not cursor:
             break
+    await services.tenants.check_known(tenant_id, leads)
     headers = {"Content-Disposition": f'attachment; filename="leads-{tenant_id}.csv"', **({"X-Next-Cursor": cursor} if cursor else {})}
     return Response(leads_csv(leads).encode(), media_type="text/csv; charset=utf-8; header=present", headers=headers)
 

@@ -75,7 +75,7 @@ def where_of(
     )
 
 
-@router.get("", operation_id="listSessions", response_model=SessionPage, responses=refusals())
+@router.get("", operation_id="listSessions", response_model=SessionPage, responses=refusals(404))
 async def list_sessions(
     tenant_id: TenantId,
     services: Services,
@@ -85,6 +85,7 @@ async def list_sessions(
 ) -> Response:
     """Finished calls, newest first. Filters are joined by and; ``metadata[key]=value`` filters by metadata."""
     page = await services.sessions.list(tenant_id, where, limit=limit, cursor=cursor)
+    await services.tenants.check_known(tenant_id, page.data)
     data = tuple(_item(row) for row in page.data)
     return told(SessionPage(data=data, has_more=page.next_cursor is not None, next_cursor=page.next_cursor))
 

@@ -69,7 +69,9 @@ async def get_usage(
     """What finished calls used, by day: at most 366 days at once. Days without calls are left out."""
     last = to or services.usage.today()
     first = from_ or date.fromordinal(max(1, last.toordinal() - _DEFAULT_DAYS + 1))
-    return told(_detail(tenant_id, await services.usage.report(tenant_id, first, last)))
+    report = await services.usage.report(tenant_id, first, last)
+    await services.tenants.check_known(tenant_id, report.days)
+    return told(_detail(tenant_id, report))
 
 
 def _detail(tenant_id: str, report: UsageReport) -> UsageDetail:

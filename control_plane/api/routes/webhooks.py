@@ -10,7 +10,8 @@ from pydantic import BaseModel, ConfigDict, Field
 from starlette.responses import Response
 
 from control_plane.api.asked import Services
-from control_plane.api.wire import DEFAULT_LIMIT, Cursor, Limit, TenantId, refusals, told
+from control_plane.api.etags import IfMatch, body_tag, check_match
+from control_plane.api.wire import DEFAULT_LIMIT, Cursor, Limit, TenantId, encoded, refusals, told
 from control_plane.services.webhook_book import MOST_WEBHOOKS, Delivery, PauseReason, Webhook
 from control_plane.services.webhooks import WebhookChanges
 from nexus.domain.webhook import EventType
@@ -131,10 +132,11 @@ async def create_webhook(tenant_id: TenantId, body: WebhookBody, services: Servi
     return told(_with_secret(webhook, secret), status=201, headers={"Location": location})
 
 
-@router.get("", operation_id="listWebhooks", response_model=WebhookPage, responses=refusals())
+@router.get("", operation_id="listWebhooks", response_model=WebhookPage, responses=refusals(404))
 async def list_webhooks(tenant_id: TenantId, services: Services) -> Response:
     """Every receiver of a tenant, oldest first, in one page."""
     data = tuple(_detail(one) for one in await services.webhooks.list(tenant_id))
+    await services.tenants.check_known(tenant_id, data)
     return told(WebhookPage(data=data[:MOST_WEBHOOKS], has_more=False, next_cursor=None))
 
 
@@ -144,16 +146,22 @@ async def get_webhook(tenant_id: TenantId, webhook_id: WebhookId, services: Serv
     return told(_detail(await services.webhooks.get(tenant_id, webhook_id)))
 
 
-@router.patch("/{webhook_id}", operation_id="updateWebhook", response_model=WebhookDetail, responses=refusals(404, 409, 413, 415))
-async def update_webhook(tenant_id: TenantId, webhook_id: WebhookId, body: WebhookChange, services: Services) -> Response:
-    """Change a receiver, pause it, or set it to work again."""
+@router.patch("/{webhook_id}", operation_id="updateWebhook", response_model=WebhookDetail, responses=refusals(404, 409, 412, 413, 415))
+async def update_webhook(
+    tenant_id: TenantId, webhook_id: WebhookId, body: WebhookChange, services: Services, if_match: IfMatch = ""
+) -> Response:
+    """Change a receiver, pause it, or set it to work again. Fields that are left out stay; ``If-Match`` names what was read."""
     changes = WebhookChanges(
         url=body.url,
         events=None if body.events is None else tuple(EventType(one) for one in body.events),
         description=body.description,
         active=None if body.status is None else body.status == "active",
     )
-    return told(_detail(await services.webhooks.update(tenant_id, webhook_id, changes)))
+
+    def check(webhook: Webhook) -> None:
+        check_match(if_match, body_tag(encoded(_detail(webhook).model_dump())), required=False)
+
+    return told(_detail(await services.webhooks.update(tenant_id, webhook_id, changes, check)))
 
 
 @router.delete("/{webhook_id}", operation_id="deleteWebhook", status_code=204, response_class=Response, responses=refusals(404, 409))
