@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, replace, replace
 from datetime import timedelta
 from typing import Any
 
@@ -164,6 +164,15 @@ class TestRoute:
         assert await simple.refused(knock_simply()) == "draining"
         simple.keeper.opens_to = "everybody"
         assert (await simple.keeper.admit(knock(ticket))).entry.call_id == CALL
+
+    async def test_a_process_that_drains_takes_over_no_slot_of_another(self, door: Door) -> None:
+        """Where nothing is relayed, a caller may come to any process and the slot moves there; not into one that is about to go."""
+        ticket = await door.ordered()
+        door.keeper = Doorkeeper(AdmissionStores(door.tenants, door.ledger, UlidIds()), replace(door.policy, process_id="mp_2"), door.clock)
+        door.keeper.opens_to = "leases"
+        assert await door.refused(knock(ticket)) == "draining"
+        door.keeper.opens_to = "everybody"
+        assert (await door.keeper.admit(knock(ticket))).entry.process_id == "mp_2"
 
     async def test_a_process_that_drains_takes_whom_it_owes_a_slot(self, simple: Door) -> None:
         ticket = await simple.ordered()
