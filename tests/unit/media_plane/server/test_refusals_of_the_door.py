@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace, replace
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import Any
 
