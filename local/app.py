@@ -94,7 +94,7 @@ async def local_app(settings: Settings, clock: Clock | None = None, *, instead: 
             asyncio.create_task(_jobs(plane)),
         ]
         try:
-            yield LocalApp(app, AsgiDoor(media.doorkeeper, media.calls), media)
+            yield LocalApp(app, AsgiDoor(media.doorkeeper, media.calls, media.news), media)
         finally:
             for work in works:
                 work.cancel()

@@ -7,6 +7,7 @@ import logging
 from media_plane.ports import SocketClosed
 from media_plane.server.admission import Doorkeeper, Handshake
 from media_plane.server.calls import CallServer
+from media_plane.server.news import CallNews, NoNews
 from media_plane.server.refusal import refusal
 from media_plane.transports.asgi import AsgiReceive, AsgiSend, AsgiUpgrade, Scope
 from media_plane.transports.handshake import chosen_subprotocol
@@ -18,7 +19,8 @@ _log = logging.getLogger("nexus.door")
 class AsgiDoor:
     """Handles ``websocket`` scopes."""
 
-    def __init__(self, doorkeeper: Doorkeeper, calls: CallServer) -> None:
+    def __init__(self, doorkeeper: Doorkeeper, calls: CallServer, news: CallNews | None = None) -> None:
+        self._news = news or NoNews()
         self._doorkeeper = doorkeeper
         self._calls = calls
 
@@ -30,6 +32,7 @@ class AsgiDoor:
             admission = await self._doorkeeper.admit(handshake)
         except NexusError as error:
             _log.info("socket refused: %s", error.code)
+            self._news.refused(error.code)
             await upgrade.refuse(*refusal(error))
             return
         try:
