@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import compileall
 import hashlib
+import py_compile
 import shutil
 import subprocess
 import sys
@@ -10,7 +12,7 @@ import tomllib
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import jsii
 from aws_cdk import AssetHashType, BundlingOptions, DockerImage, ILocalBundling
@@ -35,7 +37,7 @@ class Platform:
     """Where a bundle runs."""
 
     python: str
-    architecture: lambda_.Architecture
+    machine: Literal["aarch64", "x86_64"]
 
     @property
     def runtime(self) -> lambda_.Runtime:
@@ -45,15 +47,19 @@ class Platform:
     @property
     def wheels(self) -> str:
         """uv's name for it."""
-        machine = "aarch64" if self.architecture is lambda_.Architecture.ARM_64 else "x86_64"
-        return f"{machine}-manylinux_2_28"
+        return f"{self.machine}-manylinux_2_28"
+
+    @property
+    def architecture(self) -> lambda_.Architecture:
+        """Lambda's name for the machine."""
+        return lambda_.Architecture.ARM_64 if self.machine == "aarch64" else lambda_.Architecture.X86_64
 
 
 def platform_of(settings: StageSettings) -> Platform:
     """The emulator runs functions with the interpreter of this machine; Lambda runs them on arm64."""
     if settings.local:
-        return Platform(host_python(), lambda_.Architecture.X86_64)
-    return Platform(_PYTHON, lambda_.Architecture.ARM_64)
+        return Platform(host_python(), "x86_64")
+    return Platform(_PYTHON, "aarch64")
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +104,10 @@ class Bundle:
             target.parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(path, target)
         _say_version(into)
+        shutil.rmtree(into / "bin", ignore_errors=True)
+        if self.platform.python == host_python():
+            # Where a function runs, nothing can be written: it would compile all of this at each cold start.
+            compileall.compile_dir(into, quiet=2, workers=0, invalidation_mode=py_compile.PycInvalidationMode.UNCHECKED_HASH)
 
 
 @cache
