@@ -18,6 +18,7 @@ _ARN = r"^$|^arn:aws[a-z-]*:{service}:[a-z0-9-]*:\d{{12}}:{rest}$"
 _KEY_ARN = _ARN.format(service="kms", rest="key/[A-Za-z0-9-]+")
 _POLICY_ARN = r"^$|^arn:aws[a-z-]*:iam::(\d{12}|aws):policy/[\w+=,.@/-]+$"
 _CERTIFICATE_ARN = _ARN.format(service="acm", rest="certificate/[A-Za-z0-9-]+")
+_PRINCIPAL_ARN = r"arn:aws[a-z-]*:iam::\d{12}:(root|(role|user)/[\w+=,.@/-]+)"
 _TENANT_ID = r"[a-z0-9][a-z0-9_-]{1,62}"
 _HOST = r"^$|^([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z]{2,63}$"
 
@@ -36,6 +37,13 @@ class StageName(StrEnum):
     LOCAL = "local"
 
 
+def _principals(arns: tuple[str, ...]) -> tuple[str, ...]:
+    for arn in arns:
+        if re.fullmatch(_PRINCIPAL_ARN, arn) is None:
+            raise ValueError(f"{arn!r} is no ARN of a role, a user or an account: arn:aws:iam::123456789012:role/Analysts")
+    return arns
+
+
 def _tenant_ids(names: tuple[str, ...]) -> tuple[str, ...]:
     for name in names:
         if re.fullmatch(_TENANT_ID, name) is None or names.count(name) > 1:
@@ -49,6 +57,7 @@ def _split(value: Any) -> Any:
 
 
 Names = Annotated[tuple[str, ...], BeforeValidator(_split)]
+Principals = Annotated[Names, AfterValidator(_principals)]
 AnalystTenants = Annotated[Names, AfterValidator(_tenant_ids)]
 
 
@@ -169,7 +178,7 @@ class StageSettings(BaseModel):
     analytics_tenants: AnalystTenants = Field(
         (), max_length=100, description="comma list of tenants whose analysts get a workgroup and a role of their own"
     )
-    analyst_principals: Names = Field(
+    analyst_principals: Principals = Field(
         (), description="comma list of ARNs that may take analysts' roles; empty: whom the account's policies let"
     )
     analytics_scan_cap_gb: int = Field(10, ge=1, description="a query in a tenant's workgroup that reads more is cancelled")

@@ -144,6 +144,18 @@ def test_a_name_that_would_widen_a_policy_is_no_tenant(wrong: str) -> None:
         stage_settings("dev", {"analytics_tenants": wrong})
 
 
+def test_the_roles_trust_whom_the_settings_name() -> None:
+    arn = "arn:aws:iam::123456789012:role/Analysts"
+    with_one = analytics_templates("prod", analyst_principals=arn)[1]
+    for template, trusted in ((with_one, arn), (analytics_templates("prod")[1], ":root")):
+        for role in of(template, "AWS::IAM::Role"):
+            if "Analysts" in role["Description"]:
+                (statement,) = role["AssumeRolePolicyDocument"]["Statement"]
+                assert trusted in json.dumps(statement["Principal"])
+    with pytest.raises(SettingsError, match="analyst_principals"):
+        stage_settings("dev", {"analyst_principals": "arn:aws:iam::123456789012:role/*"})
+
+
 # --- the document ------------------------------------------------------------------------------------------------------------
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from datetime import timedelta, timezone
 from typing import Any
 
 import pytest
@@ -58,3 +59,17 @@ async def test_a_tenants_files_go_and_the_next_tenants_stay(connection: Connecti
 async def test_a_stream_that_is_not_there_can_be_tried_again(connection: Connection) -> None:
     with pytest.raises(Unavailable, match="deploy the stack"):
         await sink(connection, "no-such-stream").put(row())
+
+
+async def test_times_are_written_in_utc_with_a_z_whatever_zone_they_came_with(connection: Connection) -> None:
+    elsewhere = timezone(timedelta(hours=2))
+    given = row().model_copy(update={"ended_at": row().ended_at.astimezone(elsewhere)})
+    await sink(connection).put(given)
+    s3 = client("s3", "")
+    (listed,) = s3.list_objects_v2(Bucket=connection.place.bucket, Prefix="raw/")["Contents"]
+    line = json.loads(s3.get_object(Bucket=connection.place.bucket, Key=listed["Key"])["Body"].read())
+    assert {name: line[name] for name in ("created_at", "ended_at", "first_audio_at")} == {
+        "created_at": "2026-11-21T12:00:00Z",
+        "ended_at": "2026-11-21T12:01:00Z",
+        "first_audio_at": None,
+    }
