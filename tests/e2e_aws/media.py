@@ -16,8 +16,8 @@ import httpx
 from infra.environments import MEDIA_SECRETS, Places, of_media
 from infra.settings import stage_settings
 from tests.e2e_aws.deployment import Deployment, until
-from tests.fakes.ecs_agent import EcsAgent
 from tests.emulator import free_port
+from tests.fakes.ecs_agent import EcsAgent
 
 ROOT = Path(__file__).parents[2]
 _START_S = 60.0

@@ -60,7 +60,7 @@ async def _protected(calling: Any, agent: EcsAgent) -> CallReport:
 
 def test_the_agent_books_and_hangs_up(report: CallReport) -> None:
     assert report.end_reason == "agent_hangup", report
-    assert "book_appointment: completed" in report.tools, report
+    assert "book_appointment: done" in report.tools, report
     assert report.errors == () and report.heard_ms > 10_000
 
 
