@@ -117,15 +117,3 @@ class WebhookSender(Protocol):
     async def send(self, url: str, headers: Mapping[str, str], body: bytes) -> Sent:
         """One attempt; every failure is told in the answer, none is raised."""
         ...
-
-
-class Seal(Protocol):
-    """Keeps secrets unreadable where they lie."""
-
-    def close(self, owner: str, text: str) -> str:
-        """``text`` as something that only ``open`` with the same owner reads."""
-        ...
-
-    def open(self, owner: str, sealed: str) -> str:
-        """The text again. Raises StoreError ``store_unavailable`` for what this key did not seal for this owner."""
-        ...

@@ -64,7 +64,7 @@ from nexus.adapters.seal import AesSeal
 from nexus.adapters.tenant_secrets import SealedSecrets
 from nexus.adapters.webhook_sender import HttpWebhookSender, SendingRules
 from nexus.clock import Clock
-from nexus.ports import DocumentStore, LeadStore, LiveLedger, Recordings, SessionArchive, SessionIndex, TenantStore
+from nexus.ports import DocumentStore, LeadStore, LiveLedger, Recordings, Seal, SessionArchive, SessionIndex, TenantStore
 from nexus.settings import Environment, Settings
 
 
@@ -83,6 +83,8 @@ class Stores:
     """Tenants that are edited in place; an empty store where there are none."""
     erased: ErasedStores
     """What else forgets a deleted tenant."""
+    door: DocumentStore | None = None
+    """``documents`` as they are asked for before and beside a tenant's own things: API keys, heads, counts of requests. None: the same."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,6 +123,8 @@ class Outside:
     ready: Callable[[], Awaitable[Mapping[str, Check]]] = always_ready
     after: AfterOutside = field(default_factory=AfterOutside)
     outbound: OutboundRules = field(default_factory=OutboundRules)
+    seal: Seal | None = None
+    """What keeps tenants' secrets unreadable; None: AES under the installation's own key."""
     keys_kept_s: float = 0.0
     """So long an API key is believed without another look (``ApiKeyDesk``)."""
 
@@ -145,6 +149,7 @@ def walled(stores: Stores) -> Stores:
         leads=WalledLeads(stores.leads),
         ledger=WalledLedger(stores.ledger),
         documents=WalledDocuments(stores.documents),
+        door=WalledDocuments(stores.door or stores.documents),
         folders=WalledTenants(stores.folders),
         erased=replace(stores.erased, erasable={name: WalledErasable(one) for name, one in stores.erased.erasable.items()}),
     )
@@ -171,21 +176,23 @@ def build(settings: Settings, stores: Stores, given: Secrets, outside: Outside, 
     """The whole control plane over the given stores."""
     ids = UlidIds()
     stores = walled(stores)
+    door = stores.door or stores.documents
     vault = KeyVault(given.key_pepper, given.cursor_key)
-    api_keys = ApiKeyDesk(stores.documents, ids, clock, vault, kept_s=outside.keys_kept_s)
-    heads = TenantHeads(stores.documents, stores.folders, clock)
+    api_keys = ApiKeyDesk(door, ids, clock, vault, kept_s=outside.keys_kept_s)
+    heads = TenantHeads(door, stores.folders, clock)
     jobs = JobDesk(
         stores.documents, ids, clock, {DELETE_TENANT: TenantErasure(heads, _with_analytics(stores.erased, outside.after.sink)).steps()}
     )
     sessions = SessionDesk(SessionStores(stores.archive, stores.recordings, stores.index, stores.leads), given.cursor_key)
     leads = LeadDesk(stores.leads, LeadStatuses(stores.documents, clock), LeadReader(outside.lead_model), clock, given.cursor_key)
-    kept = books(settings, stores.documents, given, ids, clock)
+    kept = books(settings, stores, given, ids, clock)
     book = WebhookBook(stores.documents)
     outbox = Outbox(book, clock)
-    means = Means(outside.after.sender, AesSeal(given.seal_key), partial(_note_pause, kept.audit))
+    seal = outside.seal or AesSeal(given.seal_key)
+    means = Means(outside.after.sender, seal, partial(_note_pause, kept.audit))
     courier = Courier(book, outbox, means, clock)
     usage = UsageBook(stores.documents, clock)
-    secrets = SealedSecrets(stores.documents, AesSeal(given.seal_key), clock)
+    secrets = SealedSecrets(stores.documents, seal, clock)
     configs = ConfigDesk(heads, given.cursor_key, secrets)
     webhooks = WebhookDesk(book, courier, means, clock, WebhookRules(given.cursor_key, ids, outside.after.nudge))
     after_call = AfterCall(
@@ -241,7 +248,7 @@ def webhook_sender(settings: Settings) -> HttpWebhookSender:
     return HttpWebhookSender(SendingRules(loopback=settings.environment is Environment.DEVELOPMENT))
 
 
-def books(settings: Settings, documents: DocumentStore, given: Secrets, ids: UlidIds, clock: Clock) -> Books:
+def books(settings: Settings, stores: Stores, given: Secrets, ids: UlidIds, clock: Clock) -> Books:
     """What the conventions of all routes are kept with."""
     limits = {
         Kind.PERSON.value: settings.rate_limit_person,
@@ -250,9 +257,9 @@ def books(settings: Settings, documents: DocumentStore, given: Secrets, ids: Uli
     }
     rules = AuditRules(timedelta(days=settings.audit_retention_days), given.cursor_key)
     return Books(
-        idempotency=IdempotencyBook(documents, clock, given.cursor_key),
-        rates=RateLimiter(documents, clock, limits),
-        audit=AuditBook(documents, ids, clock, rules),
+        idempotency=IdempotencyBook(stores.documents, clock, given.cursor_key),
+        rates=RateLimiter(stores.door or stores.documents, clock, limits),
+        audit=AuditBook(stores.documents, ids, clock, rules),
     )
 
 

@@ -58,7 +58,7 @@ from nexus.domain.call import CallEntry
 from nexus.domain.session import Opened
 from nexus.domain.tenant import TenantConfig
 from nexus.errors import ConfigurationError
-from nexus.ports import TenantStore
+from nexus.ports import Seal, TenantStore
 from nexus.settings import ECS, MetricsName, ProtectionName, Settings, StoresName
 
 _log = logging.getLogger("nexus.wiring")
@@ -379,9 +379,19 @@ def chat_model(settings: Settings) -> ChatModel:
     )
 
 
+def seal(settings: Settings, stores: MediaStores) -> Seal:
+    """What opens tenants' secrets: KMS where the settings name its key, else our own."""
+    own = AesSeal(seal_key(settings))
+    if not settings.nexus_kms_key or settings.stores is not StoresName.AWS:
+        return own
+    from nexus.adapters.aws import AwsStores, KmsSeal  # like the stores themselves
+
+    return KmsSeal(stores.connection, settings.nexus_kms_key, own) if isinstance(stores, AwsStores) else own
+
+
 def http_tools(settings: Settings, stores: MediaStores, clock: Clock, rules: OutboundRules | None = None) -> GuardedHttpTools:
     """Who sends the requests of declared tools: to public addresses only."""
-    secrets = SealedSecrets(stores.documents, AesSeal(seal_key(settings)), clock)
+    secrets = SealedSecrets(stores.documents, seal(settings, stores), clock)
     return GuardedHttpTools(GuardedHttp(rules or OutboundRules()), secrets, clock)
 
 

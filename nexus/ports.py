@@ -425,6 +425,18 @@ class EffectLog(Protocol):
         ...
 
 
+class Seal(Protocol):
+    """Keeps secrets unreadable where they lie. An owner is a tenant's id, or begins with it and a slash."""
+
+    async def close(self, owner: str, text: str) -> str:
+        """``text`` as something that only ``open`` with the same owner reads; another thing each time."""
+        ...
+
+    async def open(self, owner: str, sealed: str) -> str:
+        """The text again. Raises StoreError ``store_unavailable`` for what this key did not seal for this owner."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class SecretNote:
     """What may be told of a secret."""

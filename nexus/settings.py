@@ -186,6 +186,9 @@ class Settings(BaseSettings):
         "", description="file of the secret that callers' numbers are hashed with; empty: made under DATA_DIR/keys"
     )
     call_pepper: SecretStr = Field(SecretStr(""), description="the same secret as text: 64 or more hex digits; wins over the file")
+    nexus_kms_key: str = Field(
+        "", description="with STORES=aws: ARN of the KMS key that seals tenants' secrets, as in the control plane; empty: SEAL_KEY alone"
+    )
     seal_key: SecretStr = Field(
         SecretStr(""), description="key that opens tenants' sealed secrets, 64 hex digits, in both planes; empty: made under DATA_DIR/keys"
     )

@@ -12,7 +12,9 @@ from control_plane.ports import ConversationReply, LeadModel, OpenConversation
 from control_plane.services.erasure import ErasedStores
 from nexus.adapters.aws.bucket import Bucket
 from nexus.adapters.aws.firehose import FirehoseAnalyticsSink
+from nexus.adapters.aws.kms_seal import KmsSeal
 from nexus.adapters.aws.queue import CallsQueue
+from nexus.adapters.seal import AesSeal
 from nexus.domain.tenant import TenantConfig
 from nexus.errors import NotFound, Unavailable
 
@@ -39,8 +41,9 @@ def control_plane(of: Foundations, *, reads_calls: bool = False) -> wiring.Contr
     sink = FirehoseAnalyticsSink(stores.connection, environment.nexus_analytics_stream, Bucket(stores.connection))
     model: LeadModel = wiring.lead_model(of.settings) if reads_calls else ScriptedLeads()
     after = wiring.AfterOutside(sink, wiring.webhook_sender(of.settings), queue.wake)
-    outside = wiring.Outside(NoConversations(), model, after=after, keys_kept_s=KEYS_KEPT_S)
-    plane = wiring.build(of.settings, _stores(of), _secrets(of), outside, of.clock)
+    given = _secrets(of)
+    outside = wiring.Outside(NoConversations(), model, after=after, seal=_seal(of, given), keys_kept_s=KEYS_KEPT_S)
+    plane = wiring.build(of.settings, _stores(of), given, outside, of.clock)
     return replace(plane, services=_behind_gateway(plane.services))
 
 
@@ -54,9 +57,16 @@ def _stores(of: Foundations) -> wiring.Stores:
         leads=stores.leads,
         ledger=stores.ledger,
         documents=stores.documents,
+        door=stores.door,
         folders=stores.folders,
         erased=ErasedStores(stores.erasable, stores.journal),
     )
+
+
+def _seal(of: Foundations, given: wiring.Secrets) -> KmsSeal | None:
+    """KMS, asked under the role of the tenant at hand; None where the environment names no key of it."""
+    key = of.settings.nexus_kms_key
+    return KmsSeal(of.stores.tenant_connection, key, AesSeal(given.seal_key)) if key else None
 
 
 def _secrets(of: Foundations) -> wiring.Secrets:

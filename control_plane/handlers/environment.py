@@ -22,6 +22,7 @@ class HandlerEnvironment(BaseSettings):
         nexus_keys_secret: the secret in Secrets Manager that holds ``Keys`` as JSON.
         nexus_calls_queue_url: the queue of calls to finish.
         nexus_analytics_stream: the Firehose stream of analytics rows.
+        nexus_tenant_role_arn: the role under which a tenant's own things are asked for, narrowed to the tenant; empty: none.
         nexus_fleet: which media processes take the calls.
         nexus_max_receives: after how many receives the queue gives a message up; the last one leaves a failed item instead.
         public_url: where callers' sockets open.
@@ -34,6 +35,7 @@ class HandlerEnvironment(BaseSettings):
     nexus_keys_secret: str = Field(min_length=1)
     nexus_calls_queue_url: str = Field(pattern=r"^https?://\S+$")
     nexus_analytics_stream: str = Field(min_length=1, max_length=64)
+    nexus_tenant_role_arn: str = ""
     nexus_fleet: str = "main"
     nexus_max_receives: int = Field(5, ge=1, le=1000)
     public_url: str = Field(pattern=r"^https://[^/\s]+/?$")

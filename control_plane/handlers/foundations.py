@@ -38,7 +38,8 @@ def foundations() -> Foundations:
         Unavailable: the secret cannot be read.
     """
     environment = read_environment()
-    stores = aws_stores(AwsPlace(environment.nexus_table, environment.nexus_bucket, fleet=environment.nexus_fleet))
+    place = AwsPlace(environment.nexus_table, environment.nexus_bucket, fleet=environment.nexus_fleet)
+    stores = aws_stores(place, environment.nexus_tenant_role_arn)
     keys = read_keys(read_secret(stores.connection, environment.nexus_keys_secret))
     # Whatever else the environment says: what answers the internet is production, and asks for a credential.
     settings = load_settings(
@@ -54,4 +55,4 @@ def authenticator(of: Foundations) -> Authenticator:
     if settings.oidc_issuer:
         rules = TokenRules(settings.oidc_issuer, settings.oidc_audience, settings.oidc_tenant_claim, settings.oidc_roles_claim)
         people = TokenChecker(HttpIssuerKeys(settings.oidc_issuer, settings.oidc_jwks_url), rules, of.clock)
-    return Authenticator(ApiKeyDesk(of.stores.documents, of.stores.ids, of.clock, vault, kept_s=KEYS_KEPT_S), people)
+    return Authenticator(ApiKeyDesk(of.stores.door, of.stores.ids, of.clock, vault, kept_s=KEYS_KEPT_S), people)

@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from control_plane.ports import Seal, WebhookSender
+from control_plane.ports import WebhookSender
 from control_plane.services.outbox import Outbox
 from control_plane.services.webhook_book import (
     Attempt,
@@ -26,7 +26,7 @@ from nexus.clock import Clock
 from nexus.context import working_for
 from nexus.domain.webhook import Event, EventType, Sent, event_id, instant, next_attempt, pause_reason, signed_headers
 from nexus.errors import Conflict, StoreError
-from nexus.ports import Delete, Document, Put
+from nexus.ports import Delete, Document, Put, Seal
 
 CLAIM = timedelta(seconds=60)
 """How long one attempt may take; the process that began it being gone, another takes it up then."""
@@ -134,7 +134,7 @@ class Courier:
         now = self._clock.now()
         body = body_of(event)
         live = [one for one in webhook.secrets if one.expires_at is None or one.expires_at > now]
-        secrets = [self._means.seal.open(webhook.tenant_id, one.sealed) for one in live]
+        secrets = [await self._means.seal.open(webhook.tenant_id, one.sealed) for one in live]
         headers = {"content-type": "application/json", "user-agent": "Nexus-Webhooks/1", **signed_headers(event.id, now, body, secrets)}
         return await self._means.sender.send(webhook.url, headers, body)
 

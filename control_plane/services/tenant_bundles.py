@@ -147,7 +147,7 @@ class BundleDesk:
         found = []
         for at, one in enumerate(receivers):
             try:
-                self._webhooks.prepared("bundle", one.url, (), "")
+                self._webhooks.check(one.url)
             except RequestRejected as error:
                 found.append(Finding(("webhooks", at, "url"), error.code, error.public_message))
         return found
@@ -157,7 +157,7 @@ class BundleDesk:
         versions = {one.version: _publication(tenant_id, one) for one in bundle.versions}
         active = None if bundle.active_version is None else versions[bundle.active_version]
         shelf = self._shelf(tenant_id, bundle, active)
-        hooks = [self._webhook(tenant_id, one) for one in bundle.webhooks]
+        hooks = [await self._webhook(tenant_id, one) for one in bundle.webhooks]
         head = TenantHead(
             tenant_id=tenant_id,
             profile=TenantProfile.model_validate(bundle.profile.model_dump()),
@@ -193,8 +193,8 @@ class BundleDesk:
             place = Finding(("bundle", "knowledge"), error.code, error.public_message)
             raise FaultyConfig("The bundle has 1 fault(s), all listed in errors.", (place,)) from error
 
-    def _webhook(self, tenant_id: str, one: BundledReceiver) -> tuple[Webhook, str]:
-        webhook, secret = self._webhooks.prepared(tenant_id, one.url, tuple(EventType(name) for name in one.events), one.description)
+    async def _webhook(self, tenant_id: str, one: BundledReceiver) -> tuple[Webhook, str]:
+        webhook, secret = await self._webhooks.prepared(tenant_id, one.url, tuple(EventType(name) for name in one.events), one.description)
         if one.status == "paused":
             webhook = webhook.model_copy(update={"status": "paused", "paused_reason": "by_hand", "paused_at": webhook.created_at})
         return webhook, secret

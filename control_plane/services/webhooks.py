@@ -79,13 +79,17 @@ class WebhookDesk:
             RequestRejected: ``url_not_allowed``.
             QuotaExceeded: ``too_many_webhooks``.
         """
-        webhook, secret = self.prepared(check_tenant_id(tenant_id), url, events, description)
+        webhook, secret = await self.prepared(check_tenant_id(tenant_id), url, events, description)
         if len(await self._book.webhooks(tenant_id)) >= MOST_WEBHOOKS:
             raise QuotaExceeded("too_many_webhooks", f"A tenant has at most {MOST_WEBHOOKS} webhooks; delete one.", retry_after_s=60)
         await self._book.write(tenant_id, put_webhook(webhook, 0))
         return webhook, secret
 
-    def prepared(self, tenant_id: str, url: str, events: tuple[EventType, ...], description: str) -> tuple[Webhook, str]:
+    def check(self, url: str) -> None:
+        """Raises RequestRejected ``url_not_allowed``."""
+        self._means.sender.check(url)
+
+    async def prepared(self, tenant_id: str, url: str, events: tuple[EventType, ...], description: str) -> tuple[Webhook, str]:
         """A receiver and its secret, not kept yet. Raises RequestRejected ``url_not_allowed``."""
         self._means.sender.check(url)
         now = self._clock.now()
@@ -98,7 +102,7 @@ class WebhookDesk:
             description=description,
             created_at=now,
             updated_at=now,
-            secrets=(self._kept(tenant_id, secret),),
+            secrets=(await self._kept(tenant_id, secret),),
         )
         return webhook, secret
 
@@ -138,7 +142,7 @@ class WebhookDesk:
     async def rotate(self, tenant_id: str, webhook_id: str, overlap_s: int) -> tuple[Webhook, str]:
         """A new secret, shown this once; the one before it signs too for ``overlap_s`` more seconds. Raises like ``get``."""
         secret = self._new_secret()
-        kept = self._kept(tenant_id, secret)
+        kept = await self._kept(tenant_id, secret)
         return await self._replace(tenant_id, webhook_id, lambda webhook, now: _rotated(webhook, kept, overlap_s, now)), secret
 
     async def test(self, tenant_id: str, webhook_id: str) -> Delivery:
@@ -207,8 +211,8 @@ class WebhookDesk:
     def _new_secret(self) -> str:
         return new_secret(self._rules.entropy(SECRET_BYTES))
 
-    def _kept(self, tenant_id: str, secret: str) -> KeptSecret:
-        return KeptSecret(sealed=self._means.seal.close(tenant_id, secret), last4=secret[-4:])
+    async def _kept(self, tenant_id: str, secret: str) -> KeptSecret:
+        return KeptSecret(sealed=await self._means.seal.close(tenant_id, secret), last4=secret[-4:])
 
 
 def _changed(webhook: Webhook, changes: WebhookChanges, now: datetime) -> Webhook:

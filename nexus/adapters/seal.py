@@ -19,17 +19,21 @@ _NONCE_BYTES = 12
 
 
 class AesSeal:
-    """Args: ``key``: 32 random bytes."""
+    """``nexus.ports.Seal`` with a key of ours.
+
+    Args:
+        key: 32 random bytes.
+    """
 
     def __init__(self, key: bytes) -> None:
         self._cipher = AESGCM(key)
 
-    def close(self, owner: str, text: str) -> str:
+    async def close(self, owner: str, text: str) -> str:
         """The sealed text; another one each time."""
         nonce = secrets.token_bytes(_NONCE_BYTES)
         return _VERSION + base64.b64encode(nonce + self._cipher.encrypt(nonce, text.encode(), owner.encode())).decode()
 
-    def open(self, owner: str, sealed: str) -> str:
+    async def open(self, owner: str, sealed: str) -> str:
         """The text. Raises StoreError ``store_unavailable`` where the key, the owner or the seal is another."""
         try:
             raw = base64.b64decode(sealed.removeprefix(_VERSION), validate=True)

@@ -6,10 +6,9 @@ import asyncio
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 
-from nexus.adapters.seal import AesSeal
 from nexus.clock import Clock
 from nexus.errors import Conflict, NotFound, QuotaExceeded
-from nexus.ports import Delete, Document, DocumentStore, Put, SecretNote
+from nexus.ports import Delete, Document, DocumentStore, Put, Seal, SecretNote
 
 MOST_SECRETS = 100
 _LEAST_SHOWN = 12
@@ -25,7 +24,7 @@ class SealedSecrets:
         clock: wall time.
     """
 
-    def __init__(self, documents: DocumentStore, seal: AesSeal, clock: Clock) -> None:
+    def __init__(self, documents: DocumentStore, seal: Seal, clock: Clock) -> None:
         self._documents = documents
         self._seal = seal
         self._clock = clock
@@ -37,7 +36,7 @@ class SealedSecrets:
             raise QuotaExceeded("too_many_secrets", f"A tenant has at most {MOST_SECRETS} secrets; delete one.", retry_after_s=60)
         now = self._clock.now()
         last4 = value[-4:] if len(value) >= _LEAST_SHOWN else ""
-        body = {"sealed": self._seal.close(_owner(tenant_id, name), value), "last4": last4, "updated_at": now.isoformat()}
+        body = {"sealed": await self._seal.close(_owner(tenant_id, name), value), "last4": last4, "updated_at": now.isoformat()}
         await self._documents.write(tenant_id, Put(_key(name), body))
         return SecretNote(name, last4, now)
 
@@ -60,7 +59,7 @@ class SealedSecrets:
         """See ``SecretStore.reveal``."""
         found = await asyncio.gather(*(self._documents.get(tenant_id, _key(name)) for name in names))
         return {
-            name: self._seal.open(_owner(tenant_id, name), str(one.body["sealed"]))
+            name: await self._seal.open(_owner(tenant_id, name), str(one.body["sealed"]))
             for name, one in zip(names, found, strict=True)
             if one is not None
         }

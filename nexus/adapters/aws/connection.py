@@ -56,10 +56,15 @@ class Connection:
     """Runs requests for one place.
 
     Clients are botocore's: boto3 adds what we do not use (resources, transfers in parts), and a tenth of a function's cold start.
+
+    Args:
+        place: where the stores are.
+        credentials: a provider of botocore's that gives what to sign with; None: as the environment says.
     """
 
-    def __init__(self, place: AwsPlace) -> None:
+    def __init__(self, place: AwsPlace, credentials: Any = None) -> None:
         self.place = place
+        self._credentials = credentials
         self._pool = ThreadPoolExecutor(place.workers, thread_name_prefix="aws")
         self._session: Session | None = None
         self._clients: dict[str, Any] = {}
@@ -73,6 +78,8 @@ class Connection:
             if self._session is None:
                 self._session = get_session()
                 self._session.register_component("data_loader", _SERVICES)
+                if self._credentials is not None:
+                    self._session.get_component("credential_provider").providers.insert(0, self._credentials)
             return self._clients.setdefault(service, self._session.create_client(service, **self._options(**more)))
 
     def _options(self, **more: Any) -> dict[str, Any]:

@@ -14,6 +14,7 @@ from nexus.adapters.aws.ledger import DynamoCallLedger
 from nexus.adapters.aws.recordings import S3Recordings
 from nexus.adapters.aws.sessions import DynamoLeadStore, DynamoSessionIndex
 from nexus.adapters.aws.table import Table
+from nexus.adapters.aws.tenant_sessions import TenantProvider, TenantSessions
 from nexus.adapters.aws.tools import DynamoEffectLog, DynamoToolStore
 from nexus.adapters.document_tenants import DocumentTenantStore
 from nexus.adapters.identifiers import UlidIds
@@ -41,26 +42,40 @@ class AwsStores:
     erasable: Mapping[str, Erasable]
     """What must forget a tenant that is deleted, in this order; documents and journals beside."""
     connection: Connection
+    tenant_connection: Connection
+    """Like ``connection``; under the role of the tenant at hand, where there is one."""
+    door: DynamoDocumentStore
+    """``documents``, under the process's own role."""
 
     def close(self) -> None:
         """Take no more requests."""
         self.connection.close()
+        self.tenant_connection.close()
 
 
-def aws_stores(place: AwsPlace) -> AwsStores:
-    """Make the clients; nothing is asked of AWS yet. The rights are those of the role that the process runs under."""
+def aws_stores(place: AwsPlace, tenant_role: str = "") -> AwsStores:
+    """Make the clients; nothing is asked of AWS yet.
+
+    Args:
+        place: where the stores are.
+        tenant_role: ARN of the role under which a tenant's own things are asked for, narrowed to the tenant at hand; the ledger, heads and
+            whatever is the operator's are asked for under the role that the process runs under. Empty: that one for everything.
+    """
     connection = Connection(place)
-    table, bucket = Table(connection), Bucket(connection)
-    documents, folders = DynamoDocumentStore(table), MemoryTenantStore()
+    tenants = Connection(place, TenantProvider(TenantSessions(connection, tenant_role))) if tenant_role else connection
+    own = Table(connection)
+    table, bucket = Table(tenants) if tenant_role else own, Bucket(tenants)
+    door, folders = DynamoDocumentStore(own), MemoryTenantStore()
+    documents = DynamoDocumentStore(table, of_operator=own)
     archive, recordings = S3SessionArchive(bucket), S3Recordings(bucket)
-    ledger = DynamoCallLedger(table, place.fleet)
+    ledger = DynamoCallLedger(own, place.fleet)
     sessions, leads = DynamoSessionIndex(table), DynamoLeadStore(table)
     tool_values, effects = DynamoToolStore(table), DynamoEffectLog(table)
     return AwsStores(
-        tenants=DocumentTenantStore(documents, folders),
+        tenants=DocumentTenantStore(door, folders),
         folders=folders,
         archive=archive,
-        journal=DynamoCallJournal(table),
+        journal=DynamoCallJournal(own),
         ledger=ledger,
         sessions=sessions,
         leads=leads,
@@ -79,4 +94,6 @@ def aws_stores(place: AwsPlace) -> AwsStores:
             "effects": effects,
         },
         connection=connection,
+        tenant_connection=tenants,
+        door=door,
     )
