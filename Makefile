@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 ARGS ?=
 STAGE ?= dev
 
-.PHONY: bootstrap synth diff deploy destroy help run test emulator check bench simulate lock openapi format clean
+.PHONY: sbom smoke-aws bootstrap synth diff deploy destroy help run test emulator check bench simulate lock openapi format clean
 .DEFAULT_GOAL := help
 
 help:
@@ -15,6 +15,8 @@ help:
 	@echo "make check   format, lint, types, import contracts, documents, licences, known vulnerabilities"
 	@echo "make bench   measure, and write docs/performance.md"
 	@echo "make simulate choose the GPU fleet's settings by simulation, and write docs/capacity.md and docs/cost.md (two minutes)"
+	@echo "make sbom    list what the media image's Python holds (CycloneDX)"
+	@echo "make smoke-aws  a bounded run through a real AWS account; asks first, cleans up (ARGS=--plan only tells)"
 	@echo "make openapi renew docs/openapi.json and the client's types, after a change of the API"
 	@echo "make bootstrap, synth, diff, deploy, destroy: the stacks of STAGE (dev), in your AWS account"
 	@echo "make lock    lock the dependencies anew (maintainers)"
@@ -101,6 +103,13 @@ bench: $(VENV)/.dev-ready
 simulate: $(VENV)/.dev-ready
 	@$(BIN)/python -m infra.capacity $(ARGS)
 
+sbom: $(VENV)/.dev-ready
+	@mkdir -p .build
+	@$(BIN)/python -m scripts.sbom requirements/media.txt > .build/nexus-media.cdx.json && echo ".build/nexus-media.cdx.json: what the image's Python holds"
+
+smoke-aws: $(VENV)/.dev-ready
+	@$(BIN)/python -m scripts.smoke_aws $(ARGS)
+
 openapi: $(VENV)/.dev-ready
 	@$(BIN)/python -m control_plane.api.openapi > docs/openapi.json
 	@$(BIN)/python scripts/client_schemas.py
@@ -111,6 +120,7 @@ format: $(VENV)/.dev-ready
 lock: $(VENV)/.dev-ready
 	$(BIN)/uv pip compile --universal --generate-hashes --no-emit-index-url --no-header -q --python-version 3.11 --extra dev pyproject.toml -o requirements/dev.txt
 	$(BIN)/uv pip compile --universal --generate-hashes --no-emit-index-url --no-header -q --python-version 3.11 --extra local -c requirements/dev.txt pyproject.toml -o requirements/run.txt
+	$(BIN)/uv pip compile --universal --generate-hashes --no-emit-index-url --no-header -q --python-version 3.11 --extra media --extra speech --extra aws -c requirements/dev.txt pyproject.toml -o requirements/media.txt
 	$(BIN)/uv pip compile --universal --generate-hashes --no-emit-index-url --no-header -q --python-version 3.11 requirements/emulator.in -o requirements/emulator.txt
 	for one in lambda lambda-models infra; do $(BIN)/uv pip compile --universal --generate-hashes --no-emit-index-url --no-header -q --python-version 3.11 -c requirements/dev.txt requirements/$$one.in -o requirements/$$one.txt; done
 	cd infra && ../.tools/bin/node "$$(cat ../.tools/node-at)/lib/node_modules/npm/bin/npm-cli.js" install --silent --package-lock-only --omit-lockfile-registry-resolved --no-fund --no-audit --ignore-scripts
