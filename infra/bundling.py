@@ -12,6 +12,7 @@ import tomllib
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from platform import machine
 from typing import Any, Literal
 
 import jsii
@@ -58,7 +59,7 @@ class Platform:
 def platform_of(settings: StageSettings) -> Platform:
     """The emulator runs functions with the interpreter of this machine; Lambda runs them on arm64."""
     if settings.local:
-        return Platform(host_python(), "x86_64")
+        return Platform(host_python(), "aarch64" if machine() in ("aarch64", "arm64") else "x86_64")
     return Platform(_PYTHON, "aarch64")
 
 
