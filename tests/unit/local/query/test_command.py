@@ -24,17 +24,22 @@ from tests.lake import Lake
 SINCE = ("--since", "2026-07-01", "--until", "2026-11-21")
 
 
-@pytest.fixture(autouse=True)
-def data_dir(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setenv("DATA_DIR", str(tmp_path))
-    monkeypatch.chdir(tmp_path)
+@pytest.fixture(scope="module")
+def written(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("data")
 
     async def write() -> None:
         for row in finished_calls():
-            await ParquetAnalyticsSink(tmp_path / "analytics" / "sessions").put(row)
+            await ParquetAnalyticsSink(folder / "analytics" / "sessions").put(row)
 
     asyncio.run(write())
-    return tmp_path
+    return folder
+
+
+@pytest.fixture(autouse=True)
+def _data_dir(written: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DATA_DIR", str(written))
+    monkeypatch.chdir(tmp_path)
 
 
 def asked(capsys: pytest.CaptureFixture[str], *words: str, fails: bool = False) -> str:
