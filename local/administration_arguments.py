@@ -13,8 +13,9 @@ Bind = Callable[[str], Run]
 
 
 def add_administration(commands: Any, bind: Bind) -> None:
-    """``config``, ``webhook``, ``after-call``, ``usage``, ``audit``."""
+    """``config``, ``secret``, ``webhook``, ``after-call``, ``usage``, ``audit``."""
     _add_config(_group(commands, "config", "draft, publish and roll back a tenant's configuration"), bind)
+    _add_secrets(_group(commands, "secret", "write and list what declared tools refer to"), bind)
     _add_webhooks(_group(commands, "webhook", "say who is told of finished calls"), bind)
     _add_after_call(_group(commands, "after-call", "see and redo what failed after a call"), bind)
     usage = _command(commands, "usage", bind("usage"), "what a tenant used, by day")
@@ -26,6 +27,18 @@ def add_administration(commands: Any, bind: Bind) -> None:
     audit.add_argument("--limit", type=int, default=50)
 
 
+def add_live(commands: Any, bind: Bind) -> None:
+    """``call say``, ``call inject``, ``call end``."""
+    call = _group(commands, "call", "speak in a living call, tell its agent something, or end it")
+    say = _command(call, "say", bind("call_say"), "have the agent say a line")
+    inject = _command(call, "inject", bind("call_inject"), "tell the agent something that it uses from its next answer on")
+    for one in (say, inject, _command(call, "end", bind("call_end"), "end the call")):
+        one.add_argument("call", help="its id")
+    for one in (say, inject):
+        one.add_argument("text")
+    say.add_argument("--now", action="store_true", help="in place of what the agent is saying; else after that")
+
+
 def add_tenants(tenant: Any, bind: Bind) -> None:
     """What can be done to a tenant of a running server."""
     create = _command(tenant, "create", bind("tenant_create"), "make a tenant on a running server")
@@ -34,6 +47,10 @@ def add_tenants(tenant: Any, bind: Bind) -> None:
     create.add_argument("--language", default="en-US")
     _command(tenant, "suspend", bind("tenant_suspend"), "take no new calls for it")
     _command(tenant, "resume", bind("tenant_resume"), "take calls for it again")
+    export = _command(tenant, "export", bind("tenant_export"), "write it as a bundle: configurations, knowledge, webhooks; no secrets")
+    export.add_argument("--out", type=Path, help="to this file; else it is printed")
+    imported = _command(tenant, "import", bind("tenant_import"), "make a new tenant of a bundle, whole or not at all")
+    imported.add_argument("file", type=Path, help="what export wrote")
     delete = _command(tenant, "delete", bind("tenant_delete"), "delete it, and all that is kept of it")
     delete.add_argument("--confirm", default="", metavar="TENANT", help="its id once more")
 
@@ -55,6 +72,13 @@ def add_keys(keys: Any, bind: Bind) -> None:
 def add_leads(leads: Any, bind: Bind) -> None:
     """``leads csv``."""
     _command(leads, "csv", bind("leads_csv"), "all leads as CSV").add_argument("--out", type=Path, help="to this file; else it is printed")
+
+
+def _add_secrets(secret: Any, bind: Bind) -> None:
+    written = _command(secret, "set", bind("secret_set"), "write a secret; its value is read from standard input, or typed unseen")
+    _command(secret, "list", bind("secret_list"), "names of secrets, without values")
+    for one in (written, _command(secret, "delete", bind("secret_delete"), "forget a secret")):
+        one.add_argument("name", help="capital letters, digits and _")
 
 
 def _add_webhooks(webhook: Any, bind: Bind) -> None:
@@ -86,7 +110,12 @@ def _add_config(config: Any, bind: Bind) -> None:
     publish = _command(config, "publish", bind("config_publish"), "make the draft active for new calls")
     rollback = _command(config, "rollback", bind("config_rollback"), "make an older version active again")
     rollback.add_argument("version", type=int)
-    for one in (push, publish, rollback):
+    canary = _command(config, "canary", bind("config_canary"), "start a part of new calls with the draft, or with another version")
+    canary.add_argument("--percent", type=int, required=True, help="of new calls")
+    canary.add_argument("--version", type=int, help="an older version; else the draft becomes the next one")
+    _command(config, "promote", bind("config_promote"), "make the canary active for all new calls")
+    _command(config, "abort", bind("config_abort"), "end the canary")
+    for one in (push, publish, rollback, canary):
         one.add_argument("--note", default="", help="why, for the list of versions")
     _command(config, "versions", bind("config_versions"), "what was published, newest first")
 

@@ -11,8 +11,9 @@ from typing import Any, get_args
 
 from rich.console import Console
 
-from local.administration_arguments import add_administration, add_keys, add_leads, add_tenants
+from local.administration_arguments import add_administration, add_keys, add_leads, add_live, add_tenants
 from local.command import command as command_line
+from local.live_commands import VERBS
 from local.query.arguments import add_arguments as add_query
 from local.sidecar.arguments import add_arguments, options_of
 from nexus.domain.call import EndReason, RecordStatus
@@ -27,7 +28,8 @@ _errors = Console(stderr=True, soft_wrap=True)
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; 0 when it did what was asked, 1 when not, 2 for wrong words."""
-    options = _parser().parse_args(arguments)
+    words = [*(sys.argv[1:] if arguments is None else arguments)]
+    options = _parser(live=words[:1] == ["call"] and words[1:2] != [] and words[1] in VERBS).parse_args(words)
     try:
         result: int = options.run(options)
         return result
@@ -42,12 +44,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 130
 
 
-def _parser() -> argparse.ArgumentParser:
+def _parser(*, live: bool = False) -> argparse.ArgumentParser:
+    """``live``: ``nexus call`` is followed by what is to be done to a call that lives, and not by a tenant to be called."""
     parser = argparse.ArgumentParser(prog="nexus", description="Nexus Voice Engine: spoken AI agents on your own machine or account.")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     _add_run(commands)
     _add(commands, "doctor", _doctor, "look at ports, models, settings and tenants, and name the fix for each finding")
-    _add_call(commands)
+    if live:
+        add_live(commands, _administering)
+    else:
+        _add_call(commands)
     simulate = _add(commands, "simulate", _simulate, "hold a typed conversation with a tenant's agent, line by line")
     _server(simulate)
     simulate.add_argument("tenant")
@@ -88,6 +94,7 @@ def _add_call(commands: Any) -> None:
     command.add_argument("--out", type=Path, help="write what was heard to this WAV file")
     command.add_argument("--out-stereo", type=Path, help="write both sides: caller left, agent right")
     command.add_argument("--phone", default="", help="the caller's number")
+    command.epilog = "For a call that lives: nexus call say|inject TENANT CALL TEXT, nexus call end TENANT CALL."
 
 
 def _add_tenant(commands: Any) -> None:

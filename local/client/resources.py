@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Any, cast
+from typing import Any, Literal, cast
 
 from local.client import schemas
 from local.client.wire import Wire, given, tenant_path
@@ -35,6 +35,15 @@ class Calls:
         """Ask for its end."""
         return cast(schemas.CallDetail, self._wire.post(tenant_path(tenant_id, "calls", f"{call_id}:end")))
 
+    def say(self, tenant_id: str, call_id: str, text: str, *, mode: Literal["now", "next"] = "next") -> schemas.LineDetail:
+        """Have the agent say a line in it."""
+        body = {"text": text, "mode": mode}
+        return cast(schemas.LineDetail, self._wire.post(tenant_path(tenant_id, "calls", f"{call_id}:say"), body))
+
+    def inject(self, tenant_id: str, call_id: str, text: str) -> schemas.LineDetail:
+        """Tell its agent something."""
+        return cast(schemas.LineDetail, self._wire.post(tenant_path(tenant_id, "calls", f"{call_id}:inject"), {"text": text}))
+
 
 class Sessions:
     """Finished calls."""
@@ -53,6 +62,10 @@ class Sessions:
     def get(self, tenant_id: str, call_id: str) -> schemas.SessionDetail:
         """One, joined with its analysis."""
         return cast(schemas.SessionDetail, self._wire.get(tenant_path(tenant_id, "sessions", call_id)))
+
+    def recording(self, tenant_id: str, call_id: str) -> schemas.RecordingDetail:
+        """From where its sound can be read for a few minutes."""
+        return cast(schemas.RecordingDetail, self._wire.get(tenant_path(tenant_id, "sessions", call_id, "recording")))
 
 
 class Leads:

@@ -17,6 +17,7 @@ import pytest
 
 from nexus.adapters.embedded import embedded_stores, ticket_private_key
 from nexus.clock import Clock
+from tests.fakes.opus_file import decoded
 from tests.scenarios.house import TENANT, House, make_settings, write_tenant
 
 BOOK = """
@@ -102,6 +103,32 @@ async def test_killed_in_the_middle_of_a_call(tmp_path: Path, entry: tuple[str, 
         assert (await home.record("shy_shop")).end_reason == "lost"
         assert [turn.text for turn in record.turns][:3] == ["Hi!", "Remember me", "Remember me"]
         assert (await home.order()).entry.state == "ready", "the seat is free"
+
+
+async def test_what_was_recorded_until_the_death_is_kept_and_what_is_lost_is_told(tmp_path: Path) -> None:
+    """Two recorded calls: the file of one is found by the next process, that of the other has died with its disk."""
+    recorded = {"enabled": True, "consent_line": "We record this."}
+    for shop in (TENANT, "other_shop"):
+        write_tenant(tmp_path / "tenants", shop, recording=recorded)
+    spool = tmp_path / "data" / "spool"
+    async with process(tmp_path, *MEDIA) as (home, running), home.call() as caller, home.call("other_shop") as other:
+        await caller.hears("audio.end")
+        await asyncio.gather(caller.speak(3_000), other.speak(3_000))
+        running.send_signal(signal.SIGKILL)
+        await caller.ended()
+    (spool / f"{other.call_id}.opus").unlink()
+    with (spool / f"{caller.call_id}.opus").open("ab") as file:
+        file.write(b"OggS\0\0 a page that was being written")
+    async with process(tmp_path, *MEDIA) as (home, _):
+        record = await home.record(within_s=20)
+        without = await home.record("other_shop")
+    (kept,) = (tmp_path / "data" / "media").rglob("*.opus")
+    assert (record.end_reason, record.recording.status) == ("lost", "stored")
+    assert (without.end_reason, without.recording.status, without.recording.bytes) == ("lost", "lost", 0)
+    assert record.recording.duration_ms > 1_500, "at most the last two seconds are missing"
+    assert len(decoded(kept.read_bytes())[0]) / 48 == pytest.approx(record.recording.duration_ms, abs=10)
+    assert kept.stat().st_size == record.recording.bytes
+    assert [*spool.iterdir()] == []
 
 
 async def test_sigterm_lets_the_call_end_and_takes_no_other(tmp_path: Path) -> None:

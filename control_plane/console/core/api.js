@@ -64,6 +64,7 @@ export const api = {
   tenant: (tenant, signal) => request(tenantPath(tenant), { signal }),
   sessions: (tenant, query, signal) => request(tenantPath(tenant, `/sessions${search(query)}`), { signal }),
   session: (tenant, id, signal) => request(tenantPath(tenant, `/sessions/${encodeURIComponent(id)}`), { signal }),
+  recording: (tenant, id, signal) => request(tenantPath(tenant, `/sessions/${encodeURIComponent(id)}/recording`), { signal }),
   leads: (tenant, query, signal) => request(tenantPath(tenant, `/leads${search(query)}`), { signal }),
   createCall: (tenant, key, body, signal) => request(tenantPath(tenant, "/calls"), {
     signal, method: "POST", headers: { "content-type": "application/json", "idempotency-key": key }, body: JSON.stringify(body),

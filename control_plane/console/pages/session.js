@@ -5,6 +5,7 @@ import { badge, emptyState, h, icon, notice, skeleton } from "../core/dom.js";
 import { clock, dateTime, duration, statusTone, words } from "../core/format.js";
 import { routeTo } from "../core/routes.js";
 import { tableOf } from "./feed_page.js";
+import { recordingView } from "./recording.js";
 
 export function sessionPage({ route, signal }) {
   const [tenant, id] = route.params;
@@ -32,7 +33,7 @@ function sections(record) {
     facts(record),
     h("div", { class: "detail-grid" },
       h("div", { class: "stack" }, card("Transcript", transcript(record)), details),
-      h("div", { class: "stack" }, leadCard(record), card("Tools", tools(record.tools ?? [])), card("Latency", latency(record.latency_ms ?? {})))),
+      h("div", { class: "stack" }, leadCard(record), card("Recording", recordingView(record.tenant_id, record.id, record.recording)), card("Tools", tools(record.tools ?? [])), card("Latency", latency(record.latency_ms ?? {})))),
   ];
 }
 

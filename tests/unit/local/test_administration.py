@@ -12,9 +12,11 @@ import pytest
 import yaml
 
 from local.cli import main
+from local.client import ControlPlane
 from local.serve import serving
 from nexus.adapters.embedded import embedded_stores
 from tests.fakes.stored import private, record
+from tests.scenarios.house import dial
 from tests.unit.local.test_app import BARBER, settings_of, until
 
 Nexus = Callable[..., "asyncio.Future[tuple[int, str]]"]
@@ -148,3 +150,26 @@ async def test_an_unknown_tenant_is_told_as_such(nexus: Nexus) -> None:
     for words in (("usage", "nobody"), ("config", "pull", "nobody"), ("key", "list", "nobody"), ("tenant", "suspend", "nobody")):
         code, told = await nexus(*words)
         assert (code == OK and words[0] in ("usage", "key")) or (code == 1 and "tenant_not_found" in told), words
+
+
+async def test_a_living_call_is_spoken_in_told_something_and_ended(nexus: Nexus, served: str) -> None:
+    with ControlPlane(served) as client:
+        made = await asyncio.to_thread(client.calls.create, BARBER)
+        code, told = await nexus("call", "say", BARBER, made["id"], "Too early.")
+        assert code == 1 and "call_not_active" in told
+        async with dial("ws" + served.removeprefix("http"), made["id"], made["websocket"]["ticket"]) as caller:
+            await caller.begin()
+            await caller.hears("audio.end")
+            assert (await nexus("call", "say", BARBER, made["id"], "We close soon.", "--now"))[0] == OK
+            await caller.hears("transcript", role="agent", text="We close soon.", final=True)
+            assert (await nexus("call", "inject", BARBER, made["id"], "A regular."))[0] == OK
+            assert (await nexus("call", "end", BARBER, made["id"]))[0] == OK
+            assert await caller.ended() == "tenant_ended"
+
+        async def archived() -> bool:
+            page = await asyncio.to_thread(client.sessions.page, BARBER)
+            return any(one["id"] == made["id"] for one in page["data"])
+
+        await until(archived, "the session")
+        session = await asyncio.to_thread(client.sessions.get, BARBER, made["id"])
+    assert [line["text"] for line in session["lines"]] == ["We close soon.", "A regular."]

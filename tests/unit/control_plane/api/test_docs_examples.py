@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import re
 import shlex
+from datetime import timedelta
 from pathlib import Path
 
 import httpx
 import pytest
 
 from control_plane.services.leads import lead_id_of
+from nexus.domain.session import RecordingTrace
 from tests.fakes.control_plane import house, memory_stores
 
 DOCS = Path(__file__).parents[4] / "docs" / "api.md"
@@ -65,7 +67,8 @@ def test_every_request_has_its_answer_under_it() -> None:
 async def test_the_examples_answer_as_documented(lines: list[str]) -> None:
     door = house(memory_stores())
     await door.engine_slots(1)
-    finished = await door.archived(0)
+    finished = await door.archived(0, recording=RecordingTrace(status="stored", media_type="audio/ogg", channels=2))
+    await door.stores.recordings.put("barber_shop", finished.id, DOCS, delete_after=door.clock.now() + timedelta(days=1))
     variables = {"BASE": "http://localhost:8000", "CALL": finished.id, "LEAD": lead_id_of(finished.id)}
     async with door.client:
         for line in lines:
