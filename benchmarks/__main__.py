@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Callable
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks import barge_in, bridge_cost, false_claims, handlers, latency, personaplex, queryable, start_up
+from benchmarks import barge_in, bridge_cost, false_claims, handlers, latency, personaplex, queryable, recording, start_up
 from benchmarks.figures import Figure, placed
 from benchmarks.machine import machine
 from benchmarks.processes import load
@@ -22,6 +22,7 @@ BENCHMARKS: dict[str, Callable[[], Awaitable[list[Figure]]]] = {
     "latency": latency.measure,
     "barge_in": barge_in.measure,
     "bridge_cost": bridge_cost.measure,
+    "recording": recording.measure,
     "start_up": start_up.measure,
     "personaplex": personaplex.measure,
     "false_claims": false_claims.measure,
