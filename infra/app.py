@@ -7,25 +7,35 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from aws_cdk import App, CliCredentialsStackSynthesizer, Tags, Validations
+from aws_cdk import App, CliCredentialsStackSynthesizer, Environment, Tags, Validations
 from aws_cdk import aws_iam as iam
 from cdk_nag import AwsSolutionsChecks
 
 from infra.settings import SettingsError, StageSettings, stage_settings
 from infra.stacks.analytics import NexusAnalytics
+from infra.stacks.console import NexusConsole
 from infra.stacks.control import NexusControl
 from infra.stacks.data import NexusData
+from infra.stacks.edge import REGION as EDGE_REGION
+from infra.stacks.edge import NexusEdge
 from infra.stacks.media import NexusMedia
+from infra.stacks.observability import NexusObservability, Watched
 
 
 @dataclass(frozen=True, slots=True)
 class Stacks:
-    """The stacks of a stage, in the order in which they are deployed. ``media`` is None on the emulator, which runs no container."""
+    """The stacks of a stage, in the order in which they are deployed. The last three are None on the emulator, which takes not all of them.
+
+    ``edge`` is None too where a firewall is given, or none is wanted.
+    """
 
     data: NexusData
     analytics: NexusAnalytics
     media: NexusMedia | None
     control: NexusControl
+    edge: NexusEdge | None
+    console: NexusConsole | None
+    observability: NexusObservability | None
 
 
 def stacks(app: App, settings: StageSettings) -> Stacks:
@@ -44,13 +54,34 @@ def stacks(app: App, settings: StageSettings) -> Stacks:
     media = None if settings.local else NexusMedia(app, settings.stack("Media"), settings=settings, data=data, **given("Media"))
     public_url = settings.public_url if media is None else _over_tls(media.public_url)
     control = NexusControl(app, settings.stack("Control"), settings=settings, data=data, public_url=public_url, **given("Control"))
+    edge, console, observability = None, None, None
+    if media is not None:
+        if settings.waf and not settings.edge_waf_arn:
+            edge = NexusEdge(app, settings.stack("Edge"), settings=settings, env=Environment(region=EDGE_REGION), **given("Edge"))
+        acl = settings.edge_waf_arn or (edge.web_acl_arn if edge else "")
+        console = NexusConsole(
+            app,
+            settings.stack("Console"),
+            settings=settings,
+            data=data,
+            control=control,
+            public_url=public_url,
+            web_acl_arn=acl if settings.waf else "",
+            **given("Console"),
+        )
+        if edge is not None:
+            console.add_stack_dependency(edge)
+        watched = Watched(data, control, media, console)
+        observability = NexusObservability(
+            app, settings.stack("Observability"), settings=settings, watched=watched, **given("Observability")
+        )
     if settings.permissions_boundary_arn:
         given_policy = iam.ManagedPolicy.from_managed_policy_arn(data, "Boundary", settings.permissions_boundary_arn)
         iam.PermissionsBoundary.of(app).apply(given_policy)
     if settings.nag and not settings.local:
         Validations.of(app).add_plugins(AwsSolutionsChecks(app))
     Tags.of(app).add("nexus:stage", settings.stage)
-    return Stacks(data, analytics, media, control)
+    return Stacks(data, analytics, media, control, edge, console, observability)
 
 
 def _over_tls(url: str) -> str:

@@ -38,7 +38,7 @@ def of_function(settings: StageSettings, at: Places) -> dict[str, str]:
         "OIDC_AUDIENCE": at.audience,
         "OIDC_JWKS_URL": at.issuer_keys_url,
         "GEMINI_BASE_URL": settings.gemini_base_url,
-        "ALLOWED_ORIGINS": ",".join(settings.allowed_origins),
+        "ALLOWED_ORIGINS": ",".join(settings.origins),
         "ENGINE": settings.engine,
         "NEXUS_TENANT_ROLE_ARN": at.tenant_role_arn,
         "NEXUS_KMS_KEY": at.kms_key_arn,
@@ -49,6 +49,16 @@ def of_function(settings: StageSettings, at: Places) -> dict[str, str]:
 def of_keys_function(keys_secret: str, media_secret: str) -> dict[str, str]:
     """What the function that makes the keys is told."""
     return {"NEXUS_KEYS_SECRET": keys_secret, "NEXUS_MEDIA_SECRET": media_secret}
+
+
+def of_console_function(bucket: str) -> dict[str, str]:
+    """What the function that puts the console's files is told; a layer of it holds them."""
+    return {"NEXUS_CONSOLE_BUCKET": bucket, "NEXUS_CONSOLE_FILES": "/opt"}
+
+
+def of_canary_function(settings: StageSettings, api_url: str, key_secret: str) -> dict[str, str]:
+    """What the function that places test calls is told."""
+    return {"NEXUS_CANARY_URL": api_url, "NEXUS_CANARY_TENANT": settings.canary_tenant, "NEXUS_CANARY_KEY_SECRET": key_secret}
 
 
 MEDIA_SECRETS = {
@@ -75,13 +85,14 @@ def of_media(settings: StageSettings, at: Places) -> dict[str, str]:
         "AWS_BUCKET": at.bucket,
         "AWS_FLEET": settings.fleet,
         "PUBLIC_URL": at.public_url,
-        "ALLOWED_ORIGINS": ",".join(settings.allowed_origins),
+        "ALLOWED_ORIGINS": ",".join(settings.origins),
         "LOG_FORMAT": "JSON",
         "ENGINE": settings.engine,
         "DEV_DOOR": "false",
         "MEDIA_RELAY_URL": "ecs",
         "SCALE_IN_PROTECTION": "ecs",
         "METRICS": "emf",
+        "TRUSTED_PROXIES": "1",  # the load balancer: without it all callers would have its address
         "CALL_CAP_S": str(settings.max_call_s),
         **({"DRAIN_LIMIT_S": str(_SPOT_DRAIN_S)} if settings.spot else {}),
     }

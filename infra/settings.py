@@ -88,6 +88,11 @@ class StageSettings(BaseModel):
         "", pattern=r"^$|^Z[A-Z0-9]+$", description="Route 53 zone in which the host names are entered; empty: by hand"
     )
     hosted_zone_name: str = Field("", pattern=_HOST, description="name of that zone (example.com)")
+    edge_waf_arn: str = Field(
+        "",
+        pattern=r"^$|^arn:aws[a-z-]*:wafv2:us-east-1:\d{12}:global/webacl/.+$",
+        description="an existing web ACL for CloudFront (scope CLOUDFRONT, in us-east-1); empty: one is made, in a stack in us-east-1",
+    )
 
     # What is kept.
     keep_data: bool = Field(
@@ -185,8 +190,20 @@ class StageSettings(BaseModel):
     analytics_operator_scan_cap_gb: int = Field(100, ge=1, description="a query in the operator's workgroup that reads more is cancelled")
     analytics_results_days: int = Field(7, ge=1, le=365, description="how long results of queries are kept")
 
+    # Firewall.
+    waf: bool = Field(True, description="firewalls (AWS WAF) stand before the console, the API behind it, and callers' sockets")
+    waf_rate: int = Field(6000, ge=100, description="requests that one address may send within five minutes before the firewall refuses it")
+
     # Observability.
     alarm_email: str = Field("", pattern=r"^$|^[^@\s]+@[^@\s]+$", description="who is written to when an alarm goes off")
+    runbooks_url: str = Field(
+        "docs/operations.md", pattern=r"^\S+$", description="where your people read docs/operations.md; alarms point there"
+    )
+    monthly_budget_usd: int = Field(0, ge=0, description="a warning comes at 80 % of such a month's bill, and when it is foreseen; 0: none")
+    canary_tenant: str = Field(
+        "", pattern=rf"^$|^{_TENANT_ID}$", description="a test call is placed to this tenant again and again; empty: none"
+    )
+    canary_minutes: int = Field(5, ge=1, le=1440, description="how often")
     nag: bool = Field(True, description="findings of cdk-nag stop the synthesis (never in stage local)")
     trace: bool = Field(True, description="requests and calls are traced (X-Ray)")
 
@@ -215,6 +232,12 @@ class StageSettings(BaseModel):
     def name(self) -> str:
         """How everything of this stage is called: ``nexus-dev``."""
         return f"nexus-{self.stage}"
+
+    @property
+    def origins(self) -> tuple[str, ...]:
+        """Whose pages may open calls and use the API: the console's, where its name is known, and those that were said."""
+        own = (f"https://{self.console_domain}",) if self.console_domain else ()
+        return (*own, *(one for one in self.allowed_origins if one not in own))
 
     @property
     def stream_name(self) -> str:

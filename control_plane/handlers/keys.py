@@ -6,12 +6,11 @@ No answer and no log holds a key.
 
 from __future__ import annotations
 
-import json
 from typing import Any
-from urllib.request import Request, urlopen
 
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
+from control_plane.handlers.cloudformation import asks, tell
 from control_plane.handlers.telemetry import telemetry
 from nexus.adapters.aws.installation import KeysPlace, Turn, keys_place, write_keys
 
@@ -22,7 +21,7 @@ _place: KeysPlace = keys_place()
 @logger.inject_lambda_context(clear_state=True)
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, str]:
     """CloudFormation is told how it went, whatever happens: it would wait an hour. Raises ConfigurationError to an operator."""
-    if "ResponseURL" not in event:
+    if not asks(event):
         given = {name: str(value) for name, value in event.items() if name != "turn"}
         write_keys(_place, turn=Turn(event.get("turn", "")), given=given)
         return {"keys": "as they should be"}
@@ -33,13 +32,5 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, str]:
     except Exception as error:  # the supervised border: a stack that is told nothing hangs
         logger.exception("the keys could not be made")
         reason = f"{type(error).__name__}: {error}"[:500]
-    _tell(event, reason)
+    tell(event, "nexus-keys", reason)
     return {}
-
-
-def _tell(event: dict[str, Any], reason: str) -> None:
-    told = {name: event[name] for name in ("StackId", "RequestId", "LogicalResourceId")}
-    told |= {"Status": "FAILED" if reason else "SUCCESS", "Reason": reason, "PhysicalResourceId": "nexus-keys"}
-    # The address is CloudFormation's own, signed for an empty content type.
-    request = Request(event["ResponseURL"], json.dumps(told).encode(), {"Content-Type": ""}, method="PUT")  # noqa: S310
-    urlopen(request, timeout=10).close()  # noqa: S310

@@ -12,8 +12,10 @@ from aws_cdk import aws_iam as iam
 from aws_cdk import aws_route53 as route53
 from aws_cdk import aws_route53_targets as targets
 from aws_cdk import aws_s3 as s3
+from aws_cdk import aws_wafv2 as waf
 from constructs import Construct
 
+from infra.constructs.firewall import Firewall
 from infra.constructs.media_task import PORT
 from infra.constructs.network import Network
 from infra.nag import Reason, acknowledge
@@ -67,6 +69,8 @@ class MediaDoor(Construct):
         self._log()
         self.group = self._target_group()
         self._listen()
+        if self._secure and settings.waf:
+            self._guard()
         self.public_url = f"https://{settings.media_domain}" if self._secure else f"http://{self.balancer.load_balancer_dns_name}"
         if self._secure and settings.hosted_zone_id and settings.hosted_zone_name:
             self._name()
@@ -152,6 +156,11 @@ class MediaDoor(Construct):
             self.balancer.add_listener(
                 "Plain", port=80, protocol=elbv2.ApplicationProtocol.HTTP, open=False, default_target_groups=[self.group]
             )
+
+    def _guard(self) -> None:
+        """The firewall sees how a socket is asked for, and nothing of what is said on it."""
+        firewall = Firewall(self, "Firewall", settings=self._settings, reach="REGIONAL")
+        waf.CfnWebACLAssociation(self, "Guarded", resource_arn=self.balancer.load_balancer_arn, web_acl_arn=firewall.arn)
 
     def _name(self) -> None:
         told = self._settings

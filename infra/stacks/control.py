@@ -39,7 +39,7 @@ _API_S = 29
 
 
 class NexusControl(Stack):
-    """Attributes: ``api``, ``stage``, ``queue``, ``dead_letters``, ``undelivered`` and ``functions`` (by module)."""
+    """Attributes: ``api``, ``stage``, ``access_logs``, ``queue``, ``dead_letters``, ``undelivered`` and ``functions`` (by module)."""
 
     def __init__(self, scope: Construct, id: str, *, settings: StageSettings, data: NexusData, public_url: str, **kwargs: Any) -> None:
         super().__init__(scope, id, **kwargs)
@@ -257,7 +257,7 @@ class NexusControl(Stack):
             for route in api.add_routes(path=path, methods=[method], integration=behind):
                 acknowledge(route, OPEN_ROUTE)
         api.add_routes(path="/{proxy+}", methods=[*_METHODS], integration=behind, authorizer=gate)
-        written = logs.LogGroup(
+        self.access_logs = written = logs.LogGroup(
             self, "AccessLogs", retention=retention(self.settings.log_retention_days), removal_policy=RemovalPolicy.DESTROY
         )
         stage = apigateway.HttpStage(
