@@ -236,7 +236,7 @@ async def media_plane(
         engines = EngineRoom(settings, Models(speech, chat, news.engine_lags), slots, clock, given.voice_engine, others)
         starts = EngineStarts(engines.needs_slot, Starter(stores.tenants, engines, tools))
         primer = None if slots is None else Primer(slots, starts)
-        recordings = RecordingRoom(settings.data_dir / "spool", stores.recordings, clock)
+        recordings = RecordingRoom(settings.spool_dir, stores.recordings, clock)
         calls = CallServer(
             CallStores(stores.ledger, stores.journal, stores.archive, recordings),
             CallWiring(settings, CallRooms(speech, engines, slots, others, primer, tools, recordings), stores),

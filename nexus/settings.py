@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 import sys
+import tempfile
 from collections.abc import Mapping
 from enum import StrEnum
 from pathlib import Path
@@ -200,6 +201,11 @@ class Settings(BaseSettings):
     rate_limit_publishable_key: int = Field(
         120, ge=0, description="requests a minute that all publishable keys of a tenant may send together; 0: any number"
     )
+    recording_spool_dir: str = Field(
+        "",
+        description="folder of recordings while their calls live, about 5 KB a second and call; empty: DATA_DIR/spool, with STORES=aws "
+        "nexus-spool in the system's folder for temporary files",
+    )
     connect_limit_tenant: int = Field(
         600, ge=0, description="sockets a minute that one media process opens for a tenant, refused ones included; 0: any number"
     )
@@ -349,6 +355,13 @@ class Settings(BaseSettings):
     def drain_within_s(self) -> int:
         """How long living calls may go on after SIGTERM."""
         return self.drain_limit_s or self.call_cap_s
+
+    @property
+    def spool_dir(self) -> Path:
+        """Where recordings lie while their calls live."""
+        if self.recording_spool_dir:
+            return Path(self.recording_spool_dir)
+        return Path(tempfile.gettempdir()) / "nexus-spool" if self.stores is StoresName.AWS else self.data_dir / "spool"
 
     @property
     def auth_required(self) -> bool:
