@@ -6,6 +6,7 @@ from collections.abc import Sized
 from dataclasses import dataclass
 from typing import Any
 
+from control_plane.access.principal import Kind, asking
 from control_plane.services.cursors import Listing, Page, page_of, read_cursor
 from control_plane.services.erasure import DELETE_TENANT, closing
 from control_plane.services.jobs import Job, JobDesk
@@ -91,9 +92,14 @@ class TenantDesk:
     async def check_known(self, tenant_id: str, found: Sized = ()) -> None:
         """Let a list of the tenant's things pass: with anything in it there is a tenant, for an empty one it is looked up.
 
+        Who shows a key of the tenant has shown that there is one: keys go with their tenant.
+
         Raises:
             NotFound: ``tenant_not_found``.
         """
+        principal = asking()
+        if principal is not None and principal.kind is Kind.API_KEY and principal.tenant_id == tenant_id:
+            return
         if not len(found):
             await self._heads.of(check_tenant_id(tenant_id))
 

@@ -42,6 +42,8 @@ MARKER = "VICTIM7F3A"
 PHONE = "+493055501234"
 PAGE = "https://shop.acme.example"
 EVIL = "https://evil.example"
+_UNLIMITED: dict[str, Any] = {"rate_limit_person": 0, "rate_limit_api_key": 0, "rate_limit_publishable_key": 0}
+"""Thousands of requests a minute must meet the guard, not the limit before it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +98,7 @@ async def ground() -> Ground:
     tenants = MemoryTenantStore(_config(OWN, "Acme"), _config(VICTIM, f"Acme {MARKER}"), _config(SPARE, "Spare"))
     stores = memory_stores()
     kept = DocumentTenantStore(stores.documents, tenants)
-    made = house(replace(stores, tenants=kept, folders=tenants))
+    made = house(replace(stores, tenants=kept, folders=tenants), **_UNLIMITED)
     clock = LaterClock()
     vault = KeyVault(b"p" * 32, b"k" * 32)
     desk = ApiKeyDesk(_walled_documents(made), UlidIds(), clock, vault)

@@ -165,8 +165,11 @@ async def _admission(ground: Ground, one: Operation, entry: golden.Entry, shown:
         report.expect((answer.status, answer.code) == (403, "forbidden"), f"not refused as lesser: {what}")
 
 
+_BODIES = {"sayInCall": {"text": "hello"}, "injectIntoCall": {"text": "hello"}}
+
+
 def _body(one: Operation) -> Any:
-    return {} if one.has_body else None
+    return _BODIES.get(one.name, {}) if one.has_body else None
 
 
 # --- ids of others in every place --------------------------------------------------------------------------------------------
@@ -325,7 +328,7 @@ async def mass_assignment(ground: Ground, chosen: tuple[Operation, ...], report:
                 report.expect(answer.status >= 400, f"{one.name} takes {name} from {shown.name}: {answer.status} {answer.code}")
 
 
-WHOLE_LISTS = frozenset({"listFailedItems", "listWebhooks", "listSecrets"})
+WHOLE_LISTS = frozenset({"listFailedItems", "listWebhooks", "listSecrets", "listKnowledge"})
 """Lists of one page: a cursor is no parameter of theirs, and changes nothing."""
 
 
@@ -340,7 +343,7 @@ async def cursors(ground: Ground, chosen: tuple[Operation, ...], report: Report)
         for shown in (cursor, (cursor or "AAAA")[:-2] + "AA", "made-up"):
             if shown:
                 answer = await report.ask(ground, "GET", one.target(OWN, ground.ids[OWN]) + f"?cursor={shown}", admin.headers)
-                fine = (answer.status in (403, 422, 429) or one.name in WHOLE_LISTS) and not leaks(answer)
+                fine = (answer.status in (403, 422) or one.name in WHOLE_LISTS) and not leaks(answer)
                 report.expect(fine, f"{one.name} takes the victim's cursor: {answer.status} {answer.code}")
 
 

@@ -82,3 +82,17 @@ def test_logs_name_the_request_and_hold_no_key(deployment: Deployment, door: Doo
     assert told["message"].startswith("GET /v1/tenants/corner_shop 200")
     assert '"Faults":[0.0]' in capsys.readouterr().out
     assert key.removeprefix("Bearer ") not in logged
+
+
+def test_what_is_refused_is_counted_by_its_code_and_nothing_of_the_tenant(deployment: Deployment, door: Door, capsys: Any) -> None:
+    shop_with_key(deployment, door)
+    capsys.readouterr()
+    door.ask("GET", "/v1/tenants/corner_shop")
+    door.ask("GET", "/nowhere")
+    lines = [json.loads(line) for line in capsys.readouterr().out.splitlines() if '"Errors"' in line]
+    assert [(line["Code"], line["Errors"], line["service"]) for line in lines] == [
+        ("credential_missing", [1.0], "api"),
+        ("route_not_found", [1.0], "api"),
+    ]
+    assert {tuple(one["Dimensions"][0]) for line in lines for one in line["_aws"]["CloudWatchMetrics"]} == {("service", "Code")}
+    assert "corner_shop" not in json.dumps(lines)
