@@ -35,7 +35,8 @@ def test_the_shops_admin_sees_the_shop_alone(deployment: Deployment, owner: str)
 
 def test_a_key_may_what_its_scopes_say(deployment: Deployment, key: str) -> None:
     with deployment.api(key) as api:
-        assert api.get(f"/v1/tenants/{TENANT}/sessions").status_code == 200
+        listed = api.get(f"/v1/tenants/{TENANT}/sessions")
+        assert listed.status_code == 200, listed.text + deployment.logs()[-3000:]
         assert api.get(f"/v1/tenants/{TENANT}/api-keys").status_code == 403
 
 
