@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -47,10 +48,15 @@ def test_webhooks_jobs_and_expiry_run_by_the_clock(deployment: Deployment) -> No
         old, young = finished_call(0), finished_call(1)
         await stores.archive.put(old, private_of(old).model_copy(update={"delete_after": datetime.now(UTC) - timedelta(days=1)}))
         await stores.archive.put(young, private_of(young))
+        for call, days in ((old, -1), (young, 1)):
+            await stores.recordings.put(call.tenant_id, call.id, Path(__file__), delete_after=datetime.now(UTC) + timedelta(days=days))
 
     deployment.with_stores(put)
     expire = deployment.load("expire")
-    assert [expire.handler(scheduled("expire"), Context()) for _ in range(2)] == [{"deleted": 1}, {"deleted": 0}]
+    assert [expire.handler(scheduled("expire"), Context()) for _ in range(2)] == [
+        {"deleted": 1, "recordings": 1},
+        {"deleted": 0, "recordings": 0},
+    ]
 
 
 def test_webhooks_out_of_time_stay_due(deployment: Deployment) -> None:
