@@ -201,11 +201,13 @@ class NexusData(Stack):
 
     def _tenant_role(self) -> iam.Role:
         """What a function becomes for one tenant; the session policy that it gives narrows it to that tenant."""
-        ours = f"arn:{self.partition}:iam::{self.account}:role/{self.settings.stack('Control')}-Api*"
+        ours = [f"arn:{self.partition}:iam::{self.account}:role/{self.settings.stack('Control')}-Api*"]
+        if self.settings.local:  # where AWS says who asks by the role, the emulator says it by the role's session
+            ours.append(f"arn:{self.partition}:sts::{self.account}:assumed-role/{self.settings.stack('Control')}-Api*")
         role = iam.Role(
             self,
             "TenantAccess",
-            assumed_by=iam.AccountRootPrincipal().with_conditions({"ArnLike": {"aws:PrincipalArn": ours}}),
+            assumed_by=iam.AccountRootPrincipal().with_conditions({"ArnLike": {"aws:PrincipalArn": ours if len(ours) > 1 else ours[0]}}),
             description="Nexus: one tenant's items and objects, narrowed by a session policy",
             max_session_duration=Duration.hours(1),
         )
