@@ -44,9 +44,9 @@ async def _start(name: str) -> dict[str, float]:
 def _cold(starts: dict[str, list[dict[str, float]]]) -> Figure:
     rows = []
     for label, field, digits in (
-        ("import and init, ms", "init_ms", 0),
-        ("first request, ms", "first_ms", 1),
-        ("both, ms", "both_ms", 0),
+        ("import and init, ms of CPU", "init_ms", 0),
+        ("first request, ms of CPU", "first_ms", 1),
+        ("both, ms of CPU", "both_ms", 0),
         ("warm request, ms", "warm_ms", 2),
     ):
         bare, ours = ([one[field] for one in starts[name]] for name in (_BARE, _OURS))

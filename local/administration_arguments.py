@@ -97,6 +97,10 @@ def _add_after_call(after_call: Any, bind: Bind) -> None:
     _command(after_call, "failed", bind("after_call_failed"), "what failed for good after calls")
     redrive = _command(after_call, "redrive", bind("after_call_redrive"), "begin again what failed, where it failed")
     redrive.add_argument("--session", default="", metavar="ID", help="only this one")
+    words = "in AWS: put back on the queue of calls what it has given up, with the credentials of the environment"
+    dead = _command(after_call, "dead-letters", bind("after_call_dead_letters"), words, tenant=False)
+    dead.add_argument("--from", dest="dead_letters", required=True, metavar="URL", help="address of the dead-letter queue")
+    dead.add_argument("--to", dest="queue", required=True, metavar="URL", help="address of the queue of calls")
 
 
 def _add_config(config: Any, bind: Bind) -> None:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import argparse
+import asyncio
 import sys
 
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Column, Table
 
+from local.after_call_wiring import redrive_dead_letters
 from local.client import ControlPlane
 from local.client.schemas import WebhookWithSecret
 
@@ -68,6 +70,13 @@ def after_call_redrive(options: argparse.Namespace, client: ControlPlane, consol
     return 0
 
 
+def after_call_dead_letters(options: argparse.Namespace, client: ControlPlane, console: Console) -> int:
+    """Put back on the queue what it has given up; no server of ours is asked."""
+    moved = asyncio.run(redrive_dead_letters(options.dead_letters, options.queue))
+    console.print(f"[green]✓[/green] {moved} messages go back" if moved else "No message has been given up.", highlight=False)
+    return 0
+
+
 def _show_secret(hook: WebhookWithSecret, console: Console) -> int:
     console.print(f"[dim]{hook['id']}; the secret is shown this once:[/dim]", highlight=False)
     sys.stdout.write(hook["secret"] + "\n")
@@ -76,5 +85,5 @@ def _show_secret(hook: WebhookWithSecret, console: Console) -> int:
 
 AFTER_CALL = (
     *(webhook_list, webhook_create, webhook_rotate, webhook_test, webhook_delete),
-    *(after_call_failed, after_call_redrive),
+    *(after_call_failed, after_call_redrive, after_call_dead_letters),
 )

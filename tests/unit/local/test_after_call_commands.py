@@ -11,6 +11,8 @@ from local.serve import serving
 from nexus.adapters.embedded import embedded_stores
 from nexus.domain.webhook import EventType
 from nexus.ports import Put
+from tests.aws import client
+from tests.emulator import REGION
 from tests.fakes.stored import private, record
 from tests.fakes.webhook_receiver import receiver, signature_holds
 from tests.unit.local.test_administration import OK, Nexus, nexus  # noqa: F401 (a fixture)
@@ -61,3 +63,15 @@ async def test_what_failed_is_shown_and_begun_again(nexus: Nexus) -> None:  # no
     assert code == OK and f"{FAILED} is begun again" in told
     assert "Nothing" in (await nexus("after-call", "failed", BARBER))[1]
     assert "Nothing" in (await nexus("after-call", "redrive", BARBER, "--session", FAILED))[1]
+
+
+async def test_dead_letters_go_back_to_their_queue(nexus: Nexus, emulator_url: str, monkeypatch: pytest.MonkeyPatch) -> None:  # noqa: F811
+    for name, value in (("AWS_ACCESS_KEY_ID", "test"), ("AWS_SECRET_ACCESS_KEY", "test"), ("AWS_DEFAULT_REGION", REGION)):
+        monkeypatch.setenv(name, value)
+    monkeypatch.setenv("AWS_ENDPOINT_URL", emulator_url)
+    sqs = client("sqs", emulator_url)
+    dead, calls = (sqs.create_queue(QueueName=f"of-the-command-{name}")["QueueUrl"] for name in ("dead", "calls"))
+    sqs.send_message(QueueUrl=dead, MessageBody="one")
+    assert await nexus("after-call", "dead-letters", "--from", dead, "--to", calls) == (OK, "✓ 1 messages go back\n")
+    assert await nexus("after-call", "dead-letters", "--from", dead, "--to", calls) == (OK, "No message has been given up.\n")
+    assert [one["Body"] for one in sqs.receive_message(QueueUrl=calls)["Messages"]] == ["one"]
