@@ -10,6 +10,7 @@ import httpx
 from local.client.administration import ApiKeys, Configs, Tenants
 from local.client.after_calls import FailedItems, Webhooks
 from local.client.resources import Calls, Conversations, Leads, Reports, Sessions
+from local.client.setup import Bundles, Knowledge, Secrets
 from local.client.wire import Patience, Wire
 
 __all__ = ["ControlPlane", "Patience"]
@@ -44,6 +45,9 @@ class ControlPlane:
         self.reports = Reports(self._wire)
         self.webhooks = Webhooks(self._wire)
         self.failed_items = FailedItems(self._wire)
+        self.secrets = Secrets(self._wire)
+        self.knowledge = Knowledge(self._wire)
+        self.bundles = Bundles(self._wire)
 
     def __enter__(self) -> ControlPlane:
         return self

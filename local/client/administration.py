@@ -96,6 +96,19 @@ class Configs:
         """Publish an older version again, as a new one."""
         return cast(schemas.ConfigDetail, self._wire.post(f"{_config(tenant_id)}:rollback", {"version": version, "note": note}))
 
+    def canary(self, tenant_id: str, percent: int, *, version: int | None = None, note: str = "") -> schemas.ConfigDetail:
+        """Start a part of new calls with a version, or with the draft."""
+        body = {"percent": percent, "version": version, "note": note}
+        return cast(schemas.ConfigDetail, self._wire.post(f"{_config(tenant_id)}:canary", body))
+
+    def promote(self, tenant_id: str) -> schemas.ConfigDetail:
+        """Make the canary active."""
+        return cast(schemas.ConfigDetail, self._wire.post(f"{_config(tenant_id)}:promote"))
+
+    def abort(self, tenant_id: str) -> schemas.ConfigDetail:
+        """End the canary."""
+        return cast(schemas.ConfigDetail, self._wire.post(f"{_config(tenant_id)}:abort"))
+
 
 class ApiKeys:
     """A tenant's keys."""

@@ -106,8 +106,8 @@ class Wire:
 def problem_of(answer: httpx.Response, body: Mapping[str, Any]) -> NexusError:
     """A problem document as the error that it tells of."""
     said = str(body.get("detail") or f"HTTP {answer.status_code}")
-    every = (str(error.get("detail", "")) for error in body.get("errors") or [])
-    details = "; ".join(detail for detail in every if detail not in said)
+    every = body.get("errors") or []
+    details = "; ".join(_placed(error) for error in every if str(error.get("detail", "")) not in said)
     code, words = str(body.get("code") or "invalid_request"), " ".join(part for part in (said, details) if part)
     match answer.status_code:
         case 401 | 403:
@@ -121,6 +121,12 @@ def problem_of(answer: httpx.Response, body: Mapping[str, Any]) -> NexusError:
         case status if status >= 500:
             return UpstreamError(code, words, retryable=bool(body.get("retryable")))
     return RequestRejected(code, words)
+
+
+def _placed(error: Mapping[str, Any]) -> str:
+    """A fault with its place in the body, where that is told."""
+    place, detail = error.get("pointer"), str(error.get("detail", ""))
+    return f"{place}: {detail}" if place else detail
 
 
 def _wait_s(answer: httpx.Response, body: Mapping[str, Any]) -> float | None:

@@ -27,7 +27,7 @@ class KnowledgeBody(BaseModel):
 
     name: str = Field(min_length=1, max_length=100, pattern=r"^[^\x00-\x1f\x7f]*\S[^\x00-\x1f\x7f]*$", examples=["Parking"])
     content_type: ContentType = Field(default="text/markdown", description="how text is read")
-    text: str = Field(min_length=1, max_length=MOST_DOCUMENT_BYTES, description=f"at most {MOST_DOCUMENT_BYTES} bytes in UTF-8")
+    text: str = Field(min_length=1, description=f"at most {MOST_DOCUMENT_BYTES} bytes in UTF-8")
 
 
 class KnowledgeItem(BaseModel):

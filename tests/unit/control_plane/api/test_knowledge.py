@@ -89,7 +89,7 @@ async def test_what_the_prompt_has_no_room_for_waits_until_there_is_some(door: H
 
 async def test_bounds_are_told_and_hold(door: House) -> None:
     assert refusal(await door.client.post(AT, json={**PARKING, "text": "ü" * 60_000})) == (413, "message_too_large")
-    assert refusal(await door.client.post(AT, json={**PARKING, "text": "x" * 100_001})) == (422, "invalid_request")
+    assert refusal(await door.client.post(AT, json={**PARKING, "text": "x" * 100_001})) == (413, "message_too_large")
     assert refusal(await door.client.post(AT, json={**PARKING, "content_type": "application/pdf"})) == (422, "invalid_request")
     assert refusal(await door.client.post(AT, json={**PARKING, "name": " "})) == (422, "invalid_request")
     for name in ("one", "two"):
