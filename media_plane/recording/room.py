@@ -23,6 +23,8 @@ MEDIA_TYPE = "audio/ogg"
 _TAIL_BYTES = 131_072
 _AGAIN_S = 1.0
 _CODE = "recording_failed"
+_NOTHING = "nothing_recorded"
+"""The call ended before anything could be heard."""
 
 
 class RecordingRoom:
@@ -56,7 +58,8 @@ class RecordingRoom:
             _log.error("the recording cannot be read: %s", error)
             return RecordingTrace(status="failed", code=_CODE)
         if found is None:
-            return RecordingTrace(status="lost")
+            died = reason is EndReason.LOST
+            return RecordingTrace(status="lost") if died else RecordingTrace(status="failed", code=_NOTHING)
         end, sha256 = found
         delete_after = ended_at + timedelta(days=opened.retention_days)
         if not await self._stored(opened, path, delete_after, within_s):
