@@ -8,7 +8,6 @@ from aws_cdk import aws_logs as logs
 from constructs import Construct
 
 from infra.constructs.function import retention
-from infra.nag import Reason, acknowledge
 from infra.settings import SettingsError, StageSettings
 
 _SERVICES = {
@@ -85,8 +84,7 @@ class Network(Construct):
 
     def _endpoints(self, vpc: ec2.Vpc) -> None:
         group = ec2.SecurityGroup(self, "EndpointsGroup", vpc=vpc, description="AWS services inside the VPC", allow_all_outbound=False)
-        group.add_ingress_rule(ec2.Peer.ipv4(vpc.vpc_cidr_block), ec2.Port.tcp(443), "hosts and tasks")
-        acknowledge(group, Reason("CdkNagValidationFailure[AwsSolutions-EC23]", "The peer is the VPC's own range, known at deployment."))
+        group.add_ingress_rule(ec2.Peer.ipv4(self._settings.vpc_cidr), ec2.Port.tcp(443), "hosts and tasks")
         for name, service in _SERVICES.items():
             vpc.add_interface_endpoint(name, service=service, security_groups=[group], open=False)
 

@@ -27,6 +27,8 @@ ACCOUNT_WIDE = {
 HOSTS = "Media/GpuRole"
 """What CDK itself gives the ECS agent of a host. Tasks do not have it."""
 OF_HOSTS = {"ecs:Submit*", "ecs:Poll", "ecs:StartTelemetrySession", "ecs:DiscoverPollEndpoint", "logs:CreateLogStream", "logs:PutLogEvents"}
+BY_ACL = "Console/EdgeLogs"
+"""CloudFront writes its access logs under an ACL, and to no bucket that knows none."""
 _HASH = re.compile(r"[0-9a-f]{64}")
 _VERSION = re.compile(r"(CurrentVersion[0-9A-F]{8})[0-9a-f]{32}")
 GIVEN_BOUNDARY = "arn:aws:iam::111122223333:policy/boundary"
@@ -75,15 +77,17 @@ def test_nag_and_validation_find_nothing_that_is_not_acknowledged(stage: Assembl
     assert [one for one in stage.findings if one.startswith("error")] == []
 
 
-def test_the_linter_of_cloudformation_finds_nothing(stage: Assembly) -> None:
+def test_the_linter_of_cloudformation_finds_nothing() -> None:
+    """Of production, which has all that there is; the other stages have less of the same."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        from cfnlint.api import ManualArgs, lint  # noqa: PLC0415 - two seconds, for whom it concerns
+        from cfnlint.api import ManualArgs, lint  # type: ignore[import-untyped]  # noqa: PLC0415 - two seconds, for whom it concerns
 
     # W3005: CDK says DependsOn where a reference says it already.
     how = ManualArgs(regions=["us-east-1"], ignore_checks=["W3005"])
-    found = [f"{part}: {one}" for part, template in stage.templates.items() for one in lint(json.dumps(template), config=how)]
-    assert found == []
+    found = [f"{part}: {one}" for part, template in synthesised("prod").templates.items() for one in lint(json.dumps(template), config=how)]
+    # E1017: it does not know that a weak reference gives a string.
+    assert [one for one in found if not ("E1017" in one and "Fn::GetStackOutput" in one)] == []
 
 
 def test_every_acknowledgement_has_a_reason() -> None:
@@ -138,7 +142,8 @@ def test_every_bucket_is_encrypted_closed_to_the_public_and_speaks_tls_only(stag
         told = one["Properties"]
         assert told["BucketEncryption"]["ServerSideEncryptionConfiguration"], name
         assert set(told["PublicAccessBlockConfiguration"].values()) == {True}, name
-        assert told["OwnershipControls"]["Rules"] == [{"ObjectOwnership": "BucketOwnerEnforced"}], name
+        if not name.startswith(BY_ACL):
+            assert told["OwnershipControls"]["Rules"] == [{"ObjectOwnership": "BucketOwnerEnforced"}], name
         assert told["LifecycleConfiguration"]["Rules"], name
         insecure = [
             each
