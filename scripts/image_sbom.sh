@@ -13,7 +13,7 @@ case $image in
     *) echo "$image: no digest. Push it, then: docker inspect --format '{{index .RepoDigests 0}}' IMAGE" >&2; exit 2 ;;
 esac
 for tool in syft cosign; do
-    command -v "$tool" >/dev/null || { echo "$tool is not installed; docs/images.md says what it is for" >&2; exit 3; }
+    command -v "$tool" >/dev/null || { echo "$tool is not installed; docs/gpu-images.md says what it is for" >&2; exit 3; }
 done
 
 out=${SBOM_DIR:-.build}

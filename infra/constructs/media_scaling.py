@@ -16,7 +16,7 @@ from infra.settings import StageSettings
 NAMESPACE = "Nexus/Media"
 UTILISATION = "SlotUtilisation"
 """Percent of a task's slots in use."""
-FREE = "FreeSlots"
+FREE = "SlotsFree"
 """Slots of a task that could take a call now."""
 EVERY_S = 10
 """How often each task tells both."""

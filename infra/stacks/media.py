@@ -97,6 +97,7 @@ class NexusMedia(Stack):
         return {
             **of_media(self.settings, at),
             "AWS_REGION": self.region,
+            "NEXUS_KMS_KEY": data.key.key_arn,
             "ENGINE_SLOTS": str(slots(self.settings)),
             **({"PERSONAPLEX_WS_URL": ",".join(servers), "PERSONAPLEX_SPARES": str(self.settings.spare_servers)} if servers else {}),
         }

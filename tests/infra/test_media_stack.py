@@ -15,6 +15,7 @@ from aws_cdk import App
 
 from infra.constructs.gpu_hosts import OwnBucket, boot_script, stop_s, weights_of
 from infra.constructs.media_door import IDLE_S, READY, check_door
+from infra.constructs.media_scaling import FREE, UTILISATION
 from infra.constructs.media_task import CONTAINER, MOST_CONTAINERS, PORT, check_slots, safe_probe, server_command, server_ports, slots
 from infra.environments import MEDIA_SECRETS
 from infra.settings import SettingsError, StageSettings, stage_settings
@@ -22,6 +23,7 @@ from infra.stacks.data import NexusData
 from infra.stacks.media import NexusMedia, check
 from media_plane.relay import _PING_S as RELAY_PING_S
 from media_plane.server.sockets import _PING_S
+from nexus.domain.metrics import METRICS
 from nexus.settings import Settings, load_settings
 
 ROOT = Path(__file__).parents[2]
@@ -551,3 +553,8 @@ def test_the_command_of_a_server_is_that_of_the_documents() -> None:
     for part in server_command(8998)[3:]:
         assert part.replace("=", " ") in page or part in page, part
     assert stop_s(media_settings()) == 1860
+
+
+def test_scaling_looks_at_what_the_media_plane_tells() -> None:
+    told = {one.name: one.unit for one in METRICS}
+    assert (told[UTILISATION], told[FREE]) == ("Percent", "Count")
