@@ -203,7 +203,7 @@ class StageSettings(BaseModel):
     canary_tenant: str = Field(
         "", pattern=rf"^$|^{_TENANT_ID}$", description="a test call is placed to this tenant again and again; empty: none"
     )
-    canary_minutes: int = Field(5, ge=1, le=1440, description="how often")
+    canary_minutes: int = Field(5, ge=1, le=1440, description="how many minutes lie between two test calls")
     nag: bool = Field(True, description="findings of cdk-nag stop the synthesis (never in stage local)")
     trace: bool = Field(True, description="requests and calls are traced (X-Ray)")
 

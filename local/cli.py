@@ -54,6 +54,12 @@ def _parser(*, live: bool = False) -> argparse.ArgumentParser:
         add_live(commands, _administering)
     else:
         _add_call(commands)
+    canary = _add(commands, "canary", _canary, "place a test call: it must be answered in time, and leave a record")
+    _server(canary)
+    canary.add_argument("tenant")
+    canary.add_argument("--say", default="", metavar="LINE", help="the line that is typed")
+    canary.add_argument("--answer-s", type=float, default=15.0, help="how long the answer may take")
+    canary.add_argument("--record-s", type=float, default=60.0, help="how long the record may take")
     simulate = _add(commands, "simulate", _simulate, "hold a typed conversation with a tenant's agent, line by line")
     _server(simulate)
     simulate.add_argument("tenant")
@@ -190,6 +196,15 @@ def _call(options: argparse.Namespace) -> int:
     from local.dial import dial
 
     return asyncio.run(dial(options, _client(options), _console))
+
+
+def _canary(options: argparse.Namespace) -> int:
+    from local.canary import Errand, canary
+
+    said = {"says": options.say} if options.say else {}
+    key = _settings().nexus_api_key.get_secret_value()
+    errand = Errand(_url(options), options.tenant, key, answer_s=options.answer_s, record_s=options.record_s, **said)
+    return asyncio.run(canary(errand, _console))
 
 
 def _simulate(options: argparse.Namespace) -> int:

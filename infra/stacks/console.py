@@ -174,8 +174,8 @@ class NexusConsole(Stack):
             additional_behaviors=dict.fromkeys(API_PATHS, api),
             default_root_object="index.html",
             http_version=cloudfront.HttpVersion.HTTP2_AND_3,
-            minimum_protocol_version=cloudfront.SecurityPolicyProtocol.TLS_V1_2_2021,
-            ssl_support_method=cloudfront.SSLMethod.SNI,
+            minimum_protocol_version=cloudfront.SecurityPolicyProtocol.TLS_V1_2_2021 if told.console_domain else None,
+            ssl_support_method=cloudfront.SSLMethod.SNI if told.console_domain else None,
             price_class=cloudfront.PriceClass.PRICE_CLASS_100,
             domain_names=[told.console_domain] if told.console_domain else None,
             certificate=self._certificate(),
@@ -197,9 +197,9 @@ class NexusConsole(Stack):
         acknowledge(made, *reasons)
 
     def _api(self) -> origins.HttpOrigin:
-        host = Fn.select(2, Fn.split("/", self._control.api.api_endpoint))
+        # made of its parts: linters do not know yet that the output of another stack is text
         return origins.HttpOrigin(
-            host,
+            f"{self._control.api.api_id}.execute-api.{self.region}.{self.url_suffix}",
             protocol_policy=cloudfront.OriginProtocolPolicy.HTTPS_ONLY,
             origin_ssl_protocols=[cloudfront.OriginSslPolicy.TLS_V1_2],
             read_timeout=Duration.seconds(35),

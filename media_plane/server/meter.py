@@ -135,6 +135,7 @@ def _slots(calls: CallServer) -> dict[str, float]:
         "SlotsFree": float(max(0, total - busy)),
         "CallsLive": float(calls.occupancy.calls),
         "SocketsRelayed": float(calls.occupancy.relays),
+        "CallsOrphaned": float(calls.orphans),
     }
     return {**figures, "SlotUtilisation": round(busy / total * 100, 1)} if total else figures
 

@@ -43,6 +43,12 @@ METRICS: tuple[Metric, ...] = (
     Metric("SlotUtilisation", "Percent", "busy of total; not given while the process drains or has no slot", "Average: target tracking"),
     Metric("CallsLive", "Count", "calls that live in the process, also while it drains", "Sum over tasks"),
     Metric("SocketsRelayed", "Count", "sockets that the process passes on to others", "Sum over tasks"),
+    Metric(
+        "CallsOrphaned",
+        "Count",
+        "calls of dead processes that the ledger asks to be recorded; more than a minute of them is a fault",
+        "Maximum",
+    ),
     Metric("EventLoopLagMs", "Milliseconds", "99th percentile of how late the event loop woke within the ten seconds", "Maximum"),
     Metric("EventLoopLagMaxMs", "Milliseconds", "the latest waking within the ten seconds", "Maximum"),
     Metric(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
+import boto3
 from botocore.exceptions import BotoCoreError, ClientError
 
 from nexus.adapters.aws.connection import Connection, translated
@@ -29,3 +30,18 @@ def read_secret(connection: Connection, name: str) -> dict[str, Any]:
     if not isinstance(held, dict):
         raise ConfigurationError("setting_invalid", f"The secret {name} must hold a JSON object as text.")
     return held
+
+
+def read_text(name: str) -> str:
+    """A secret that is one word, as it stands. Blocks.
+
+    Raises:
+        ConfigurationError: ``setting_invalid``: it is empty, or cannot be read.
+    """
+    try:
+        text = str(boto3.client("secretsmanager").get_secret_value(SecretId=name).get("SecretString", "")).strip()
+    except (ClientError, BotoCoreError) as error:
+        raise ConfigurationError("setting_invalid", f"The secret {name} cannot be read: has it been given a value?") from error
+    if not text:
+        raise ConfigurationError("setting_invalid", f"The secret {name} is empty.")
+    return text

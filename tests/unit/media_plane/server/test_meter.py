@@ -35,7 +35,7 @@ from tests.scenarios.house import House, house, write_tenant
 from tests.unit.media_plane.server.test_protection import entry
 
 ROOT = Path(__file__).parents[4]
-EMPTY = {"SlotsTotal": 4, "SlotsBusy": 0, "SlotsFree": 4, "SlotUtilisation": 0, "CallsLive": 0, "SocketsRelayed": 0}
+EMPTY = {"SlotsTotal": 4, "SlotsBusy": 0, "SlotsFree": 4, "SlotUtilisation": 0, "CallsLive": 0, "SocketsRelayed": 0, "CallsOrphaned": 0}
 WHICH = CallRef("barber", call_id(1))
 OPENED = Opened(
     call_id=call_id(1),
@@ -170,6 +170,7 @@ async def test_slots_and_what_holds_them(tmp_path: Path) -> None:
             "SlotUtilisation": 0,
             "CallsLive": 0,
             "SocketsRelayed": 0,
+            "CallsOrphaned": 0,
         }
         async with home.call() as caller:
             await caller.hears("audio.end")
@@ -185,7 +186,7 @@ async def test_slots_and_what_holds_them(tmp_path: Path) -> None:
 
 def figures(meter: Meter, home: House) -> dict[str, float]:
     assert home.calls is not None
-    names = ("SlotsTotal", "SlotsBusy", "SlotsFree", "SlotUtilisation", "CallsLive", "SocketsRelayed")
+    names = ("SlotsTotal", "SlotsBusy", "SlotsFree", "SlotUtilisation", "CallsLive", "SocketsRelayed", "CallsOrphaned")
     return {point.name: point.value for point in written(meter.take(home.calls)) if point.name in names}
 
 
