@@ -34,7 +34,7 @@ ALLOWED = [
     "Zlib",
 ]
 EXCEPTIONS = {
-    "av": "BSD code; its wheel carries FFmpeg with GPL codecs: docs/models.md says where that matters, Dockerfile.media will build without",
+    "av": "BSD code; its wheel carries FFmpeg with GPL codecs: docs/models.md says where that matters, Dockerfile.media builds without",
 }
 
 
