@@ -90,7 +90,7 @@ def test_the_lead_is_read_by_the_function(deployment: Deployment, report: CallRe
             listed = api.get(f"/v1/tenants/{TENANT}/leads").json()["data"]
             return [one for one in listed if one["session_id"] == report.call_id]
 
-        (lead,) = until(f"no lead was read; the functions say: {deployment.logs()[-1500:]}", 40, found)
+        (lead,) = until(f"no lead was read; the functions say: {deployment.logs()[-1500:]}", 90, found)
         session = api.get(f"/v1/tenants/{TENANT}/sessions/{report.call_id}")
     assert (lead["lead"]["customer_name"], lead["lead"]["call_outcome"]) == ("Dana Smith", "booking_made")
     assert session.status_code == 200 and session.json()["status"] == "completed"

@@ -46,7 +46,7 @@ def test_a_call_lives_through_a_deployment_and_a_new_task(deployment: Deployment
                 assert await asyncio.to_thread(media.process.wait, 60) == 0, media.log.read_text()[-2000:]
         with deployment.api(key) as api:
             for call in (living, following):
-                told = await asyncio.to_thread(until, "no session", 30, partial(_session, api, call["id"]))
+                told = await asyncio.to_thread(until, "no session", 90, partial(_session, api, call["id"]))
                 assert (told["status"], told["end_reason"]) == ("completed", "caller_hangup")
 
     asyncio.run(day())
