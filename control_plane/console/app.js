@@ -1,10 +1,12 @@
 // The frame: navigation, routes, theme; puts one page at a time into the document.
 import { createCallPage } from "./call/call_page.js";
+import { ASKED, credential } from "./core/credential.js";
 import { h, icon } from "./core/dom.js";
 import { PAGES, parseRoute, routeTo } from "./core/routes.js";
 import { leadsPage } from "./pages/leads.js";
 import { sessionPage } from "./pages/session.js";
 import { sessionsPage } from "./pages/sessions.js";
+import { signInPage } from "./pages/sign_in.js";
 import { tenantPage, tenantsPage } from "./pages/tenants.js";
 
 const NAMES = { call: "Call", sessions: "Sessions", leads: "Leads", tenants: "Tenants" };
@@ -27,6 +29,7 @@ function pageFor(route) {
 }
 
 function show() {
+  signOut.hidden = !credential.value;
   leaving.abort();
   leaving = new AbortController();
   const route = parseRoute(location.hash);
@@ -60,10 +63,24 @@ function themeButton() {
   return button;
 }
 
+/** The API wants to know who is there: whatever page was asked for waits behind the form. */
+function askForCredential({ detail: problem }) {
+  if (main.querySelector(".sign-in")) return;
+  leaving.abort();
+  const page = signInPage(problem, show);
+  document.title = `${page.title} · Nexus Voice`;
+  main.replaceChildren(page.element);
+  signOut.hidden = true;
+  page.open();
+}
+
+const signOut = h("button", { class: "theme", type: "button", id: "sign-out", hidden: true, on: { click: () => { credential.forget(); location.reload(); } } }, "Sign out");
+
 links.call.append(liveMark);
 document.getElementById("nav").append(...Object.values(links));
-document.getElementById("foot").append(themeButton());
+document.getElementById("foot").append(signOut, themeButton());
 document.getElementById("skip").addEventListener("click", (event) => { event.preventDefault(); main.focus(); });
 document.addEventListener("change", (event) => { changed = event.target.id; }, true);
 window.addEventListener("hashchange", show);
+window.addEventListener(ASKED, askForCredential);
 show();

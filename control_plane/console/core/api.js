@@ -1,4 +1,5 @@
 // REST: requests to /v1 of this host, and problems as errors that name the fix.
+import { asked, shown } from "./credential.js";
 
 const FIXES = {
   no_engine_slot: "All lines are busy. Wait a moment, then call again.",
@@ -6,6 +7,10 @@ const FIXES = {
   draining: "The server is shutting down. Try again when it has restarted.",
   tenant_not_found: "Choose another tenant, or add a folder with this name under tenants/.",
   invalid_config: "Open the tenant's page: it lists every fault with its line.",
+  credential_missing: "Sign in with an API key of your tenant, or with your ID token.",
+  credential_invalid: "It is not known, or no longer. Ask your admin for another key, or sign in anew for a fresh token.",
+  credential_revoked: "It was revoked. Ask your admin for another key.",
+  credential_expired: "Sign in again with a fresh one.",
   ticket_expired: "The ticket was not used in time. Start the call again.",
   ticket_used: "The ticket was used already. Start the call again.",
   host_not_allowed: "Open the console by a host name that the server allows.",
@@ -40,15 +45,19 @@ export async function problemOf(response) {
   });
 }
 
-async function request(path, { signal, ...options } = {}) {
+async function request(path, { signal, quietly = false, ...options } = {}) {
   let response;
   try {
-    response = await fetch(`/v1${path}`, { ...options, signal });
+    response = await fetch(`/v1${path}`, { ...options, headers: { ...options.headers, ...shown() }, signal });
   } catch (error) {
     if (error.name === "AbortError") throw error;
     throw new Problem({ title: "The server cannot be reached", detail: "Check that it runs (make run), then try again." });
   }
-  if (!response.ok) throw await problemOf(response);
+  if (!response.ok) {
+    const problem = await problemOf(response);
+    if (problem.status === 401 && !quietly) asked(problem);
+    throw problem;
+  }
   return response.json();
 }
 
@@ -60,7 +69,7 @@ function search(query) {
 }
 
 export const api = {
-  tenants: (signal) => request("/tenants", { signal }).then((body) => body.data),
+  tenants: (signal, { quietly } = {}) => request("/tenants", { signal, quietly }).then((body) => body.data),
   tenant: (tenant, signal) => request(tenantPath(tenant), { signal }),
   sessions: (tenant, query, signal) => request(tenantPath(tenant, `/sessions${search(query)}`), { signal }),
   session: (tenant, id, signal) => request(tenantPath(tenant, `/sessions/${encodeURIComponent(id)}`), { signal }),
