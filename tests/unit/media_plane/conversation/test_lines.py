@@ -96,9 +96,7 @@ def test_a_line_is_input_too_nobody_is_asked_whether_they_are_there() -> None:
 def test_the_record_holds_them_redacted() -> None:
     call = quiet_call()
     call.at(2_000, line("Call 050-123 4567 back."), line("Card 4111 1111 1111 1111.", "inject", number=2))
-    opened = Opened(
-        call_id=call_id(1), tenant_id="shop", config_hash="sha256:0", engine="cascade", created_at=NOON, connected_at=NOON
-    )
+    opened = Opened(call_id=call_id(1), tenant_id="shop", config_hash="sha256:0", engine="cascade", created_at=NOON, connected_at=NOON)
     call.at(3_000, ev.CallerLeft("hangup"))
     call.finish(3_000)
     folded = fold([opened, *call.entries])
