@@ -114,7 +114,17 @@ class Container:
 async def container(folder: Path, stores: AwsStores) -> AsyncIterator[Container]:
     """Both planes; the tenant is published over REST."""
     erased = ErasedStores(stores.erasable, stores.journal)
-    shared = Stores(stores.tenants, stores.archive, stores.recordings, stores.sessions, stores.leads, stores.ledger, stores.documents, stores.folders, erased)
+    shared = Stores(
+        stores.tenants,
+        stores.archive,
+        stores.recordings,
+        stores.sessions,
+        stores.leads,
+        stores.ledger,
+        stores.documents,
+        stores.folders,
+        erased,
+    )
     api = house(shared).client
     assert (await api.post("/v1/tenants", json=SHOP)).status_code == 201
     assert (await api.put(f"/v1/tenants/{TENANT}/config/draft", json=DRAFT)).status_code == 200
