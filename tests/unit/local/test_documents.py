@@ -35,6 +35,9 @@ OF_OTHERS = {
     "HF_TOKEN",
     "NO_TORCH_COMPILE",
     "CUDA_VISIBLE_DEVICES",
+    "NVIDIA_VISIBLE_DEVICES",
+    "ECS_IMAGE_PULL_BEHAVIOR",
+    "COSIGN_KEY",
 }
 """Words of make, of shell examples and of the genuine PersonaPlex server."""
 
@@ -51,6 +54,12 @@ def anchors(text: str) -> set[str]:
     """The ids that headings get."""
     heads = re.findall(r"^#+ (.*)$", text, re.MULTILINE)
     return {re.sub(r"[^\w\- ]", "", head.strip().lower()).replace(" ", "-") for head in heads}
+
+
+def of_files() -> set[str]:
+    """Variables that the Makefile, the Dockerfiles and compose.yaml take from whoever runs them."""
+    taken = {"Makefile": r"(?m)^([A-Z]+) \?=", "Dockerfile.media": r"(?m)^ARG (\w+)", "compose.yaml": r"\$\{(\w+)"}
+    return {name for file, how in taken.items() for name in re.findall(how, (ROOT / file).read_text(encoding="utf-8"))}
 
 
 def understood(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> bool:
@@ -81,7 +90,7 @@ def test_a_command_that_is_none_would_be_seen(arguments: list[str], capsys: pyte
 def test_every_setting_named_exists(path: Path) -> None:
     text = path.read_text(encoding="utf-8")
     named = set(SETTING.findall(text)) | {name for block, inline in CODE.findall(text) for name in ASSIGNED.findall(block or inline)}
-    known = {name.upper() for one in (Settings, HandlerEnvironment) for name in one.model_fields}
+    known = {name.upper() for one in (Settings, HandlerEnvironment) for name in one.model_fields} | of_files()
     assert named - known - OF_OTHERS == set()
 
 
