@@ -117,7 +117,7 @@ openapi: $(VENV)/.dev-ready
 format: $(VENV)/.dev-ready
 	@$(BIN)/ruff format . && $(BIN)/ruff check --fix .
 
-lock: $(VENV)/.dev-ready
+lock: $(VENV)/.dev-ready .tools/.ready
 	$(BIN)/uv pip compile --universal --generate-hashes --no-emit-index-url --no-header -q --python-version 3.11 --extra dev pyproject.toml -o requirements/dev.txt
 	$(BIN)/uv pip compile --universal --generate-hashes --no-emit-index-url --no-header -q --python-version 3.11 --extra local -c requirements/dev.txt pyproject.toml -o requirements/run.txt
 	$(BIN)/uv pip compile --universal --generate-hashes --no-emit-index-url --no-header -q --python-version 3.11 --extra media --extra speech --extra aws -c requirements/dev.txt pyproject.toml -o requirements/media.txt
