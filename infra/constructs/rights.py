@@ -22,7 +22,8 @@ class Rights:
         table_arn, bucket_arn: what they are about.
         key: what both are encrypted with.
         region: of the services that use the key.
-        evaluates_keys: whether IAM knows a request's leading keys; the emulator does not, and refuses where they are asked for.
+        evaluates_keys: whether IAM knows a request's leading keys and encryption context; the emulator does not, and refuses where they
+            are asked for.
     """
 
     table_arn: str
@@ -73,5 +74,5 @@ class Rights:
         return iam.PolicyStatement(
             actions=[f"kms:{one}" for one in actions],
             resources=[self.key.key_arn],
-            conditions={"Null": {"kms:EncryptionContext:tenant_id": "false"}},
+            conditions={"Null": {"kms:EncryptionContext:tenant_id": "false"}} if self.evaluates_keys else None,
         )

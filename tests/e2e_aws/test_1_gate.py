@@ -33,6 +33,18 @@ def test_the_shops_admin_sees_the_shop_alone(deployment: Deployment, owner: str)
         assert api.post("/v1/tenants", json={"id": "another", "name": "Another"}).status_code == 403
 
 
+def test_a_secret_is_sealed_and_a_webhook_made(deployment: Deployment, owner: str) -> None:
+    with deployment.api(owner) as api:
+        sealed = api.put(f"/v1/tenants/{TENANT}/secrets/CRM_KEY", json={"value": "s3cret-of-the-shop"})
+        assert sealed.status_code in (200, 201), sealed.text
+        made = api.post(f"/v1/tenants/{TENANT}/webhooks", json={"url": "https://hooks.example.com/nexus", "events": ["call.ended"]})
+        assert made.status_code == 201, made.text
+        turned = api.post(f"/v1/tenants/{TENANT}/webhooks/{made.json()['id']}:rotate", json={})
+        assert turned.status_code == 200, turned.text
+    table = deployment.aws("dynamodb").scan(TableName=deployment.outputs["TableName"])["Items"]
+    assert "s3cret-of-the-shop" not in str(table)
+
+
 def test_a_key_may_what_its_scopes_say(deployment: Deployment, key: str) -> None:
     with deployment.api(key) as api:
         listed = api.get(f"/v1/tenants/{TENANT}/sessions")

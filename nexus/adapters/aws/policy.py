@@ -24,16 +24,19 @@ ITEM_ACTIONS = (
 """Each of them names partition keys. Scan and PartiQL name none, and are given to nobody."""
 OBJECT_ACTIONS = ("s3:DeleteObject", "s3:GetObject", "s3:PutObject")
 KEY_ACTIONS = ("kms:Decrypt", "kms:GenerateDataKey")
+_CONTEXT = "kms:EncryptionContext:tenant_id"
 
 
 def for_an_emulator(policy: dict[str, Any]) -> dict[str, Any]:
-    """The same for an emulator, which knows no leading keys: the check that a request names one would refuse all. Never for AWS."""
-    kept = [
-        {**one, "Condition": {how: told for how, told in one["Condition"].items() if how != "Null" or "dynamodb:LeadingKeys" not in told}}
-        for one in policy["Statement"]
-        if "Condition" in one
-    ]
-    return {**policy, "Statement": [*(one for one in policy["Statement"] if "Condition" not in one), *kept]}
+    """The same for an emulator, which knows neither leading keys nor encryption context: it would refuse all. Never for AWS."""
+    return {**policy, "Statement": [_known_to_emulators(one) for one in policy["Statement"]]}
+
+
+def _known_to_emulators(statement: dict[str, Any]) -> dict[str, Any]:
+    asked = statement.get("Condition", {})
+    kept = {how: told for how, told in asked.items() if not (how == "Null" and "dynamodb:LeadingKeys" in told) and _CONTEXT not in told}
+    rest = {name: value for name, value in statement.items() if name != "Condition"}
+    return {**rest, "Condition": kept} if kept else rest
 
 
 def tenant_session_policy(table_arn: str, bucket_arn: str, tenant_id: str) -> dict[str, Any]:
@@ -74,7 +77,7 @@ def tenant_session_policy(table_arn: str, bucket_arn: str, tenant_id: str) -> di
                 "Effect": "Allow",
                 "Action": [*KEY_ACTIONS],
                 "Resource": ["*"],
-                "Condition": {"StringLike": {"kms:EncryptionContext:tenant_id": [tenant_id]}},
+                "Condition": {"StringLike": {_CONTEXT: [tenant_id]}},
             },
             {
                 "Sid": "Stores",
