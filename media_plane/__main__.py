@@ -7,7 +7,7 @@ import logging
 import signal
 import sys
 
-from media_plane.server.calls import DrainTerms
+from media_plane.server.draining import DrainTerms
 from media_plane.server.sockets import SocketDoor
 from media_plane.stores import MediaStores
 from media_plane.wiring import MediaPlane, chosen_stores, identity, media_plane

@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Mapping
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -23,6 +23,7 @@ from media_plane.playout import Playout
 from media_plane.ports import CallBrief, CallerTransport, ChatModel, Socket, VoiceEngine
 from media_plane.recording.room import RecordingRoom
 from media_plane.server.admission import Admission, AdmissionStores, Doorkeeper, DoorPolicy
+from media_plane.server.beside import beside
 from media_plane.server.calls import CallServer, CallStores, ProcessFacts
 from media_plane.server.health import Health
 from media_plane.server.meter import Meter, Metering
@@ -273,10 +274,10 @@ async def _protected(protector: Protector | None) -> AsyncIterator[None]:
     """Protection follows the calls, and is taken off at the end."""
     if protector is None:
         yield
-        return
-    async with _beside(protector.run()):
-        yield
-    await protector.take_off()
+    else:
+        async with beside(protector.run()):
+            yield
+        await protector.take_off()
 
 
 @asynccontextmanager
@@ -284,28 +285,11 @@ async def _metered(settings: Settings, meter: Meter | None, calls: CallServer, c
     """Figures are given, those of the last calls too."""
     if meter is None:
         yield
-        return
-    metering = Metering(meter, calls, EmfSink(settings.aws_fleet), clock)
-    async with _beside(metering.run()):
-        yield
-    await metering.write()
-
-
-@asynccontextmanager
-async def _beside(work: Coroutine[object, object, None]) -> AsyncIterator[None]:
-    """The work goes on until the block is left. It must not end by itself: if it does, the log says why, and calls go on."""
-    task = asyncio.create_task(work)
-    task.add_done_callback(_tell_death)
-    try:
-        yield
-    finally:
-        task.cancel()
-        await asyncio.gather(task, return_exceptions=True)
-
-
-def _tell_death(task: asyncio.Task[None]) -> None:
-    if not task.cancelled() and task.exception() is not None:
-        _log.critical("work of this process has died", exc_info=task.exception())
+    else:
+        metering = Metering(meter, calls, EmfSink(settings.aws_fleet), clock)
+        async with beside(metering.run()):
+            yield
+        await metering.write()
 
 
 @asynccontextmanager
@@ -314,7 +298,7 @@ async def _beating(calls: CallServer, primer: Primer | None) -> AsyncIterator[No
     await calls.recover_journals()
     await calls.beat_once()
     try:
-        async with _beside(calls.beat()):
+        async with beside(calls.beat()):
             yield
     finally:
         if primer is not None:
@@ -355,13 +339,10 @@ async def _checked(*pools: SlotPool | None) -> AsyncIterator[None]:
     """The server processes' health is known, and watched until the block is left."""
     known = [pool for pool in pools if pool is not None]
     await asyncio.gather(*(pool.check_all() for pool in known))
-    watches = [asyncio.create_task(pool.run()) for pool in known]
-    try:
+    async with AsyncExitStack() as watches:
+        for pool in known:
+            await watches.enter_async_context(beside(pool.run()))
         yield
-    finally:
-        for watch in watches:
-            watch.cancel()
-        await asyncio.gather(*watches, return_exceptions=True)
 
 
 def chat_model(settings: Settings) -> ChatModel:

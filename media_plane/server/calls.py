@@ -16,14 +16,16 @@ from media_plane.ports import CallerTransport, Socket, SocketClosed
 from media_plane.recording.room import RecordingRoom
 from media_plane.relay import Line, pass_through
 from media_plane.server.admission import Admission
+from media_plane.server.draining import DrainTerms
+from media_plane.server.endings import cut_off, never_began
 from media_plane.server.news import CallNews, NoNews
 from media_plane.server.occupancy import Occupancy, seen
 from media_plane.transports.session import WireTransport
 from nexus import context
 from nexus.clock import Clock
 from nexus.domain.call import CallEntry, CallerTrace, EndReason, LineOrder, MediaProcess
-from nexus.domain.session import CallFault, Ended, FaultNoted, JournalEntry, Opened, RecordingNoted
-from nexus.errors import CLOSE_CODE, NexusError, NotFound, ProtocolViolation, StoreError
+from nexus.domain.session import Ended, JournalEntry, Opened, RecordingNoted
+from nexus.errors import CLOSE_CODE, NexusError, NotFound, StoreError
 from nexus.ports import CallJournal, CallLedger, CallLinesTaken, CallRef, SessionArchive
 
 _log = logging.getLogger("nexus.calls")
@@ -80,24 +82,6 @@ class ProcessFacts:
     engine: str
     slots: Callable[[], int]
     pepper: bytes
-
-
-@dataclass(frozen=True, slots=True)
-class DrainTerms:
-    """How a process is emptied.
-
-    Attributes:
-        within_s: how long living calls may go on.
-        farewell_s: so long before that is over, those that still live are told that they must end.
-        leases: whether callers who hold a slot here and have not come yet are waited for too.
-        linger_s: with ``leases``: a process without anybody stays so long all the same, for a call that was being placed here in the very
-            moment in which it began to drain.
-    """
-
-    within_s: float
-    farewell_s: float = 0.0
-    leases: bool = False
-    linger_s: float = 0.0
 
 
 class CallServer:
@@ -169,7 +153,7 @@ class CallServer:
         """The ticket was burnt and then the handshake failed: record it and give the seat back."""
         opened = self._opened(admission)
         self._forget(opened.call_id)
-        await self._settle(_ref(opened), _never_began(opened, SocketClosed(clean=False), self._clock.now()), EndReason.CALLER_LOST)
+        await self._settle(_ref(opened), never_began(opened, SocketClosed(clean=False), self._clock.now()), EndReason.CALLER_LOST)
 
     def _forget(self, call_id: str) -> None:
         if self._waiting is not None:
@@ -183,16 +167,16 @@ class CallServer:
         try:
             entries = await self._carry(socket, admission, opened)
         except asyncio.CancelledError:
-            entries = _cut_off(opened, self._clock.now())
+            entries = cut_off(opened, self._clock.now())
             await _close(socket, "draining")
         except (SocketClosed, NexusError) as error:
-            entries = _never_began(opened, error, self._clock.now())
+            entries = never_began(opened, error, self._clock.now())
             await _close(socket, error.code if isinstance(error, NexusError) else "internal_error")
         except (
             Exception
         ) as error:  # the supervised border of a call: whatever its wiring does, there is a record and the seat is given back
             _log.exception("the call could not be wired")
-            entries = _never_began(opened, error, self._clock.now())
+            entries = never_began(opened, error, self._clock.now())
             await _close(socket, "internal_error")
         ended = entries[-1]
         reason = ended.reason if isinstance(ended, Ended) else EndReason.INTERNAL_ERROR
@@ -400,29 +384,6 @@ class CallServer:
 
 def _ref(opened: Opened) -> CallRef:
     return CallRef(opened.tenant_id, opened.call_id)
-
-
-def _never_began(opened: Opened, error: Exception, now: datetime) -> tuple[JournalEntry, ...]:
-    at_ms = round((now - opened.connected_at).total_seconds() * 1000.0, 1)
-    if isinstance(error, SocketClosed):
-        return opened, Ended(at_ms=at_ms, reason=EndReason.CALLER_LOST)
-    code = error.code if isinstance(error, NexusError) else "internal_error"
-    fault = FaultNoted(fault=CallFault(code=code, stage="open", message=str(error), at_ms=at_ms))
-    if not isinstance(error, NexusError):
-        return opened, fault, Ended(at_ms=at_ms, reason=EndReason.INTERNAL_ERROR)
-    if code == "session_start_expected":
-        return opened, fault, Ended(at_ms=at_ms, reason=EndReason.CONNECT_TIMEOUT)
-    reason = EndReason.PROTOCOL_ERROR if isinstance(error, ProtocolViolation) else EndReason.ENGINE_UNAVAILABLE
-    return opened, fault, Ended(at_ms=at_ms, reason=reason)
-
-
-def _cut_off(opened: Opened, now: datetime) -> tuple[JournalEntry, ...]:
-    """The process had to end before the call had begun."""
-    task = asyncio.current_task()
-    if task is not None:
-        task.uncancel()
-    at_ms = round((now - opened.connected_at).total_seconds() * 1000.0, 1)
-    return opened, Ended(at_ms=at_ms, reason=EndReason.DRAINING_FORCED)
 
 
 async def _close(socket: Socket, code: str) -> None:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from media_plane.server.calls import DrainTerms
+from media_plane.server.draining import DrainTerms
 from nexus.errors import ConfigurationError
 from nexus.settings import load_settings
 from tests import emf

@@ -10,7 +10,8 @@ from datetime import timedelta
 import pytest
 
 from media_plane.server.admission import Admission, AdmissionStores, Doorkeeper, DoorPolicy, Handshake
-from media_plane.server.calls import HEARTBEAT_S, CallServer, CallStores, DrainTerms, ProcessFacts
+from media_plane.server.calls import HEARTBEAT_S, CallServer, CallStores, ProcessFacts
+from media_plane.server.draining import DrainTerms
 from nexus import tickets
 from nexus.adapters.identifiers import UlidIds
 from nexus.adapters.memory import MemoryCallJournal, MemoryCallLedger, MemorySessionArchive, MemoryTenantStore
