@@ -17,7 +17,7 @@ import pytest
 from control_plane.access import decision, matrix, principal, tokens
 from control_plane.access.matrix import ANALYSTS, MATRIX, READERS, Rule
 from control_plane.access.principal import PUBLIC, Kind, Principal
-from control_plane.api import app, guard
+from control_plane.api import app, guard, route_groups
 from control_plane.api.routes import calls, sessions
 from control_plane.services import api_keys, authentication, cursors, people, tenant_wall
 from tests.attack.ground import public_pem
@@ -62,10 +62,10 @@ def _both(*plants: Plant) -> Plant:
 
 def _unguarded(name: str) -> Plant:
     """The guard does not know the route; the second look on the route is gone too."""
-    found = app.operations
+    found = route_groups.operations_of
 
     def plant(patch: pytest.MonkeyPatch) -> None:
-        patch.setattr(app, "operations", lambda: (route for route in found() if route.operation_id != name))
+        patch.setattr(route_groups, "operations_of", lambda router: [route for route in found(router) if route.operation_id != name])
 
     return plant
 

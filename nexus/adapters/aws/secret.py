@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 from typing import Any
 
-import boto3
 from botocore.exceptions import BotoCoreError, ClientError
+from botocore.session import get_session
 
 from nexus.adapters.aws.connection import Connection, translated
 from nexus.errors import ConfigurationError
@@ -39,7 +39,8 @@ def read_text(name: str) -> str:
         ConfigurationError: ``setting_invalid``: it is empty, or cannot be read.
     """
     try:
-        text = str(boto3.client("secretsmanager").get_secret_value(SecretId=name).get("SecretString", "")).strip()
+        client: Any = get_session().create_client("secretsmanager")
+        text = str(client.get_secret_value(SecretId=name).get("SecretString", "")).strip()
     except (ClientError, BotoCoreError) as error:
         raise ConfigurationError("setting_invalid", f"The secret {name} cannot be read: has it been given a value?") from error
     if not text:

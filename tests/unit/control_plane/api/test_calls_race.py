@@ -5,16 +5,18 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from collections.abc import AsyncIterator
+from datetime import UTC, datetime
 
 import pytest
 
 from tests.aws import AWS, aws
 from tests.fakes.control_plane import House, aws_stores, house
+from tests.fakes.wall_clock import WallClock
 
 
 @pytest.fixture(params=AWS)
 async def door(request: pytest.FixtureRequest) -> AsyncIterator[House]:
-    built = house(aws_stores(aws(request)))
+    built = house(aws_stores(aws(request)), clock=WallClock(datetime.now(UTC)))  # however long it takes, the process lives
     async with built.client:
         yield built
 

@@ -18,9 +18,7 @@ def test_every_route_of_a_group_is_found_by_its_path(group: str) -> None:
         assert group_of(route.path.replace("{tenant_id}", "barber_shop")) == group, route.path
 
 
-@pytest.mark.parametrize(
-    "path", ["/", "/v1", "/v1/", "/console.js", "/v1/tenant", "/v1/tenants/a/nothing", "/V1/tenants", ""]
-)
+@pytest.mark.parametrize("path", ["/", "/v1", "/v1/", "/console.js", "/v1/tenant", "/v1/tenants/a/nothing", "/V1/tenants", ""])
 def test_other_paths_belong_to_none(path: str) -> None:
     assert group_of(path) == ""
 
