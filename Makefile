@@ -5,12 +5,13 @@ BIN := $(VENV)/bin
 ARGS ?=
 STAGE ?= dev
 
-.PHONY: sbom smoke-aws bootstrap synth diff deploy destroy help run test emulator check bench simulate lock openapi format clean
+.PHONY: e2e-aws sbom smoke-aws bootstrap synth diff deploy destroy help run test emulator check bench simulate lock openapi format clean
 .DEFAULT_GOAL := help
 
 help:
 	@echo "make run     set up what is missing, then serve the console and the demo tenants on this machine"
 	@echo "make test    set up what is missing, then run every test"
+	@echo "make e2e-aws deploy the stacks to that emulator, call, query, deploy during a call, destroy"
 	@echo "make emulator  install the emulator of AWS that some tests run over (loopback only)"
 	@echo "make check   format, lint, types, import contracts, documents, licences, known vulnerabilities"
 	@echo "make bench   measure, and write docs/performance.md"
@@ -50,13 +51,17 @@ run: $(VENV)/.run-ready
 # Pure and loopback tests on two processes; then whole calls, which keep time, one after the other.
 test: $(VENV)/.dev-ready
 ifeq ($(ARGS),)
-	@$(BIN)/python -m pytest -n 2 --dist loadfile --ignore=tests/scenarios --ignore=tests/e2e
+	@$(BIN)/python -m pytest -n 2 --dist loadfile --ignore=tests/scenarios --ignore=tests/e2e --ignore=tests/e2e_aws
 	@$(BIN)/python -m pytest tests/scenarios tests/e2e
 else
 	@$(BIN)/python -m pytest $(ARGS)
 endif
 
 emulator: .venv-emu/.ready
+
+# The stacks, deployed to the emulator by the CDK command, called, queried, deployed anew during a call, and destroyed.
+e2e-aws: $(VENV)/.dev-ready .venv-emu/.ready .tools/.ready
+	@$(BIN)/python -m pytest -s --tb=short $(or $(ARGS),tests/e2e_aws)
 
 # Deploying needs neither the product's own packages nor a Node on this machine: pip brings Node, and Node the CDK command.
 $(VENV)/.infra-ready: requirements/infra.txt | $(BIN)/python
