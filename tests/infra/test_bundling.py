@@ -16,7 +16,7 @@ from threading import Thread
 import pytest
 
 from infra.bundling import Bundle, platform_of
-from infra.environments import Places, of_function
+from infra.environments import Places, of_canary_function, of_console_function, of_function
 from infra.settings import stage_settings
 from nexus.adapters.aws.installation import filled
 from tests.synth import REPOSITORY, synthesised
@@ -84,7 +84,7 @@ def secrets_manager() -> Iterator[str]:
 
 def handlers() -> dict[str, list[str]]:
     """Modules of handlers by the requirements that the stacks bundle for them."""
-    found: dict[str, list[str]] = {}
+    found = {"lambda": ["console_files"], "lambda-models": ["canary"]}  # of stacks that the emulator does not take
     local = synthesised("local")
     for part in ("Data", "Control"):
         for one in local.of(part, "AWS::Lambda::Function").values():
@@ -107,6 +107,8 @@ def environment(endpoint: str) -> dict[str, str]:
     return {
         **of_function(settings, at),
         "NEXUS_MEDIA_SECRET": "media",
+        **of_console_function("console"),
+        **of_canary_function(stage_settings("local", {"canary_tenant": "demo"}), endpoint, "canary"),
         "AWS_ENDPOINT_URL": endpoint,
         "AWS_REGION": "eu-west-1",
         "AWS_DEFAULT_REGION": "eu-west-1",
