@@ -1,4 +1,7 @@
-"""Uploaded documents as values that a model can read: Markdown, plain text, HTML, CSV and JSON. Pure."""
+"""Uploaded documents as values that a model can read: Markdown, plain text, HTML, CSV and JSON. Pure.
+
+Strangers wrote them, and they are read beside living calls: whatever is in one, reading takes time in proportion to its length.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +9,7 @@ import csv
 import json
 import re
 from collections.abc import Iterator
-from html.parser import HTMLParser
+from html import unescape
 from typing import Literal, get_args
 
 from pydantic import JsonValue
@@ -15,13 +18,17 @@ ContentType = Literal["text/markdown", "text/plain", "text/html", "text/csv", "a
 CONTENT_TYPES: tuple[str, ...] = get_args(ContentType)
 _LONG_PARAGRAPH = 240
 _DEEPEST = 20
-_HEADING = re.compile(r"(#{1,6})(?:\s+(.*?))?\s*#*")
+_HEADING = re.compile(r"(#{1,6})(?!\S)")
+_LONGEST_LINK = 500
 _ITEM = re.compile(r"\s*(?:[-*+]|\d{1,3}[.)])\s+(.*)")
-_TABLE_RULE = re.compile(r"\|?[\s:|-]+\|[\s:|-]*")
-_MARKS = re.compile(r"\*\*|__|`|!?\[([^\]]*)\]\([^)]*\)")
+_TABLE_RULE = re.compile(r"[\s:|-]+")
+_MARKS = re.compile(rf"\*\*|__|`|!?\[([^\[\]]{{0,{_LONGEST_LINK}}})\]\([^)]{{0,{_LONGEST_LINK}}}\)")
 _SENTENCE_END = re.compile(r"(?<=[.!?])\s+")
 _BLOCKS = frozenset(("p", "div", "li", "tr", "br", "section", "article", "table", "ul", "ol", "dt", "dd", "blockquote", "title"))
 _UNSEEN = frozenset(("script", "style", "template", "noscript"))
+_UNREAD = frozenset(("script", "style"))
+_TAG = re.compile(r"""<(/?)([a-zA-Z][^\s/>]*+)(?:[^>"']++|"[^"]*+"|'[^']*+')*+>""")
+_BARE_TAG = re.compile(r"<(/?)([a-zA-Z][^\s/>]*+)[^>]*+>")
 
 
 def read_document(content_type: ContentType, text: str) -> JsonValue:
@@ -96,33 +103,33 @@ def _markdown_lines(text: str) -> Iterator[str]:
     for line in text.splitlines():
         plain = _MARKS.sub(lambda found: found[1] or "", line).rstrip()
         if plain.startswith("|"):
-            if not _TABLE_RULE.fullmatch(plain):
+            if not ("|" in plain[1:] and _TABLE_RULE.fullmatch(plain)):
                 yield "- " + ", ".join(cell.strip() for cell in plain.strip("|").split("|") if cell.strip())
         elif not plain.strip().startswith("```"):
             yield plain.removeprefix("> ")
 
 
-class _Text(HTMLParser):
+class _Text:
     """The text of a page, block by block, headings with their marks."""
 
     def __init__(self) -> None:
-        super().__init__(convert_charrefs=True)
         self.lines: list[str] = [""]
         self._unseen = 0
 
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+    def start(self, tag: str) -> None:
         self._unseen += tag in _UNSEEN
         if tag in _BLOCKS or _is_heading(tag):
             self.lines += ["", "#" * int(tag[1]) + " " if _is_heading(tag) else ""]
 
-    def handle_endtag(self, tag: str) -> None:
+    def end(self, tag: str) -> None:
         self._unseen -= tag in _UNSEEN and self._unseen > 0
         if tag in _BLOCKS or _is_heading(tag):
             self.lines += ["", ""]
 
-    def handle_data(self, data: str) -> None:
-        if not self._unseen:
-            self.lines[-1] += " ".join(data.split()).join((" " * data[:1].isspace(), " " * data[-1:].isspace()))
+    def data(self, text: str) -> None:
+        said = unescape(text)
+        if said and not self._unseen:
+            self.lines[-1] += " ".join(said.split()).join((" " * said[:1].isspace(), " " * said[-1:].isspace()))
 
 
 def _is_heading(tag: str) -> bool:
@@ -130,27 +137,66 @@ def _is_heading(tag: str) -> bool:
 
 
 def _html_lines(text: str) -> list[str]:
-    reader = _Text()
-    reader.feed(text)
-    reader.close()
-    return [line if line.startswith("#") else line.strip() for line in reader.lines]
+    page = _Text()
+    for kind, said in _html_parts(text):
+        {"text": page.data, "start": page.start, "end": page.end}[kind](said)
+    return [line if line.startswith("#") else line.strip() for line in page.lines]
+
+
+def _html_parts(text: str) -> Iterator[tuple[str, str]]:
+    """Text, beginnings and ends of tags. What never ends (a comment, a tag, a script) takes the rest with it: nothing is looked for twice.
+
+    **Source:** HTML Living Standard 13.2.5, what a tokenizer does at the end of the file.
+    """
+    at, tag = 0, _TAG
+    while (opens := text.find("<", at)) >= 0:
+        yield "text", text[at:opens]
+        following = text[opens + 1 : opens + 2]
+        if following in ("!", "?"):
+            at = _behind(text, "-->" if text.startswith("<!--", opens) else ">", opens)
+        elif following == "/" or (following.isascii() and following.isalpha()):
+            found = tag.match(text, opens)
+            if found is None:  # a quotation mark without its other half: from here on none counts
+                tag = _BARE_TAG
+                found = tag.match(text, opens)
+            if found is None:
+                at = _behind(text, ">", opens)
+                continue
+            name = found[2].lower()
+            yield ("end" if found[1] else "start"), name
+            at = found.end()
+            if name in _UNREAD and not found[1]:
+                closes = re.compile(f"(?=</{name})", re.IGNORECASE).search(text, at)
+                at = len(text) if closes is None else closes.start()
+        else:
+            yield "text", "<"
+            at = opens + 1
+    yield "text", text[at:]
+
+
+def _behind(text: str, end: str, start: int) -> int:
+    found = text.find(end, start)
+    return len(text) if found < 0 else found + len(end)
 
 
 def _sections(lines: list[str] | Iterator[str]) -> JsonValue:
     """Paragraphs under their headings, a heading within a heading."""
     root: dict[str, JsonValue] = {}
     places: list[tuple[int, dict[str, JsonValue]]] = [(0, root)]
+    names: dict[tuple[int, str], int] = {}
     paragraph: list[str] = []
     for line in (*lines, ""):
-        heading, item = _HEADING.fullmatch(line), _ITEM.fullmatch(line)
+        heading, item = _heading(line), _ITEM.fullmatch(line)
         if heading or item or not line.strip():
             _close(paragraph, places[-1][1])
-        if heading and heading[2]:
-            level = len(heading[1])
+        if heading and heading[1]:
+            level, name = heading
             while places[-1][0] >= level:
                 places.pop()
             section: dict[str, JsonValue] = {}
-            places[-1][1][_free(heading[2], places[-1][1])] = section
+            parent = places[-1][1]
+            free, names[id(parent), name] = _free(name, parent, names.get((id(parent), name), 1))
+            parent[free] = section
             places.append((level, section))
         elif line.strip() and not heading:
             paragraph.append(item[1] if item else line.strip())
@@ -166,13 +212,19 @@ def _close(paragraph: list[str], section: dict[str, JsonValue]) -> None:
         said += _SENTENCE_END.split(text) if len(text) > _LONG_PARAGRAPH else [text]
 
 
-def _free(name: str, taken: dict[str, JsonValue]) -> str:
-    """The name, numbered where it stands there already."""
-    number, free = 1, name
+def _heading(line: str) -> tuple[int, str] | None:
+    """Level and name of a heading, without the marks that may close it."""
+    marks = _HEADING.match(line)
+    return None if marks is None else (len(marks[1]), line[marks.end() :].rstrip("#").strip())
+
+
+def _free(name: str, taken: dict[str, JsonValue], number: int = 1) -> tuple[str, int]:
+    """The name, numbered where it stands there already, and its number; those below ``number`` are known to stand there."""
+    free = name if number == 1 else f"{name} ({number})"
     while free in taken:
         number += 1
         free = f"{name} ({number})"
-    return free
+    return free, number
 
 
 def _plain(section: dict[str, JsonValue]) -> JsonValue:
@@ -183,4 +235,4 @@ def _plain(section: dict[str, JsonValue]) -> JsonValue:
     own = [*(said if isinstance(said, list) else ()), *(name for name, part in read.items() if part == [])]
     if not parts:
         return own[0] if len(own) == 1 else own
-    return {_free("General", parts): own, **parts} if own else parts
+    return {_free("General", parts)[0]: own, **parts} if own else parts

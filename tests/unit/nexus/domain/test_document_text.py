@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import time
 
 import pytest
 from hypothesis import given
@@ -11,6 +13,7 @@ from pydantic import JsonValue
 
 from nexus.domain.document_text import read_document
 from nexus.domain.knowledge import knowledge_text
+from nexus.domain.knowledge_shelf import MOST_DOCUMENT_BYTES
 
 MARKDOWN = """# Clip & Comb
 
@@ -110,3 +113,59 @@ def test_any_text_is_read_or_refused(text: str, kind: str) -> None:
     except ValueError:
         return
     json.dumps(value, allow_nan=False)
+
+
+# --- documents that were written to be slow ----------------------------------------------------------------------------------
+
+SLOW_BEFORE = {
+    "the same heading again and again": ("text/markdown", "# a\n", ""),
+    "the same heading over text": ("text/markdown", "# a\nb\n", ""),
+    "brackets that never close": ("text/markdown", "[", ""),
+    "links that never close": ("text/markdown", "[a](", ""),
+    "a heading with a gap": ("text/markdown", "# a" + " " * 99_000, "b"),
+    "a heading closed late": ("text/markdown", "# a " + "#" * 99_000, "b"),
+    "a rule of a table that is none": ("text/markdown", "|", "x"),
+    "tags that never end": ("text/html", "<a ", ""),
+    "attributes that never end": ("text/html", '<a b="', ""),
+    "marks that do not pair": ("text/html", "<a b='\">", ""),
+    "comments that never end": ("text/html", "<!--", ""),
+    "comments that never end, beside tags that do": ("text/html", "<!-->", ""),
+    "scripts that never end": ("text/html", "<script></script", ""),
+    "one heading after another": ("text/html", "<h1>a</h1>", ""),
+    "signs that are no tags": ("text/html", "<", ""),
+}
+
+
+@pytest.mark.parametrize("kind", SLOW_BEFORE)
+def test_a_document_of_the_greatest_size_is_read_at_once(kind: str) -> None:
+    """It is read on the event loop of living calls: these took from two seconds to two minutes, once."""
+    content_type, again, last = SLOW_BEFORE[kind]
+    text = again * ((MOST_DOCUMENT_BYTES - len(last)) // len(again)) + last
+    before = time.process_time()
+    with contextlib.suppress(ValueError):
+        read_document(content_type, text)  # type: ignore[arg-type]
+    assert time.process_time() - before < 1.0
+
+
+def test_html_is_read_like_a_browser_reads_what_is_torn() -> None:
+    assert read_document("text/html", '<p title="a > b">one</p><p title=5">two</p> 3 < 4 <!-- not this --><br/>three<p attr="never') == [
+        "one",
+        "two",
+        "3 < 4",
+        "three",
+    ]
+    assert read_document("text/html", "<STYLE>p > b { }</STYLE ><p>seen</p><script>'<p>'</script><p>too &amp; so<!-- gone") == [
+        "seen",
+        "too & so",
+    ]
+
+
+def test_a_heading_takes_the_next_free_number() -> None:
+    assert read_document("text/markdown", "# a (2)\none\n# a\ntwo\n# a ##\nthree\n# a\nfour\n#b\n# C#\nfive\n#\tc d #  \nsix") == {
+        "a (2)": "one",
+        "a": "two",
+        "a (3)": "three",
+        "a (4)": "four #b",
+        "C": "five",
+        "c d": "six",
+    }
