@@ -94,6 +94,7 @@ class RealAccount:
             "tasks_max": "3",
             "max_call_s": "600",
             "keep_data": "false",
+            "waf": "false",  # its part for CloudFront would need a second region
             **({"warm_pool": "1"} if self.gpu else {}),
         }
         said = [f"{name}={value}" for name, value in own.items() if value]
