@@ -7,7 +7,7 @@ import re
 from datetime import UTC, date, datetime, timedelta
 
 from local.query.saved import saved_question
-from local.query.statement import TENANT_COLUMN, Question, Value, question
+from local.query.statement import OPERATOR_TABLE, TENANT_COLUMN, TENANT_TABLE, Question, Value, question
 from nexus.domain.ids import check_tenant_id
 from nexus.errors import RequestRejected
 
@@ -44,6 +44,9 @@ def asked(words: argparse.Namespace) -> Question:
     strangers = made.tenants - {words.tenant}
     if words.tenant and strangers:
         raise RequestRejected("invalid_request", f"--tenant says {words.tenant}, the statement names {', '.join(sorted(strangers))} too.")
+    if words.tenant and OPERATOR_TABLE in made.tables:
+        told = f"--tenant says {words.tenant}, and {OPERATOR_TABLE} has every tenant's calls: ask {TENANT_TABLE}, or leave --tenant out."
+        raise RequestRejected("invalid_request", told)
     return made
 
 

@@ -119,3 +119,17 @@ def test_athena_is_asked_in_the_tenants_workgroup(capsys: pytest.CaptureFixture[
     words = ["query", "calls_by_day", "--tenant", "acme", *SINCE, "--athena", "--workgroup", "none", "--database", "nexus_local"]
     assert main(words) == 1
     assert "workgroup none, database nexus_local" in " ".join(capsys.readouterr().err.split())
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "SELECT call_id FROM sessions_all",
+        "SELECT call_id FROM sessions WHERE tenant_id = 'acme' UNION SELECT call_id FROM SESSIONS_ALL",
+        "SELECT call_id FROM sessions WHERE tenant_id = 'acme' -- mine\nUNION ALL SELECT call_id FROM main.sessions_all",
+        "WITH sessions AS (SELECT * FROM sessions_all) SELECT call_id FROM sessions WHERE tenant_id = 'acme'",
+        "SELECT (SELECT max(call_id) FROM (TABLE sessions_all)) FROM sessions WHERE tenant_id = 'acme'",
+    ],
+)
+def test_with_a_tenant_the_operators_table_is_closed(statement: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert "has every tenant's calls" in asked(capsys, statement, "--tenant", "acme", fails=True)
