@@ -86,7 +86,7 @@ def _caller_of(came: CameFrom, proxies: int) -> str:
     **Source:** RFC 7239 section 8.1: of what was forwarded, only what our own proxies have written is to be believed.
     """
     hops = [hop.strip() for hop in came.forwarded_for.split(",") if hop.strip()]
-    told = hops[-proxies] if proxies and len(hops) >= proxies else came.peer
+    told = _without_port(hops[-proxies]) if proxies and len(hops) >= proxies else came.peer
     try:
         address = ipaddress.ip_address(told)
     except ValueError:
@@ -98,3 +98,10 @@ def _caller_of(came: CameFrom, proxies: int) -> str:
     if isinstance(address, ipaddress.IPv6Address):
         return str(ipaddress.ip_network((address, _V6_HOUSEHOLD), strict=False))
     return str(address)
+
+
+def _without_port(hop: str) -> str:
+    """Some proxies write the port too (``203.0.113.7:50123``, ``[2001:db8::1]:50123``), which is another one for each socket."""
+    if hop.startswith("["):
+        return hop[1:].partition("]")[0]
+    return hop.partition(":")[0] if hop.count(":") == 1 else hop
