@@ -62,6 +62,11 @@ def _json(text: str) -> JsonValue:
         raise ValueError(f"it is not JSON: {error}") from error
     if _depth(value) > _DEEPEST:
         raise ValueError(f"it nests more than {_DEEPEST} levels deep")
+    try:
+        json.dumps(value, ensure_ascii=False, allow_nan=False).encode()
+    except ValueError as error:
+        # Written as \\ud800 or 1e999 it is JSON; as part of a prompt it would break every call of the tenant.
+        raise ValueError("it holds half a character (\\ud800 to \\udfff without its pair) or a number beyond all bounds") from error
     return value
 
 

@@ -169,3 +169,11 @@ def test_a_heading_takes_the_next_free_number() -> None:
         "C": "five",
         "c d": "six",
     }
+
+
+@pytest.mark.parametrize("text", ['{"a": "\\ud800"}', '{"\\udfff": 1}', '["\\udc00\\ud800"]', '{"a": [1, -1e999]}', "[1e400]"])
+def test_json_that_no_prompt_can_hold_is_refused(text: str) -> None:
+    """A call cannot be ordered with it: the hash of its configuration is one of UTF-8."""
+    with pytest.raises(ValueError, match="half a character|beyond all bounds"):
+        read_document("application/json", text)
+    assert read_document("application/json", '{"a": "\\ud83d\\ude00"}') == {"a": "\U0001f600"}
