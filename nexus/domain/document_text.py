@@ -65,7 +65,7 @@ def _json(text: str) -> JsonValue:
     try:
         json.dumps(value, ensure_ascii=False, allow_nan=False).encode()
     except ValueError as error:
-        # Written as \\ud800 or 1e999 it is JSON; as part of a prompt it would break every call of the tenant.
+        # Written as \ud800 or 1e999 it is JSON; as part of a prompt it would break every call of the tenant.
         raise ValueError("it holds half a character (\\ud800 to \\udfff without its pair) or a number beyond all bounds") from error
     return value
 
@@ -161,9 +161,8 @@ def _html_parts(text: str) -> Iterator[tuple[str, str]]:
             at = _behind(text, "-->" if text.startswith("<!--", opens) else ">", opens)
         elif following == "/" or (following.isascii() and following.isalpha()):
             found = tag.match(text, opens)
-            if found is None:  # a quotation mark without its other half: from here on none counts
-                tag = _BARE_TAG
-                found = tag.match(text, opens)
+            if found is None and (found := _BARE_TAG.match(text, opens)):
+                tag = _BARE_TAG  # a quotation mark without its other half: from here on none counts
             if found is None:
                 at = _behind(text, ">", opens)
                 continue

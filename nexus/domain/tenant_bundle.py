@@ -18,6 +18,7 @@ from nexus.domain.tenancy import TenantProfile
 from nexus.domain.tenant import TenantConfig
 
 MOST_VERSIONS = 10
+MOST_VERSION = 9_999_999
 MOST_RECEIVERS = 10
 MOST_BUNDLE_BYTES = 900_000
 """A request has at most 1 MB, and a bundle is sent in one."""
@@ -26,9 +27,9 @@ ReceiverEvent = Literal["call.ended", "call.artifacts_ready", "call.analyzed", "
 
 
 class BundledVersion(Value):
-    """A published configuration under its number."""
+    """A published configuration under its number, which leaves room for those that follow: keys hold eight digits."""
 
-    version: int = Field(ge=1, le=99_999_999)
+    version: int = Field(ge=1, le=MOST_VERSION)
     published_at: datetime
     note: str = Field(default="", max_length=500)
     rolled_back_to: int | None = None

@@ -192,3 +192,12 @@ async def test_knowledge_that_does_not_fit_is_carried_and_told(shop: House) -> N
     told = (await imported(shop, bundle)).json()
     assert [one["status"] for one in told["knowledge"]] == ["ready", "failed"]
     assert "limits.knowledge_chars" in told["knowledge"][1]["detail"]
+
+
+async def test_a_bundle_leaves_room_for_the_versions_that_follow(shop: House) -> None:
+    """Keys of versions have eight digits: behind 99,999,999 the newest would sort as the oldest."""
+    bundle = await exported(shop)
+    last = {**bundle["versions"][-1], "version": 99_999_999}
+    refused = await imported(shop, {**bundle, "versions": [last], "active_version": 99_999_999})
+    assert [(one["pointer"], refused.status_code) for one in refused.json()["errors"]] == [("/bundle/versions/0/version", 422)]
+    assert await nothing_is_there(shop)

@@ -148,7 +148,9 @@ def test_a_document_of_the_greatest_size_is_read_at_once(kind: str) -> None:
 
 
 def test_html_is_read_like_a_browser_reads_what_is_torn() -> None:
-    assert read_document("text/html", '<p title="a > b">one</p><p title=5">two</p> 3 < 4 <!-- not this --><br/>three<p attr="never') == [
+    assert read_document(
+        "text/html", '<p title="a > b">one</p><p title=5">two</p> 3 < 4 </3><!-- not this --><br/>three<p attr="never'
+    ) == [
         "one",
         "two",
         "3 < 4",
@@ -174,6 +176,6 @@ def test_a_heading_takes_the_next_free_number() -> None:
 @pytest.mark.parametrize("text", ['{"a": "\\ud800"}', '{"\\udfff": 1}', '["\\udc00\\ud800"]', '{"a": [1, -1e999]}', "[1e400]"])
 def test_json_that_no_prompt_can_hold_is_refused(text: str) -> None:
     """A call cannot be ordered with it: the hash of its configuration is one of UTF-8."""
-    with pytest.raises(ValueError, match="half a character|beyond all bounds"):
+    with pytest.raises(ValueError, match="half a character"):
         read_document("application/json", text)
     assert read_document("application/json", '{"a": "\\ud83d\\ude00"}') == {"a": "\U0001f600"}
