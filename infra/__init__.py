@@ -1,4 +1,4 @@
-"""The AWS account as code: six stacks for one stage, made offline, with Python only (Node comes from PyPI)."""
+"""The AWS account as code: the stacks of one stage, made offline, with Python only (Node comes from PyPI)."""
 
 from __future__ import annotations
 

@@ -29,7 +29,6 @@ from nexus.context import current, working_for
 from nexus.domain.ids import check_tenant_id
 from nexus.errors import NexusError, NotAuthorised, NotFound, RequestRejected
 
-BROWSER_OPERATION = "createCall"
 _BROWSER_HEADERS = "authorization, content-type, idempotency-key, x-request-id"
 _TOLD_HEADERS = "location, retry-after, x-request-id"
 _PREFLIGHT_MAX_AGE_S = 600

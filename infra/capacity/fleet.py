@@ -12,7 +12,6 @@ import simpy
 
 from infra.capacity.settings import Fleet
 
-MINUTE_S = 60.0
 EMPTY_MINUTES = 15
 """Minutes an instance stands empty before the capacity provider removes it: its alarm below is built over fifteen."""
 

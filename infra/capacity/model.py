@@ -28,7 +28,6 @@ class Point:
     at_s: float
     busy: int
     slots: int
-    desired_slots: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,7 +193,7 @@ class _Run:
         machines, tally = self.machines, self.tally
         tally.most_slots = max(tally.most_slots, machines.slots)
         if self.env.now % 60 < SAMPLE_S:
-            tally.points.append(Point(self.env.now, machines.busy, machines.slots, machines.desired * self.settings.gpu.slots))
+            tally.points.append(Point(self.env.now, machines.busy, machines.slots))
 
 
 def simulate(demand: Demand, fleet: Fleet, seed: int, *, fixed: bool = False) -> Outcome:

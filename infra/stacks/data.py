@@ -40,7 +40,7 @@ class NexusData(Stack):
         self.rights = Rights(self.table.table_arn, self.bucket.bucket_arn, self.key, self.region, evaluates_keys=not settings.local)
         self.keys_secret = self._secret("Keys", "what the control plane signs, hashes and seals with")
         self.media_secret = self._secret("MediaKeys", "what the media plane needs of that: no private key")
-        self.keys_function = self._keys_function()
+        self._keys_function()
         self.people = self._people()
         self.client = self._client()
         self.issuer = f"https://cognito-idp.{self.region}.amazonaws.com/{self.people.user_pool_id}"
@@ -139,7 +139,7 @@ class NexusData(Stack):
         acknowledge(bare, TURNED_BY_HAND)
         return secretsmanager.Secret.from_secret_attributes(self, f"{id}Secret", secret_complete_arn=bare.attr_id, encryption_key=self.key)
 
-    def _keys_function(self) -> NexusFunction:
+    def _keys_function(self) -> None:
         """Fills both secrets when they are made, and turns keys when an operator asks for it."""
         both = [self.keys_secret.secret_arn, self.media_secret.secret_arn]
         spec = FunctionSpec(
@@ -152,7 +152,6 @@ class NexusData(Stack):
         )
         made = NexusFunction(self, "MakeKeys", settings=self.settings, spec=spec)
         CustomResource(self, "KeysMade", resource_type="Custom::NexusKeys", service_token=made.function.function_arn)
-        return made
 
     def _people(self) -> cognito.UserPool:
         factors = {"off": cognito.Mfa.OFF, "optional": cognito.Mfa.OPTIONAL, "required": cognito.Mfa.REQUIRED}

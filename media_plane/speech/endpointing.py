@@ -8,9 +8,6 @@ from typing import Literal
 from media_plane.audio import FRAME_MS
 from media_plane.speech.facts import CallerSpeech
 
-PREROLL_MS = 300
-"""Audio before ``voice_start_ms`` that speech-to-text wants too: soft beginnings lie below the detector's threshold."""
-
 
 @dataclass(frozen=True, slots=True)
 class EndpointSettings:

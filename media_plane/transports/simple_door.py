@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 import struct
-from typing import Any, Literal
+from typing import Any
 
 from media_plane.audio import EAR_RATE_HZ, AudioFormat, AudioFrame
 from media_plane.conversation.commands import (
@@ -25,7 +25,6 @@ from nexus.errors import ProtocolViolation
 
 _SNIFF_BYTES = 4
 """A browser's first WebM chunk may be one byte long; four bytes tell WebM and WAV from PCM."""
-DoorOutput = Literal["pcm", "opus", "wav"]
 _OUTPUTS: dict[str, AudioFormat] = {
     "pcm": AudioFormat("pcm_s16le", EAR_RATE_HZ),
     "opus": AudioFormat("opus", 24_000),

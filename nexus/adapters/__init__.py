@@ -1,1 +1,1 @@
-"""Where values are kept: memory, files and SQLite today, AWS later. Only wiring names what is here."""
+"""Where values are kept: memory, files and SQLite, AWS. Only wiring names what is here."""

@@ -128,10 +128,6 @@ class ModelVoice:
         if self._way_by_ms is None:
             self._way_by_ms = at_ms + self._limits.give_way_ms
 
-    def has_given_way(self, at_ms: float) -> bool:
-        """Whether nothing of it is heard now, or will be while our voice wants the floor."""
-        return not self.sounds(at_ms)
-
     def forget_held(self, at_ms: float) -> None:
         """What was held back is void: the caller speaks, or the agent does."""
         self._held.forget()

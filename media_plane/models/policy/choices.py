@@ -31,12 +31,6 @@ def find_choices(text: str, values: Sequence[str]) -> list[str]:
     return [value for _, value in sorted(chosen)]
 
 
-def find_choice(text: str, values: Sequence[str]) -> str:
-    """The one value that the text names; empty when none or when it names the first of several unclearly."""
-    found = find_choices(text, values)
-    return found[0] if found else ""
-
-
 def _value_words(value: str) -> list[str]:
     return [stem(word) for word in words_of(value) if word not in STOP_WORDS] or [stem(word) for word in words_of(value)]
 
