@@ -151,10 +151,15 @@ def _log(prefix: str, parts: TaskParts) -> ecs.LogDriver:
     )
 
 
+def _nothing_of_root(task: ecs.TaskDefinition, id: str) -> ecs.LinuxParameters:
+    """No capability, whoever the image runs as; and an init that ends what is left over."""
+    made = ecs.LinuxParameters(task, id, init_process_enabled=True)
+    made.drop_capabilities(ecs.Capability.ALL)
+    return made
+
+
 def _media(task: ecs.TaskDefinition, settings: StageSettings, parts: TaskParts, *, stop: int) -> ecs.ContainerDefinition:
     """Its image says user, entry and stop signal. A crash is followed by a new start in the same task: the model stays loaded."""
-    init = ecs.LinuxParameters(task, "Init", init_process_enabled=True)
-    init.drop_capabilities(ecs.Capability.ALL)
     container = task.add_container(
         CONTAINER,
         image=ecs.ContainerImage.from_registry(parts.image),
@@ -172,7 +177,7 @@ def _media(task: ecs.TaskDefinition, settings: StageSettings, parts: TaskParts, 
             start_period=Duration.seconds(120),
         ),
         readonly_root_filesystem=True,
-        linux_parameters=init,
+        linux_parameters=_nothing_of_root(task, "Init"),
         enable_restart_policy=True,
         restart_ignored_exit_codes=[0],
         restart_attempt_period=Duration.seconds(60),
@@ -201,6 +206,7 @@ def _server(task: ecs.Ec2TaskDefinition, settings: StageSettings, parts: TaskPar
             start_period=Duration.seconds(300),
         ),
         privileged=False,
+        linux_parameters=_nothing_of_root(task, f"Init-{number}"),
         enable_restart_policy=True,
         restart_attempt_period=Duration.seconds(60),
         start_timeout=Duration.minutes(10),

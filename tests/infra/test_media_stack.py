@@ -160,6 +160,14 @@ def test_the_stop_of_a_task_and_of_its_target_waits_for_the_longest_call(gpu: Te
     assert f"ECS_CONTAINER_STOP_TIMEOUT={longest + 60}s" in user_data(gpu)
 
 
+def test_no_container_of_a_task_has_a_capability_of_root(gpu: Template, cpu: Template) -> None:
+    """The servers' image runs as root, and what shares the task's role and network must not get further than it has to."""
+    for template in (gpu, cpu):
+        for one in containers(template).values():
+            assert one["LinuxParameters"]["Capabilities"] == {"Drop": ["ALL"]}
+            assert one.get("Privileged", False) is False
+
+
 def test_our_container_is_locked_in(gpu: Template, cpu: Template) -> None:
     for template in (gpu, cpu):
         ours = containers(template)[CONTAINER]
