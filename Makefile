@@ -11,8 +11,8 @@ STAGE ?= dev
 help:
 	@echo "make run     set up what is missing, then serve the console and the demo tenants on this machine"
 	@echo "make test    set up what is missing, then run every test"
-	@echo "make e2e-aws deploy the stacks to that emulator, call, query, deploy during a call, destroy"
 	@echo "make emulator  install the emulator of AWS that some tests run over (loopback only)"
+	@echo "make e2e-aws deploy the stacks to that emulator, call, query, deploy during a call, destroy"
 	@echo "make check   format, lint, types, import contracts, documents, licences, known vulnerabilities"
 	@echo "make bench   measure, and write docs/performance.md"
 	@echo "make simulate choose the GPU fleet's settings by simulation, and write docs/capacity.md and docs/cost.md (two minutes)"
@@ -20,6 +20,8 @@ help:
 	@echo "make smoke-aws  a bounded run through a real AWS account; asks first, cleans up (ARGS=--plan only tells)"
 	@echo "make openapi renew docs/openapi.json and the client's types, after a change of the API"
 	@echo "make bootstrap, synth, diff, deploy, destroy: the stacks of STAGE (dev), in your AWS account"
+	@echo "make format  format, and mend what lint can mend"
+	@echo "make clean   remove what the other commands have installed and made (not data/)"
 	@echo "make lock    lock the dependencies anew (maintainers)"
 
 $(BIN)/python:
