@@ -127,14 +127,13 @@ async def fleet_on_disk(folder: Path, *, speed: float = 1.0, **limits: int) -> A
     write_tenant(folder / "tenants", limits={**PATIENT, **limits})
     settings = make_settings(folder)
     environment = _as_task(DATA_DIR=str(settings.data_dir), TENANTS_DIR=str(settings.tenants_dir), HOME=str(folder))
-    entry = ("-m", "media_plane") if speed == 1.0 else ("-m", "tests.fakes.call_clock", str(speed))
     async with AsyncExitStack() as tasks:
-        yield Fleet(embedded_stores(settings), ticket_private_key(settings), environment, folder, entry, tasks)
+        yield Fleet(embedded_stores(settings), ticket_private_key(settings), environment, folder, _entry(speed), tasks)
 
 
 @asynccontextmanager
-async def fleet_over_aws(folder: Path, stores: AwsStores, **limits: int) -> AsyncIterator[Fleet]:
-    """Over a table and a bucket; the tenant is published over REST."""
+async def fleet_over_aws(folder: Path, stores: AwsStores, *, speed: float = 1.0, **limits: int) -> AsyncIterator[Fleet]:
+    """Over a table and a bucket; the tenant is published over REST, and then that API is gone. ``speed``: of calls, not of the registry."""
     shared = Stores(
         tenants=stores.tenants,
         archive=stores.archive,
@@ -147,8 +146,13 @@ async def fleet_over_aws(folder: Path, stores: AwsStores, **limits: int) -> Asyn
         erased=ErasedStores(stores.erasable, stores.journal),
     )
     draft: dict[str, Any] = {**DRAFT, "limits": {**PATIENT, **limits}}
-    async with AsyncExitStack() as tasks, house(shared).client as api:
+    async with house(shared).client as api:
         assert (await api.post("/v1/tenants", json=SHOP)).status_code == 201
         assert (await api.put(f"/v1/tenants/{TENANT}/config/draft", json=draft)).status_code == 200
         assert (await api.post(f"/v1/tenants/{TENANT}/config:publish")).status_code == 200
-        yield Fleet(stores, PRIVATE_KEY, _as_task(**told(stores, **_as_task())), folder, ("-m", "media_plane"), tasks)
+    async with AsyncExitStack() as tasks:
+        yield Fleet(stores, PRIVATE_KEY, _as_task(**told(stores, **_as_task())), folder, _entry(speed), tasks)
+
+
+def _entry(speed: float) -> tuple[str, ...]:
+    return ("-m", "media_plane") if speed == 1.0 else ("-m", "tests.fakes.call_clock", str(speed))
