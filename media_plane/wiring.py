@@ -29,7 +29,7 @@ from media_plane.server.health import Health
 from media_plane.server.meter import Meter, Metering
 from media_plane.server.news import CallNews, NoNews
 from media_plane.server.priming import Begun, EngineStarts, Primer
-from media_plane.server.protection import ProtectionTerms, Protector
+from media_plane.server.protection import ProtectionNews, ProtectionTerms, Protector
 from media_plane.server.rates import ConnectLimits
 from media_plane.slots import SlotPool
 from media_plane.speech.ear import Ear, EarSettings
@@ -266,7 +266,8 @@ def _protector(settings: Settings, calls: CallServer, clock: Clock, news: CallNe
     if settings.scale_in_protection is not ProtectionName.ECS:
         return None
     agent = EcsProtection(_told_by_ecs("ECS_AGENT_URI", "SCALE_IN_PROTECTION=ecs"))
-    return Protector(agent, ProtectionTerms.for_calls_of(settings.call_cap_s), calls.occupancy, clock, news.protection_failed)
+    told = ProtectionNews(news.protection_failed, partial(setattr, calls, "yields"))
+    return Protector(agent, ProtectionTerms.for_calls_of(settings.call_cap_s), calls.occupancy, clock, told)
 
 
 @asynccontextmanager

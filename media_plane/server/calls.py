@@ -115,6 +115,8 @@ class CallServer:
         self._beating = asyncio.Lock()
         self.occupancy = Occupancy(clock)
         self.draining = False
+        self.yields = False
+        """Whether the ledger is to place calls elsewhere as long as there is room."""
         self._expecting = True
 
     @property
@@ -287,6 +289,7 @@ class CallServer:
                     engine=self._facts.engine,
                     slots=self._facts.slots(),
                     draining=self.draining,
+                    yields=self.yields,
                     seen_at=self._clock.now(),
                 )
             )

@@ -14,12 +14,14 @@ from nexus.errors import UpstreamError
 _log = logging.getLogger("nexus.protection")
 _LOOK_EVERY_S = 1.0
 Wish = Literal["protect", "unprotect"]
+Answer = Literal["granted", "held_up"]
+"""``held_up``: not granted, since more tasks are protected than the platform wants to run; it waits for some to leave."""
 
 
 class ScaleInProtection(Protocol):
     """The platform's word that it stops this process neither for a deployment nor to save money. Each wish ends within seconds."""
 
-    async def protect(self, minutes: int) -> None:
+    async def protect(self, minutes: int) -> Answer:
         """For so long from now. Raises UpstreamError ``protection_failed``."""
         ...
 
@@ -74,6 +76,10 @@ class ProtectionPlan:
         idle = self._busy_at_ms is None or at_ms - self._busy_at_ms >= self._terms.idle_ms
         return "unprotect" if idle and (self._set_at_ms is not None or self._in_doubt) else None
 
+    def covered(self, at_ms: float) -> bool:
+        """Whether a wish that was granted still holds."""
+        return self._set_at_ms is not None and at_ms - self._set_at_ms < self._terms.minutes * 60_000
+
     def done(self, wish: Wish, at_ms: float) -> None:
         """The wish was granted."""
         self._set_at_ms = at_ms if wish == "protect" else None
@@ -87,24 +93,38 @@ class ProtectionPlan:
         self._not_before_ms = at_ms + min(60_000.0, self._terms.retry_ms * 2 ** min(self._failures - 1, 5))
 
 
+@dataclass(frozen=True, slots=True)
+class ProtectionNews:
+    """Who is told what the platform answered.
+
+    Attributes:
+        failed: a wish was not granted, and nothing protects the calls that live now.
+        yields: whether the process is one of those that the platform waits for: it is protected, and a further wish was held up. So it
+            stays until protection is off. One that is not protected is held up by others, and goes on as before.
+    """
+
+    failed: Callable[[], None]
+    yields: Callable[[bool], None]
+
+
 class Protector:
     """Runs the plan.
 
     Args:
         platform: who is asked.
         occupancy: whether anybody is here or on the way.
-        failed: told of each wish that was not granted.
+        told: of what was answered.
     """
 
     def __init__(
-        self, platform: ScaleInProtection, terms: ProtectionTerms, occupancy: Occupancy, clock: Clock, failed: Callable[[], None]
+        self, platform: ScaleInProtection, terms: ProtectionTerms, occupancy: Occupancy, clock: Clock, told: ProtectionNews
     ) -> None:
         self._platform = platform
         self._terms = terms
         self._plan = ProtectionPlan(terms)
         self._occupancy = occupancy
         self._clock = clock
-        self._failed = failed
+        self._told = told
 
     async def run(self) -> None:
         """Until cancelled; then protection is as it was last asked for."""
@@ -121,14 +141,27 @@ class Protector:
 
     async def _ask(self, wish: Wish) -> None:
         try:
-            if wish == "protect":
-                await self._platform.protect(self._terms.minutes)
-            else:
+            if wish == "protect" and await self._platform.protect(self._terms.minutes) == "held_up":
+                self._held_up()
+                return
+            if wish == "unprotect":
                 await self._platform.unprotect()
         except UpstreamError as error:  # calls go on: the stop window and the drain are the second net
             _log.error("%s", error.public_message)
             self._plan.failed(self._clock.monotonic_ms())
-            self._failed()
+            self._told.failed()
             return
         _log.info("scale-in protection: %s", wish)
         self._plan.done(wish, self._clock.monotonic_ms())
+        if wish == "unprotect":
+            self._told.yields(False)
+
+    def _held_up(self) -> None:
+        at_ms = self._clock.monotonic_ms()
+        self._plan.failed(at_ms)
+        if self._plan.covered(at_ms):
+            _log.warning("the platform waits for protected tasks to leave: calls are placed elsewhere as long as there is room")
+            self._told.yields(True)
+        else:
+            _log.error("scale-in protection is held up by tasks that are protected already")
+            self._told.failed()

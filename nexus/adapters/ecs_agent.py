@@ -11,7 +11,7 @@ import ipaddress
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import httpx2
 
@@ -19,6 +19,7 @@ from nexus.errors import ConfigurationError, UpstreamError
 
 DEADLINE_S = 3.0
 _MOST_BYTES = 256_000
+_HELD_UP = "DEPLOYMENT_BLOCKED"
 _TASK_ARN = "com.amazonaws.ecs.task-arn"
 
 
@@ -48,22 +49,29 @@ class EcsProtection:
         self._url = f"{agent_uri.rstrip('/')}/task-protection/v1/state"
         self._deadline_s = deadline_s
 
-    async def protect(self, minutes: int) -> None:
-        """Neither a deployment nor scaling stops the task for so long. Raises UpstreamError ``protection_failed``."""
-        await self._put({"ProtectionEnabled": True, "ExpiresInMinutes": max(1, min(minutes, 2880))})
+    async def protect(self, minutes: int) -> Literal["granted", "held_up"]:
+        """Neither a deployment nor scaling stops the task for so long; or, ``held_up`` (``DEPLOYMENT_BLOCKED``): the service has more
+        protected tasks than it is to run, and what was granted before holds. Raises UpstreamError ``protection_failed``."""
+        wish: dict[str, bool | int] = {"ProtectionEnabled": True, "ExpiresInMinutes": max(1, min(minutes, 2880))}
+        return "held_up" if await self._put(wish) == _HELD_UP else "granted"
 
     async def unprotect(self) -> None:
         """The task may be stopped. Raises UpstreamError ``protection_failed``."""
-        await self._put({"ProtectionEnabled": False})
+        if await self._put({"ProtectionEnabled": False}):
+            raise UpstreamError("protection_failed", f"The ECS agent did not take off the scale-in protection: {_HELD_UP}.")
 
-    async def _put(self, wish: Mapping[str, bool | int]) -> None:
+    async def _put(self, wish: Mapping[str, bool | int]) -> str:
+        """Empty when it was granted, or why it was held up. Raises UpstreamError."""
         try:
             told = await _asked("PUT", self._url, self._deadline_s, wish)
         except _NoAnswer as error:
             raise UpstreamError("protection_failed", f"The ECS agent did not set the scale-in protection: {error}.") from error
         kept = told.get("protection")
+        if kept is None and _why(told) == _HELD_UP:
+            return _HELD_UP
         if not isinstance(kept, dict) or kept.get("ProtectionEnabled") is not wish["ProtectionEnabled"]:
             raise UpstreamError("protection_failed", f"The ECS agent did not set the scale-in protection: {_why(told)}.")
+        return ""
 
 
 async def read_task(metadata_uri: str, deadline_s: float = DEADLINE_S) -> EcsTask:

@@ -84,11 +84,11 @@ def check_tenant_room(order: CallOrder, used: int, limit: int) -> None:
 
 
 def choose_process(processes: Iterable[MediaProcess], taken: dict[str, int], now: datetime) -> MediaProcess:
-    """The live process with the most free slots. Raises QuotaExceeded ``no_engine_slot``."""
+    """The live process with the most free slots; one that yields only where no other has room. Raises QuotaExceeded ``no_engine_slot``."""
     fit = [one for one in processes if is_alive(one, now) and not one.draining and one.slots > taken.get(one.process_id, 0)]
     if not fit:
         raise QuotaExceeded("no_engine_slot", "Every engine slot is taken; try again after Retry-After.")
-    return max(fit, key=lambda one: (one.slots - taken.get(one.process_id, 0), one.process_id))
+    return max(fit, key=lambda one: (not one.yields, one.slots - taken.get(one.process_id, 0), one.process_id))
 
 
 @dataclass(frozen=True, slots=True)

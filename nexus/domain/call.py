@@ -159,11 +159,13 @@ class CallEntry(Value):
 
 
 class MediaProcess(Value):
-    """One media process in the ledger. It is dead when ``seen_at`` is older than ten seconds."""
+    """One media process in the ledger. It is dead when ``seen_at`` is older than ten seconds. One that ``yields`` is given a call only
+    where no other has room: its platform waits for it to leave."""
 
     process_id: str
     url: str
     engine: str
     slots: int
     draining: bool = False
+    yields: bool = False
     seen_at: datetime

@@ -115,6 +115,15 @@ async def test_calls_go_where_most_slots_are_free(ledger: CallLedger) -> None:
     assert taken == {"mp_large": 4, "mp_small": 2}
 
 
+async def test_a_process_that_yields_is_given_a_call_only_where_no_other_has_room(ledger: CallLedger) -> None:
+    await ledger.heartbeat(process("mp_old", slots=9, yields=True))
+    await ledger.heartbeat(process("mp_new", slots=2))
+    assert [(await _reserve(ledger, number)).process_id for number in range(3)] == ["mp_new", "mp_new", "mp_old"]
+    await ledger.heartbeat(process("mp_old", slots=9))
+    await ledger.heartbeat(process("mp_newer", slots=4))
+    assert (await _reserve(ledger, 3)).process_id == "mp_old", "it does no longer"
+
+
 @pytest.mark.parametrize("case", ["none", "dead", "draining"])
 async def test_without_a_process_that_takes_calls_there_is_no_slot(ledger: CallLedger, case: str) -> None:
     if case != "none":

@@ -17,7 +17,7 @@ from typing import Any, Literal, Self
 
 TASK_ID = "0f5c1d2e3b4a59687766554433221100"
 _STATE = "/task-protection/v1/state"
-Mood = Literal["sound", "refuses", "denies", "throttles", "nonsense", "hangs"]
+Mood = Literal["sound", "held_up", "refuses", "denies", "throttles", "nonsense", "hangs"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +106,8 @@ class EcsAgent:
                 return None
             case "nonsense":
                 return 200, "no object"
+            case "held_up" if asked.enabled:  # the service has more protected tasks than it is to run
+                return 200, {"failure": {"Arn": self.task_arn, "Detail": None, "Reason": "DEPLOYMENT_BLOCKED"}}
             case "refuses":
                 return 200, {"failure": {"Arn": self.task_arn, "Detail": None, "Reason": "TASK_NOT_VALID"}}
             case "denies":

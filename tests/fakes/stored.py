@@ -104,5 +104,6 @@ def order(*, tenant_id: str = "barber", key: str = "", body: str = "", max_durat
     return CallOrder(tenant_id=tenant_id, config_hash="sha256:00", idempotency_key=key, body_hash=body, max_duration_s=max_duration_s)
 
 
-def process(name: str = "mp_1", *, slots: int = 10, seen_at: datetime = NOON, draining: bool = False) -> MediaProcess:
-    return MediaProcess(process_id=name, url="ws://127.0.0.1:8000", engine="scripted", slots=slots, draining=draining, seen_at=seen_at)
+def process(name: str = "mp_1", *, slots: int = 10, seen_at: datetime = NOON, draining: bool = False, yields: bool = False) -> MediaProcess:
+    url = "ws://127.0.0.1:8000"
+    return MediaProcess(process_id=name, url=url, engine="scripted", slots=slots, draining=draining, yields=yields, seen_at=seen_at)

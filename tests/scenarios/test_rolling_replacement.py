@@ -87,14 +87,7 @@ async def replaced(fleet: Fleet, *, lasts_s: float, every_s: float, real_time: b
     """The old process holds a call of ``lasts_s`` real seconds, a lease, and a socket of another's call when it is told to go."""
     old = await fleet.start("old")
     async with AsyncExitStack() as callers, asyncio.TaskGroup() as talking:
-
-        async def called(ordered: OrderedCall, door: Task) -> Caller:
-            caller = await callers.enter_async_context(dial(door.url, ordered.entry.call_id, ordered.ticket))
-            await caller.begin()
-            await caller.hears("audio.end", within_s=15)
-            return caller
-
-        long = await called(await fleet.order(), old)
+        long = await up(await fleet.order(), old, callers)
         begun, chat = time.monotonic(), Chat(long, every_s)
         said_all = [talking.create_task(chat.run())]
         assert (await asyncio.to_thread(old.agent.wait_for, 1))[0].enabled, "protected while the call lives"
@@ -102,7 +95,7 @@ async def replaced(fleet: Fleet, *, lasts_s: float, every_s: float, real_time: b
         assert leased.entry.process_url == old.url
         new = await fleet.start("new")
         elsewhere = await placed_in(fleet, new)
-        relayed = await called(elsewhere, old)
+        relayed = await up(elsewhere, old, callers)
         by_way = Chat(relayed, every_s)
         said_all.append(talking.create_task(by_way.run()))
 
@@ -118,7 +111,7 @@ async def replaced(fleet: Fleet, *, lasts_s: float, every_s: float, real_time: b
         orders.enough()
         await coming
         assert orders.after(told + NO_NEW_LEASE_AFTER_S) == {new.url}, "no lease in the old process"
-        late = await called(leased, old)
+        late = await up(leased, old, callers)
         assert await late.hang_up() == "caller_hangup"
         old.running.send_signal(signal.SIGTERM)  # asked again: nothing dies
 
@@ -148,7 +141,7 @@ async def replaced(fleet: Fleet, *, lasts_s: float, every_s: float, real_time: b
 
 
 async def placed_in(fleet: Fleet, task: Task) -> OrderedCall:
-    """A call whose slot is in this process: the emptier one is chosen."""
+    """A call whose slot is in this process."""
     ordered = await fleet.order()
     assert ordered.entry.process_url == task.url
     return ordered
@@ -188,6 +181,49 @@ async def test_a_call_of_twenty_minutes_in_twenty_seconds(tmp_path: Path) -> Non
         records = await fleet.records(len(await fleet.stores.archive.list_calls(TENANT)))
         last_ms = max(turn.end_ms for record in records.values() for turn in record.turns)
         assert last_ms >= 19 * 60_000, "the caller was heard for twenty minutes"
+
+
+async def test_a_busy_task_that_holds_a_deployment_up_is_given_calls_only_where_no_other_has_room(tmp_path: Path) -> None:
+    """Its next wish is refused: new calls go to the smaller new task, no caller is turned away, and it is stopped when it is empty."""
+    async with fleet_on_disk(tmp_path, speed=60) as fleet, AsyncExitStack() as callers:
+        old = await fleet.start("old")
+        living = await up(await fleet.order(), old, callers)
+        assert (await asyncio.to_thread(old.agent.wait_for, 1))[0].enabled
+        new = await fleet.start("new", ENGINE_SLOTS="2")
+        old.agent.mood = new.agent.mood = "held_up"
+        count = 1
+        async with asyncio.timeout(20):
+            while (ordered := await fleet.order()).entry.process_url == old.url:
+                await brief(ordered, old)
+                count += 1
+        in_new = [await up(one, new, callers) for one in (ordered, await placed_in(fleet, new))]
+        await brief(await placed_in(fleet, old), old)
+        assert await old.ready() and old.agent.protected, "nobody is turned away, and who talks is covered"
+        for caller in (living, *in_new):
+            assert await caller.hang_up() == "caller_hangup"
+        async with asyncio.timeout(10):
+            while old.agent.protected:
+                await asyncio.sleep(0.01)
+        old.running.send_signal(signal.SIGTERM)  # as ECS then does
+        assert await old.exited(within_s=10) == 0, old.log
+        records = await fleet.records(count + 3)
+        assert {record.end_reason for record in records.values()} == {"caller_hangup"}
+        assert emf.total(old.figures(), "CallsDroppedByUs") == emf.total(old.figures(), "ProtectionFailures") == 0
+        assert "held up by tasks that are protected already" in new.log and old.agent.faults == new.agent.faults == []
+
+
+async def up(ordered: OrderedCall, door: Task, callers: AsyncExitStack) -> Caller:
+    """The call, once its greeting was heard."""
+    caller = await callers.enter_async_context(dial(door.url, ordered.entry.call_id, ordered.ticket))
+    await caller.begin()
+    await caller.hears("audio.end", within_s=15)
+    return caller
+
+
+async def brief(ordered: OrderedCall, door: Task) -> None:
+    """A call that is taken up and ended."""
+    async with AsyncExitStack() as callers:
+        assert await (await up(ordered, door, callers)).hang_up() == "caller_hangup"
 
 
 async def killed(fleet: Fleet, survivors: tuple[str, ...]) -> None:

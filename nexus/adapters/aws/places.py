@@ -87,19 +87,21 @@ def chosen_process(processes: Sequence[MediaProcess], taken: Mapping[str, int], 
     """
     best = rules.choose_process(processes, dict(taken), now)
     room = best.slots - taken.get(best.process_id, 0)
-    equal = [one for one in processes if rules.is_alive(one, now) and not one.draining and one.slots - taken.get(one.process_id, 0) == room]
+    there = [one for one in processes if rules.is_alive(one, now) and not one.draining and one.yields == best.yields]
+    equal = [one for one in there if one.slots - taken.get(one.process_id, 0) == room]
     return min(equal, key=lambda one: _mixed(salt, one.process_id))
 
 
 def lowest(room: int, processes: Sequence[MediaProcess], taken: Sequence[Place], now: datetime) -> dict[str, list[int]]:
-    """The ``room`` free slots of lowest numbers in the fleet, by process; processes without any are left out."""
-    open_slots: list[tuple[int, str]] = []
+    """The ``room`` free slots of lowest numbers in the fleet, by process, those of processes that yield last; processes without any are
+    left out."""
+    open_slots: list[tuple[bool, int, str]] = []
     for process in processes:
         if rules.is_alive(process, now) and not process.draining:
             held = {place.index for place in taken if place.process_id == process.process_id}
-            open_slots += [(index, process.process_id) for index in free(process.slots - len(held), held)]
+            open_slots += [(process.yields, index, process.process_id) for index in free(process.slots - len(held), held)]
     allowed: dict[str, list[int]] = {}
-    for index, process_id in sorted(open_slots)[:room]:
+    for _, index, process_id in sorted(open_slots)[:room]:
         allowed.setdefault(process_id, []).append(index)
     return allowed
 

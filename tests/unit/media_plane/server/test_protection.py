@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from datetime import timedelta
 from itertools import pairwise
@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from media_plane.server.occupancy import Occupancy, seen
-from media_plane.server.protection import ProtectionPlan, ProtectionTerms, Protector
+from media_plane.server.protection import ProtectionNews, ProtectionPlan, ProtectionTerms, Protector
 from nexus.adapters.ecs_agent import EcsProtection, read_task
 from nexus.clock import Clock
 from nexus.domain.call import CallEntry, CallOrder
@@ -90,12 +90,15 @@ def test_whoever_is_here_is_protected_unless_the_platform_refuses(steps: list[tu
 async def test_the_agent_is_asked_as_it_wants_to_be() -> None:
     with EcsAgent() as agent:
         protection = EcsProtection(agent.environment["ECS_AGENT_URI"])
-        await protection.protect(70)
+        assert await protection.protect(70) == "granted"
+        agent.mood = "held_up"
+        assert await protection.protect(70) == "held_up"
         assert agent.protected
         await protection.unprotect()
         assert not agent.protected
+        agent.mood = "sound"
         await protection.protect(100_000)
-        assert agent.asked == [Asked(True, 70), Asked(False, 0), Asked(True, 2880)]
+        assert agent.asked == [Asked(True, 70), Asked(True, 70), Asked(False, 0), Asked(True, 2880)]
         assert agent.faults == []
 
 
@@ -141,7 +144,8 @@ async def protected(agent: EcsAgent, **terms: float) -> AsyncIterator[tuple[Occu
     occupancy = Occupancy(clock)
     settled = ProtectionTerms(minutes=70, **{"idle_ms": 0.0, "retry_ms": 1.0, **terms})
     platform = EcsProtection(agent.environment["ECS_AGENT_URI"], deadline_s=0.2)
-    protector = Protector(platform, settled, occupancy, clock, lambda: failures.append("failed"))
+    told = ProtectionNews(lambda: failures.append("failed"), lambda yields: failures.append(f"yields {yields}"))
+    protector = Protector(platform, settled, occupancy, clock, told)
     running = asyncio.create_task(protector.run())
     try:
         yield occupancy, failures
@@ -153,6 +157,12 @@ async def protected(agent: EcsAgent, **terms: float) -> AsyncIterator[tuple[Occu
 
 async def asked(agent: EcsAgent, count: int) -> list[Asked]:
     return await asyncio.to_thread(agent.wait_for, count)
+
+
+async def until(occupancy: Occupancy, met: Callable[[], bool]) -> None:
+    async with asyncio.timeout(5):
+        while not met():  # an answer is on its way
+            await seen(occupancy.next_change, 0.01)
 
 
 async def test_from_the_first_lease_to_the_last_socket() -> None:
@@ -167,7 +177,34 @@ async def test_from_the_first_lease_to_the_last_socket() -> None:
             assert (await asked(agent, 2))[1:] == [Asked(False, 0)]
             occupancy.knocks("socket")
             assert (await asked(agent, 3))[2:] == [Asked(True, 70)]
-        assert (agent.asked[-1], failures, agent.faults) == (Asked(False, 0), [], []), "taken off at the end, whoever is here"
+        assert (agent.asked[-1], agent.faults) == (Asked(False, 0), []), "taken off at the end, whoever is here"
+        assert {*failures} == {"yields False"}
+
+
+async def test_a_protected_process_whose_deployment_is_held_up_yields_until_its_calls_are_done() -> None:
+    with EcsAgent() as agent:
+        async with protected(agent, renew_after_ms=5.0) as (occupancy, told):
+            with occupancy.living(call_id(1)):
+                await asked(agent, 1)
+                agent.mood = "held_up"
+                await until(occupancy, lambda: "yields True" in told)
+                assert agent.protected and "failed" not in told, "what was granted holds"
+                agent.mood = "sound"
+                before = len(agent.asked)
+                await asked(agent, before + 2)
+                assert told[-1] == "yields True", "granted again, it stays one of those that the deployment waits for"
+            await until(occupancy, lambda: told[-1] == "yields False")
+            assert not agent.protected
+
+
+async def test_a_new_process_that_older_ones_hold_up_goes_on_as_before() -> None:
+    with EcsAgent(mood="held_up") as agent:
+        async with protected(agent) as (occupancy, told):
+            with occupancy.living(call_id(1)):
+                await asked(agent, 2)
+                agent.mood = "sound"
+                await until(occupancy, lambda: agent.protected)
+                assert {*told} == {"failed"}, "its calls are not protected, and it does not yield"
 
 
 async def test_an_agent_that_hangs_hurts_nobody_and_is_asked_again() -> None:
@@ -178,9 +215,7 @@ async def test_an_agent_that_hangs_hurts_nobody_and_is_asked_again() -> None:
                 agent.mood = "sound"
                 before = len(agent.asked)
                 await asked(agent, before + 1)
-                async with asyncio.timeout(5):
-                    while not agent.protected:  # the answer is on its way
-                        await seen(occupancy.next_change, 0.01)
+                await until(occupancy, lambda: agent.protected)
             assert failures
 
 

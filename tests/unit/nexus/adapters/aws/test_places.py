@@ -57,6 +57,13 @@ def test_racers_spread_over_equal_processes_and_leave_fuller_ones() -> None:
     assert chosen == {"mp_1", "mp_2", "mp_3", "mp_4"}
 
 
+def test_slots_of_processes_that_yield_are_the_last() -> None:
+    fleet = [process("mp_old", yields=True), process("mp_new", slots=2)]
+    assert {places.chosen_process(fleet, {}, NOON, f"call/{number}").process_id for number in range(50)} == {"mp_new"}
+    assert places.lowest(2, fleet, [], NOON) == {"mp_new": [0, 1]}
+    assert places.lowest(3, fleet, [], NOON) == {"mp_new": [0, 1], "mp_old": [0]}
+
+
 def test_neither_the_dead_nor_the_draining_nor_the_full_are_chosen() -> None:
     fleet = [process("mp_dead", seen_at=NOON - timedelta(seconds=11)), process("mp_leaves", draining=True), process("mp_full", slots=1)]
     with pytest.raises(QuotaExceeded):
