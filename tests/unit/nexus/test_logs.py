@@ -6,6 +6,7 @@ import io
 import json
 import logging
 import re
+import time
 from collections.abc import Iterator
 from typing import Literal
 
@@ -159,3 +160,31 @@ def test_a_phone_keeps_two_digits(digits: str, before: str) -> None:
     text = scrub(f"caller {before}{digits} rang")
     assert f"…{digits[-2:]}" in text
     assert digits not in text
+
+
+@pytest.mark.parametrize(
+    "again",
+    [
+        "a",
+        "-",
+        "secret",
+        "secret ",
+        "ticket='",
+        "eyJ",
+        "eyJaaaaa.",
+        "-----BEGIN A-----",
+        "token.",
+        "nx_pub_",
+        "1.",
+        "+1 ",
+        "(1",
+        "%2B1",
+        " 1.1111",
+    ],
+)
+def test_a_line_of_a_strangers_making_is_written_at_once(again: str) -> None:
+    """The path of any request is logged, up to 64 KB of it: one of letters alone held up all calls for a minute, once."""
+    line = again * (64_000 // len(again))
+    before = time.process_time()
+    scrub(line)
+    assert time.process_time() - before < 3.0
