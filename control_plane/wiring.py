@@ -180,9 +180,7 @@ def build(settings: Settings, stores: Stores, given: Secrets, outside: Outside, 
     vault = KeyVault(given.key_pepper, given.cursor_key)
     api_keys = ApiKeyDesk(door, ids, clock, vault, kept_s=outside.keys_kept_s)
     heads = TenantHeads(door, stores.folders, clock)
-    jobs = JobDesk(
-        stores.documents, ids, clock, {DELETE_TENANT: TenantErasure(heads, _with_analytics(stores.erased, outside.after.sink)).steps()}
-    )
+    jobs = _jobs(stores, heads, ids, clock, outside.after.sink)
     sessions = SessionDesk(SessionStores(stores.archive, stores.recordings, stores.index, stores.leads), given.cursor_key)
     leads = LeadDesk(stores.leads, LeadStatuses(stores.documents, clock), LeadReader(outside.lead_model), clock, given.cursor_key)
     kept = books(settings, stores, given, ids, clock)
@@ -195,6 +193,7 @@ def build(settings: Settings, stores: Stores, given: Secrets, outside: Outside, 
     secrets = SealedSecrets(stores.documents, seal, clock)
     configs = ConfigDesk(heads, given.cursor_key, secrets)
     webhooks = WebhookDesk(book, courier, means, clock, WebhookRules(given.cursor_key, ids, outside.after.nudge))
+    calls = CallPolicy(given.signing_key, settings.engine.value, weights=settings.weights)
     after_call = AfterCall(
         CallStores(stores.archive, stores.leads, stores.tenants),
         CallDesks(sessions, leads, outbox, outside.after.sink, usage),
@@ -204,9 +203,7 @@ def build(settings: Settings, stores: Stores, given: Secrets, outside: Outside, 
     services = ApiServices(
         tenants=TenantDesk(stores.tenants, heads, jobs, given.cursor_key),
         configs=configs,
-        calls=CallDesk(
-            stores.tenants, stores.ledger, ids, clock, CallPolicy(given.signing_key, settings.engine.value, weights=settings.weights)
-        ),
+        calls=CallDesk(stores.tenants, stores.ledger, ids, clock, calls),
         lines=LineDesk(stores.ledger, ids),
         sessions=sessions,
         leads=leads,
@@ -221,21 +218,30 @@ def build(settings: Settings, stores: Stores, given: Secrets, outside: Outside, 
         secrets=secrets,
         knowledge=KnowledgeDesk(heads, ids),
         bundles=BundleDesk(heads, webhooks, secrets, ids),
-        policy=ApiPolicy(
-            new_request_id=lambda: ids.new("req"),
-            now=clock.now,
-            door=door_policy(settings),
-            media_url=_socket_url(settings.public_url),
-            engine=settings.engine.value,
-            version=metadata.version("nexus-voice-engine"),
-        ),
+        policy=_policy(settings, ids, clock),
         ready=outside.ready,
     )
     return ControlPlane(services, after_call, courier, jobs)
 
 
+def _policy(settings: Settings, ids: UlidIds, clock: Clock) -> ApiPolicy:
+    return ApiPolicy(
+        new_request_id=lambda: ids.new("req"),
+        now=clock.now,
+        door=door_policy(settings),
+        media_url=_socket_url(settings.public_url),
+        engine=settings.engine.value,
+        version=metadata.version("nexus-voice-engine"),
+    )
+
+
 def _with_analytics(erased: ErasedStores, sink: AnalyticsSink) -> ErasedStores:
     return replace(erased, erasable={**erased.erasable, "analytics": sink})
+
+
+def _jobs(stores: Stores, heads: TenantHeads, ids: UlidIds, clock: Clock, sink: AnalyticsSink) -> JobDesk:
+    erasure = TenantErasure(heads, _with_analytics(stores.erased, sink))
+    return JobDesk(stores.documents, ids, clock, {DELETE_TENANT: erasure.steps()})
 
 
 async def _note_pause(audit: AuditBook, webhook: Webhook) -> None:

@@ -75,13 +75,18 @@ def stacks(app: App, settings: StageSettings) -> Stacks:
         observability = NexusObservability(
             app, settings.stack("Observability"), settings=settings, watched=watched, **given("Observability")
         )
+    _over_all(app, settings, data)
+    return Stacks(data, analytics, media, control, edge, console, observability)
+
+
+def _over_all(app: App, settings: StageSettings, data: NexusData) -> None:
+    """What counts for every stack: the boundary of roles, the checks, the tag."""
     if settings.permissions_boundary_arn:
         given_policy = iam.ManagedPolicy.from_managed_policy_arn(data, "Boundary", settings.permissions_boundary_arn)
         iam.PermissionsBoundary.of(app).apply(given_policy)
     if settings.nag and not settings.local:
         Validations.of(app).add_plugins(AwsSolutionsChecks(app))
     Tags.of(app).add("nexus:stage", settings.stage)
-    return Stacks(data, analytics, media, control, edge, console, observability)
 
 
 def _over_tls(url: str) -> str:

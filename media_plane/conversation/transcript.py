@@ -5,7 +5,7 @@ The recorder folds first, so these functions take what it folded: anything with 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Protocol
 
@@ -68,10 +68,7 @@ def original_transcript(
         TranscriptEvent(timestamp=at(fault.at_ms), role="system", type="error", event=fault.code, message=fault.stage)
         for fault in folded.faults
     ]
-    if audio.in_bytes:
-        middle.append(TranscriptEvent(timestamp=ended_at, role="user", type="audio", duration_ms=audio.in_ms, bytes=audio.in_bytes))
-    if audio.out_bytes:
-        middle.append(TranscriptEvent(timestamp=ended_at, role="ai", type="audio", duration_ms=audio.out_ms, bytes=audio.out_bytes))
+    middle += _audio_events(audio, ended_at)
     first = TranscriptEvent(timestamp=began, role="system", type="connection_established", event="connection_established")
     last = TranscriptEvent(
         timestamp=ended_at,
@@ -93,6 +90,13 @@ def statistics(turns: Sequence[Turn], tools: Sequence[ToolUse], faults: Sequence
         errors=len(faults),
         total_events=total_events,
     )
+
+
+def _audio_events(audio: AudioFacts, ended_at: datetime) -> Iterator[TranscriptEvent]:
+    if audio.in_bytes:
+        yield TranscriptEvent(timestamp=ended_at, role="user", type="audio", duration_ms=audio.in_ms, bytes=audio.in_bytes)
+    if audio.out_bytes:
+        yield TranscriptEvent(timestamp=ended_at, role="ai", type="audio", duration_ms=audio.out_ms, bytes=audio.out_bytes)
 
 
 def _turn_events(turn: Turn, start: datetime, voice_id: str) -> list[TranscriptEvent]:

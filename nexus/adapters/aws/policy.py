@@ -72,19 +72,11 @@ def tenant_session_policy(table_arn: str, bucket_arn: str, tenant_id: str) -> di
                 "Resource": [bucket_arn],
                 "Condition": {"StringLike": {"s3:prefix": prefixes}, "Null": {"s3:prefix": "false"}},
             },
-            {
-                "Sid": "OwnSecrets",
-                "Effect": "Allow",
-                "Action": [*KEY_ACTIONS],
-                "Resource": ["*"],
-                "Condition": {"StringLike": {_CONTEXT: [tenant_id]}},
-            },
-            {
-                "Sid": "Stores",
-                "Effect": "Allow",
-                "Action": [*KEY_ACTIONS],
-                "Resource": ["*"],
-                "Condition": {"StringLike": {"kms:ViaService": ["dynamodb.*.amazonaws.com", "s3.*.amazonaws.com"]}},
-            },
+            _keys("OwnSecrets", {_CONTEXT: [tenant_id]}),
+            _keys("Stores", {"kms:ViaService": ["dynamodb.*.amazonaws.com", "s3.*.amazonaws.com"]}),
         ],
     }
+
+
+def _keys(sid: str, where: dict[str, list[str]]) -> dict[str, Any]:
+    return {"Sid": sid, "Effect": "Allow", "Action": [*KEY_ACTIONS], "Resource": ["*"], "Condition": {"StringLike": where}}

@@ -55,14 +55,7 @@ class SqliteCallLedger:
             before = _repeated(db, order, processes, now)
             if before is not None:
                 return _put(db, rules.renewed(before, order, nonce, lease_expires_at))
-            seated = [entry for entry in _open(db) if rules.holds_seat(entry, processes, now)]
-            used = sum(one.order.tenant_id == order.tenant_id for one in seated)
-            try:
-                rules.check_tenant_room(order, used, tenant_limit)
-                process = rules.choose_process(processes.values(), Counter(one.process_id for one in seated), now)
-                rules.fair_room(order, processes.values(), rules.held_slots(seated), now)
-            except QuotaExceeded as refusal:
-                raise with_wait(refusal, order, map(hold_of, seated), now) from None
+            used, process = _room(db, order, processes, tenant_limit, now)
             return _put(
                 db,
                 CallEntry(
@@ -133,6 +126,21 @@ def _of_tenant(db: sqlite3.Connection, tenant_id: str, call_id: str) -> CallEntr
     if entry is None:
         raise NotFound("call_not_found", "There is no such call.")
     return entry
+
+
+def _room(
+    db: sqlite3.Connection, order: CallOrder, processes: dict[str, MediaProcess], tenant_limit: int, now: datetime
+) -> tuple[int, MediaProcess]:
+    """How many seats the tenant holds, and the process that has a slot. Raises QuotaExceeded and what else the rules refuse."""
+    seated = [entry for entry in _open(db) if rules.holds_seat(entry, processes, now)]
+    used = sum(one.order.tenant_id == order.tenant_id for one in seated)
+    try:
+        rules.check_tenant_room(order, used, tenant_limit)
+        process = rules.choose_process(processes.values(), Counter(one.process_id for one in seated), now)
+        rules.fair_room(order, processes.values(), rules.held_slots(seated), now)
+    except QuotaExceeded as refusal:
+        raise with_wait(refusal, order, map(hold_of, seated), now) from None
+    return used, process
 
 
 def _repeated(db: sqlite3.Connection, order: CallOrder, processes: dict[str, MediaProcess], now: datetime) -> CallEntry | None:
