@@ -20,11 +20,15 @@ from media_plane.engines.personaplex.line import LineSettings, PersonaPlexLine
 from media_plane.engines.scripted import Script, ScriptedEngine
 from media_plane.engines.text import TextEngine
 from media_plane.ports import CallBrief, ChatModel, SpeechLine, SpeechToText, TextToSpeech, VoiceEngine
+from media_plane.server.priming import Begun
 from media_plane.slots import SlotPool
 from media_plane.speech.vad import InferenceSession
+from media_plane.tooling.runner import TenantTools, ToolParts
 from nexus.clock import Clock
+from nexus.domain.call import CallEntry
 from nexus.domain.tenant import TenantConfig
 from nexus.errors import ConfigurationError
+from nexus.ports import TenantStore
 from nexus.settings import EngineName, Settings
 
 _log = logging.getLogger("nexus.wiring")
@@ -232,3 +236,27 @@ def _not_here(kind: str) -> VoiceEngine:
 
 def _longest_open_ms(policy: RotationPolicy) -> float:
     return policy.connect_timeout_ms + policy.attempts * policy.retry_delay_ms + _MARGIN_MS
+
+
+class Starter:
+    """Starts the first engine of a call that waits for its caller (``media_plane.server.priming.EngineStarts.begin``)."""
+
+    def __init__(self, tenants: TenantStore, engines: EngineRoom, tools: ToolParts) -> None:
+        self._tenants = tenants
+        self._engines = engines
+        self._tools = tools
+
+    async def __call__(self, entry: CallEntry) -> Begun | None:
+        """The started engine; None for a tenant whose first engine needs no process. Raises NexusError, also for a broken tenant."""
+        config = (await self._tenants.for_call(entry.order.tenant_id, entry.order.config_version)).config
+        if not self._engines.needs_slot(config):
+            return None
+        specs = await TenantTools(config, entry.call_id, self._tools).tools()
+        engine = self._engines.makers(config, entry.call_id).voices[0].make()
+        try:
+            # e0: the engines of the call itself count from 1
+            await engine.start(CallBrief(entry.call_id, config, specs, "e0", caller_phone=entry.order.caller.phone))
+        except BaseException:  # also cancellation: whatever stops the start, the engine is let go
+            await engine.close()
+            raise
+        return Begun(engine, config)

@@ -15,12 +15,12 @@ from media_plane.bridge.call import Bridge, CallFacts, CallParts
 from media_plane.bridge.engine_line import EngineLine
 from media_plane.bridge.tape import NoTape
 from media_plane.conversation.machine import CallLimits, Conversation
-from media_plane.engine_wiring import EngineRoom, Models, engine_slots, needs_speech, other_slots
+from media_plane.engine_wiring import EngineRoom, Models, Starter, engine_slots, needs_speech, other_slots
 from media_plane.engine_wiring import SpeechModels as SpeechModels
 from media_plane.models.gemini import GeminiAccess, GeminiChat
 from media_plane.models.scripted import ScriptedChat
 from media_plane.playout import Playout
-from media_plane.ports import CallBrief, CallerTransport, ChatModel, Socket, VoiceEngine
+from media_plane.ports import CallerTransport, ChatModel, Socket, VoiceEngine
 from media_plane.recording.room import RecordingRoom
 from media_plane.server.admission import Admission, AdmissionStores, Doorkeeper, DoorPolicy
 from media_plane.server.beside import beside
@@ -28,7 +28,7 @@ from media_plane.server.calls import CallServer, CallStores, ProcessFacts
 from media_plane.server.health import Health
 from media_plane.server.meter import Meter, Metering
 from media_plane.server.news import CallNews, NoNews
-from media_plane.server.priming import Begun, EngineStarts, Primer
+from media_plane.server.priming import EngineStarts, Primer
 from media_plane.server.protection import ProtectionNews, ProtectionTerms, Protector
 from media_plane.server.rates import ConnectLimits
 from media_plane.slots import SlotPool
@@ -55,11 +55,10 @@ from nexus.adapters.outbound import GuardedHttp, OutboundRules
 from nexus.adapters.seal import AesSeal
 from nexus.adapters.tenant_secrets import SealedSecrets
 from nexus.clock import Clock
-from nexus.domain.call import CallEntry
 from nexus.domain.session import Opened
 from nexus.domain.tenant import TenantConfig
 from nexus.errors import ConfigurationError
-from nexus.ports import Seal, TenantStore
+from nexus.ports import Seal
 from nexus.settings import ECS, MetricsName, ProtectionName, Settings, StoresName
 
 _log = logging.getLogger("nexus.wiring")
@@ -304,30 +303,6 @@ async def _beating(calls: CallServer, primer: Primer | None) -> AsyncIterator[No
     finally:
         if primer is not None:
             await primer.close()
-
-
-class Starter:
-    """Starts the first engine of a call that waits for its caller (``media_plane.server.priming.EngineStarts.begin``)."""
-
-    def __init__(self, tenants: TenantStore, engines: EngineRoom, tools: ToolParts) -> None:
-        self._tenants = tenants
-        self._engines = engines
-        self._tools = tools
-
-    async def __call__(self, entry: CallEntry) -> Begun | None:
-        """The started engine; None for a tenant whose first engine needs no process. Raises NexusError, also for a broken tenant."""
-        config = (await self._tenants.for_call(entry.order.tenant_id, entry.order.config_version)).config
-        if not self._engines.needs_slot(config):
-            return None
-        specs = await TenantTools(config, entry.call_id, self._tools).tools()
-        engine = self._engines.makers(config, entry.call_id).voices[0].make()
-        try:
-            # e0: the engines of the call itself count from 1
-            await engine.start(CallBrief(entry.call_id, config, specs, "e0", caller_phone=entry.order.caller.phone))
-        except BaseException:  # also cancellation: whatever stops the start, the engine is let go
-            await engine.close()
-            raise
-        return Begun(engine, config)
 
 
 def _room(settings: Settings, slots: SlotPool | None) -> int:

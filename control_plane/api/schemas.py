@@ -366,38 +366,3 @@ class MessageAnswer(_Given):
     reply: str
     tools: tuple[ToolTold, ...]
     ended: bool = Field(description="the agent has closed the conversation")
-
-
-# --- service -----------------------------------------------------------------------------------------------------------------
-
-
-class CheckResult(_Given):
-    ok: bool
-    detail: str = ""
-
-
-class Alive(_Given):
-    status: Literal["ok"] = "ok"
-
-
-class Readiness(_Given):
-    status: Literal["ready", "not_ready"]
-    checks: dict[str, CheckResult]
-
-
-class Health(_Given):
-    """The original's health answer."""
-
-    status: Literal["healthy", "degraded"]
-    service: str
-    version: str
-    tenants: int
-
-
-class ServiceDescription(_Given):
-    name: str
-    version: str
-    api_version: str
-    protocol: str
-    engine: str
-    openapi_url: str

@@ -2,17 +2,57 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 from fastapi import APIRouter
+from pydantic import BaseModel, ConfigDict
 from starlette.responses import Response
 
 from control_plane.api.asked import Services
-from control_plane.api.schemas import Alive, CheckResult, Health, Readiness, ServiceDescription
 from control_plane.api.services import ApiServices
 from control_plane.api.wire import refusals, told
 from nexus.errors import NotFound
 
 router = APIRouter(tags=["service"], responses=refusals())
 _SERVICE = "nexus-voice-engine"
+_TOLD = ConfigDict(frozen=True, defer_build=True)
+
+
+class CheckResult(BaseModel):
+    model_config = _TOLD
+    ok: bool
+    detail: str = ""
+
+
+class Alive(BaseModel):
+    model_config = _TOLD
+    status: Literal["ok"] = "ok"
+
+
+class Readiness(BaseModel):
+    model_config = _TOLD
+    status: Literal["ready", "not_ready"]
+    checks: dict[str, CheckResult]
+
+
+class Health(BaseModel):
+    """The original's health answer."""
+
+    model_config = _TOLD
+    status: Literal["healthy", "degraded"]
+    service: str
+    version: str
+    tenants: int
+
+
+class ServiceDescription(BaseModel):
+    model_config = _TOLD
+    name: str
+    version: str
+    api_version: str
+    protocol: str
+    engine: str
+    openapi_url: str
 
 
 @router.get("/health/live", operation_id="getLiveness", response_model=Alive)
