@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Annotated, Any
@@ -15,6 +16,7 @@ from control_plane.api.problems import MEDIA_TYPE
 
 DEFAULT_LIMIT = 20
 MOST = 100
+_NUMBER = re.compile(r"[+-]?\d+(\.\d*)?")
 
 # The forms are told here and checked by nexus.domain.ids, whose refusals name what is wrong.
 TenantId = Annotated[
@@ -31,12 +33,16 @@ CallId = Annotated[
 Limit = Annotated[int, Query(ge=1, le=MOST, description="the longest page")]
 
 
-def _plus_kept(value: object) -> object:
+def _as_rfc3339(value: object) -> object:
+    if not isinstance(value, str):
+        return value
+    if _NUMBER.fullmatch(value.strip()):  # which would be read as seconds, or milliseconds, since 1970
+        raise ValueError("write the time as 2026-11-21T09:00:00Z")
     # A plus sign in a query string arrives as a space: 2026-11-21T09:00:00+01:00 is meant.
-    return value.strip().replace(" ", "+") if isinstance(value, str) and "T" in value else value
+    return value.strip().replace(" ", "+") if "T" in value else value
 
 
-Moment = Annotated[datetime | None, BeforeValidator(_plus_kept)]
+Moment = Annotated[datetime | None, BeforeValidator(_as_rfc3339)]
 """A time in a query; see ``in_utc``."""
 Cursor = Annotated[str, Query(max_length=512, description="next_cursor of the page before, with the same filters")]
 

@@ -13,7 +13,7 @@ from nexus.errors import ConfigurationError
 from nexus.settings import EngineName, Environment, Settings
 
 COUNT = 2
-_START_S, _END_S = 60.0, 3.0
+_START_S, _END_S = 60.0, 10.0
 
 
 def needs_stand_in(settings: Settings) -> bool:

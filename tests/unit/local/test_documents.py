@@ -23,6 +23,7 @@ LINK = re.compile(r"(?<!!)\[[^\]]*\]\(([^)\s]+)\)|!\[[^\]]*\]\(([^)\s]+)\)")
 TEST = re.compile(r"`(?:[\w./]*/)?(test_\w+)(?:\.py)?`")
 OF_OTHERS = {
     "AWS_ENDPOINT_URL",
+    "AWS_PROFILE",
     "AWS_REGION",
     "ARGS",
     "PYTHON",
@@ -38,8 +39,9 @@ OF_OTHERS = {
     "NVIDIA_VISIBLE_DEVICES",
     "ECS_IMAGE_PULL_BEHAVIOR",
     "COSIGN_KEY",
+    "DEPLOYMENT_BLOCKED",
 }
-"""Words of make, of shell examples and of the genuine PersonaPlex server."""
+"""Words of make, of shell examples, of ECS and of the genuine PersonaPlex server."""
 
 
 def commands(text: str) -> Iterator[list[str]]:

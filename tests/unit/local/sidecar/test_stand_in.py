@@ -66,7 +66,7 @@ async def test_they_end_with_a_call_still_connected() -> None:
             await client.speak()
             await client.pages(1)
             left = time.monotonic()
-        assert time.monotonic() - left < 3.0, "it ended by itself when its standard input ended"
+        assert time.monotonic() - left < 9.0, "it ended by itself when its standard input ended"
         assert await client.until_closed() == 1006
 
 

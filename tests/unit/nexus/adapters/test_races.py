@@ -118,6 +118,7 @@ import asyncio, sys
 from pathlib import Path
 from nexus.adapters.sqlite import Database, SqliteToolStore
 async def main():
+    asyncio.get_running_loop().slow_callback_duration = 60  # a busy machine is no fault
     store = SqliteToolStore(Database(Path(sys.argv[1])))
     await asyncio.gather(*(store.put("barber", str(n), n) for n in range(40)))
 asyncio.run(main())
