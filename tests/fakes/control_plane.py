@@ -52,11 +52,11 @@ from nexus.domain.tenant import Limits, TenantConfig
 from nexus.errors import ConfigurationError, NotFound
 from nexus.ports import (
     CallJournal,
-    CallLedger,
     CallTerms,
     DocumentStore,
     EffectLog,
     LeadStore,
+    LiveLedger,
     Recordings,
     SessionArchive,
     SessionIndex,
@@ -225,7 +225,7 @@ def aws_stores(given: AwsStores) -> Stores:
 
 @dataclass(frozen=True, slots=True)
 class _Kept:
-    calls: CallLedger
+    calls: LiveLedger
     archive: SessionArchive
     recordings: Recordings
     index: SessionIndex

@@ -146,7 +146,7 @@ _INVERTED = re.compile(
     r"\b(?:do|does|did|have|has|had|shall|should|can|could|will|would|may|might|must|is|are|was|were)\s+$", re.IGNORECASE
 )
 _RESTART = spelled(r"\b(?:okay|ok|alright|all right|great|perfect|anyway|there we go|there you go)\b|;")
-_CLAUSE = re.compile(r".*(?:[,:]|\b(?:and|but|so|because)\b)", re.IGNORECASE | re.DOTALL)
+_CLAUSE = re.compile(r"\A.*(?:[,:]|\b(?:and|but|so|because)\b)", re.IGNORECASE | re.DOTALL)
 _TAKEN_BACK = spelled(
     r"\W*(?:if|once|when|whenever|as (?:soon|long)|after|before|until|till|unless|last (?:week|month|year|time)|yesterday|online"
     r"|by (?:mail|e-?mail|phone|post|text)|usually|provided|assuming)\b"

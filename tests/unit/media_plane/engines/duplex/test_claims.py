@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Literal
@@ -133,6 +134,13 @@ def test_any_text_is_borne(text: str) -> None:
     watch = booked()
     watch.heard(text)
     watch.heard(text, final=True)
+
+
+def test_a_long_sentence_without_a_clause_is_looked_through_once() -> None:
+    """A sidecar's text may have 8,000 characters, and the watch stands on the event loop: it took two seconds, once."""
+    before = time.process_time()
+    booked().heard("a " * 4_000 + "you are booked on Tuesday at three. ", final=True)
+    assert time.process_time() - before < 0.5
 
 
 # --- items and turns ---------------------------------------------------------------------------------------------------------
