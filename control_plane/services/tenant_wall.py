@@ -217,7 +217,6 @@ class WalledLedger:
         check_wall(tenant_id)
         return await self._ledger.request_end(tenant_id, call_id)
 
-
     async def request_line(self, tenant_id: str, call_id: str, line: LineOrder) -> CallEntry:
         check_wall(tenant_id)
         return await self._ledger.request_line(tenant_id, call_id, line)

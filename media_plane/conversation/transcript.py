@@ -5,7 +5,7 @@ The recorder folds first, so these functions take what it folded: anything with 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Protocol
 
@@ -55,19 +55,7 @@ def original_transcript(
     for turn in turns:
         middle += _turn_events(turn, at(turn.start_ms), folded.opened.voice_id)
     middle += [_tool_event(use, at(use.started_ms + use.duration_ms)) for use in tools]
-    middle += [
-        TranscriptEvent(timestamp=at(one.at_ms), role="system", type="barge_in", message="The caller interrupted the agent.")
-        for one in folded.barge_ins.values()
-        if not one.false_alarm
-    ]
-    middle += [
-        TranscriptEvent(timestamp=at(change.at_ms), role="system", type="mode_changed", event=change.to, message=change.reason)
-        for change in folded.modes
-    ]
-    middle += [
-        TranscriptEvent(timestamp=at(fault.at_ms), role="system", type="error", event=fault.code, message=fault.stage)
-        for fault in folded.faults
-    ]
+    middle += _noted_events(folded, at)
     middle += _audio_events(audio, ended_at)
     first = TranscriptEvent(timestamp=began, role="system", type="connection_established", event="connection_established")
     last = TranscriptEvent(
@@ -89,6 +77,22 @@ def statistics(turns: Sequence[Turn], tools: Sequence[ToolUse], faults: Sequence
         tool_calls=len(tools),
         errors=len(faults),
         total_events=total_events,
+    )
+
+
+def _noted_events(folded: Happenings, at: Callable[[float], datetime]) -> Iterator[TranscriptEvent]:
+    yield from (
+        TranscriptEvent(timestamp=at(one.at_ms), role="system", type="barge_in", message="The caller interrupted the agent.")
+        for one in folded.barge_ins.values()
+        if not one.false_alarm
+    )
+    yield from (
+        TranscriptEvent(timestamp=at(change.at_ms), role="system", type="mode_changed", event=change.to, message=change.reason)
+        for change in folded.modes
+    )
+    yield from (
+        TranscriptEvent(timestamp=at(fault.at_ms), role="system", type="error", event=fault.code, message=fault.stage)
+        for fault in folded.faults
     )
 
 
