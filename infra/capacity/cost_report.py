@@ -116,6 +116,7 @@ def cost_page(results: Results, prices: PriceList) -> str:
         "tasks_a_fleet": TASKS_A_FLEET,
         "recordings_kept": f"{use.recordings_kept_months:g}",
         "sessions_kept": f"{use.sessions_kept_months:g}",
+        "recording_kbit_s": f"{use.recording_kbit_s:g}",
         "engines": _engines(results, prices),
         "usage": _usage(use),
         "prices": _prices(prices),

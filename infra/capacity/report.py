@@ -139,7 +139,7 @@ def _assumptions() -> str:
             "a refused caller",
             f"comes back with chance {patience.returns:g} after Retry-After to one and a half of it, at most {patience.tries} tries",
         ),
-        ("Retry-After", f"a mean call over the calls that run, at most {patience.longest_retry_after_s:.0f} s"),
+        ("Retry-After", f"a mean call over the calls that run, at most {patience.longest_retry_after_s:.0f} s (the product: at most 300)"),
         ("a GPU", f"one task, {gpu.processes} server processes, {gpu.spares} spare: {gpu.slots} call"),
         ("to the group's new size", f"{starts.notice_s:.0f} s (metric of the capacity provider, once a minute)"),
         (
