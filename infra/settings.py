@@ -221,6 +221,8 @@ class StageSettings(BaseModel):
                 f"visibility_s ({self.visibility_s}) is shorter than after_call_timeout_s ({self.after_call_timeout_s}): a message would "
                 "come again while it is still worked on; make it six times as long"
             )
+        if self.cognito_domain_prefix and not self.console_domain:
+            raise ValueError("cognito_domain_prefix needs console_domain: the sign-in page must know where people come back to")
         return self
 
     @property

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, get_args
 
 from rich.console import Console
+from rich.markup import escape
 
 from local.administration_arguments import add_administration, add_keys, add_leads, add_live, add_tenants
 from local.command import command as command_line
@@ -35,10 +36,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return result
     except ConfigurationError as error:
         for fault in error.faults or (error.public_message,):
-            _errors.print(f"[red]✗[/red] {fault}", highlight=False)
+            _errors.print(f"[red]✗[/red] {escape(fault)}", highlight=False)
         return 1
     except NexusError as error:
-        _errors.print(f"[red]✗[/red] {error.public_message} [dim]({error.code})[/dim]", highlight=False)
+        _errors.print(f"[red]✗[/red] {escape(error.public_message)} [dim]({error.code})[/dim]", highlight=False)
         return 1
     except KeyboardInterrupt:
         return 130

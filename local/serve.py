@@ -25,7 +25,7 @@ from media_plane.transports.websocket import SEND_BUFFER_BYTES, WRITE_LIMIT_BYTE
 from media_plane.wiring import Instead
 from nexus.clock import Clock
 from nexus.errors import ConfigurationError
-from nexus.settings import EngineName, Settings, load_settings
+from nexus.settings import EngineName, Settings
 
 _GRACE_S = 5.0
 
@@ -59,7 +59,7 @@ async def serve(settings: Settings, console: Console) -> int:
 
 def _say_ready(settings: Settings, console: Console, port: int, took_s: float) -> None:
     base = settings.public_url or f"http://{_shown(settings.host)}:{port}"
-    at = "" if port == load_settings().port else f" --url {base}"
+    at = "" if port == Settings.model_fields["port"].default else f" --url {base}"
     console.print(f"\n[bold green]Nexus is ready[/bold green] [dim]({took_s:.1f} s)[/dim]")
     console.print(f"  console   [bold]{base}/[/bold]", highlight=False)
     console.print(f"  API       {base}/v1/.well-known/nexus", highlight=False)

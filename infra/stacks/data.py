@@ -188,6 +188,7 @@ class NexusData(Stack):
             "Console",
             auth_flows=cognito.AuthFlow(user_srp=True, user_password=self.settings.password_auth),
             disable_o_auth=not self.settings.cognito_domain_prefix,
+            o_auth=self._sign_in_page(),
             generate_secret=False,
             prevent_user_existence_errors=True,
             enable_token_revocation=True,
@@ -196,6 +197,18 @@ class NexusData(Stack):
             refresh_token_validity=Duration.days(1),
             read_attributes=standard.with_custom_attributes("tenant_id"),
             write_attributes=standard,
+        )
+
+    def _sign_in_page(self) -> cognito.OAuthSettings | None:
+        """By code, back to the console alone: CDK's own default sends tokens to an address that is not ours."""
+        if not self.settings.cognito_domain_prefix:
+            return None
+        back = [f"https://{self.settings.console_domain}/"]
+        return cognito.OAuthSettings(
+            flows=cognito.OAuthFlows(authorization_code_grant=True),
+            scopes=[cognito.OAuthScope.OPENID, cognito.OAuthScope.EMAIL],
+            callback_urls=back,
+            logout_urls=back,
         )
 
     def _tenant_role(self) -> iam.Role:

@@ -25,7 +25,7 @@ async def ask_athena(text: str, at: Workgroup) -> Answer:
         from nexus.adapters.aws.athena import Athena, AthenaPlace
         from nexus.adapters.aws.connection import AwsPlace, Connection
     except ModuleNotFoundError as error:
-        raise ConfigurationError("missing_package", "--athena needs boto3: pip install 'nexus-voice-engine[aws]'.") from error
+        raise ConfigurationError("missing_package", "--athena needs boto3: pip install boto3.") from error
     connection = Connection(AwsPlace(table="", bucket="", region=at.region, endpoint_url=at.endpoint_url, workers=1))
     try:
         found = await Athena(connection, AthenaPlace(at.name, at.database), Clock()).ask(text)

@@ -62,6 +62,7 @@ class ParquetAnalyticsSink:
         with tempfile.TemporaryDirectory(prefix=".writing-", dir=self._folder) as scratch:
             made = Path(scratch) / "row.parquet"
             _write_parquet(row, made)
+            made.chmod(0o600)
             made.replace(target)
 
     def _of_tenant(self, tenant_id: str) -> Path:

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from control_plane.access.principal import Role
+from infra.settings import SettingsError, stage_settings
 from nexus.adapters.aws import schema
 from nexus.adapters.aws.policy import ITEM_ACTIONS, OBJECT_ACTIONS
 from tests.synth import Assembly, synthesised
@@ -182,3 +183,15 @@ def test_a_key_that_is_given_encrypts_everything_and_none_is_made() -> None:
 def test_the_outputs_are_those_that_others_read(stage: Assembly) -> None:
     wanted = {"TableName", "BucketName", "KeysSecretArn", "UserPoolId", "UserPoolClientId", "KeyArn", "TenantAccessRoleArn"}
     assert wanted <= set(stage.templates["Data"]["Outputs"])
+
+
+def test_the_sign_in_page_sends_people_back_to_the_console_alone() -> None:
+    client = only(synthesised("prod", cognito_domain_prefix="acme-nexus"), "AWS::Cognito::UserPoolClient")
+    assert client["CallbackURLs"] == client["LogoutURLs"] == ["https://console.example.com/"]
+    assert client["AllowedOAuthFlows"] == ["code"]
+    assert sorted(client["AllowedOAuthScopes"]) == ["email", "openid"]
+
+
+def test_a_sign_in_page_without_a_console_is_refused() -> None:
+    with pytest.raises(SettingsError, match="cognito_domain_prefix needs console_domain"):
+        stage_settings("dev", {"cognito_domain_prefix": "acme-nexus"})

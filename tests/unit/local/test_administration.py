@@ -163,6 +163,8 @@ async def test_a_living_call_is_spoken_in_told_something_and_ended(nexus: Nexus,
             assert (await nexus("call", "say", BARBER, made["id"], "We close soon.", "--now"))[0] == OK
             await caller.hears("transcript", role="agent", text="We close soon.", final=True)
             assert (await nexus("call", "inject", BARBER, made["id"], "A regular."))[0] == OK
+            assert (await nexus("call", "say", BARBER, made["id"], "Bye now.", "--now"))[0] == OK
+            await caller.hears("transcript", role="agent", text="Bye now.", final=True)  # lines are taken in their order
             assert (await nexus("call", "end", BARBER, made["id"]))[0] == OK
             assert await caller.ended() == "tenant_ended"
 
@@ -172,4 +174,4 @@ async def test_a_living_call_is_spoken_in_told_something_and_ended(nexus: Nexus,
 
         await until(archived, "the session")
         session = await asyncio.to_thread(client.sessions.get, BARBER, made["id"])
-    assert [line["text"] for line in session["lines"]] == ["We close soon.", "A regular."]
+    assert [line["text"] for line in session["lines"]] == ["We close soon.", "A regular.", "Bye now."]
