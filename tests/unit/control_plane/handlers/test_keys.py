@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import itertools
 import json
 import logging
 import sys
@@ -26,6 +27,7 @@ from tests.fakes.lambda_events import Context
 
 NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)
 TICKET = tickets.Ticket("call_1", "barber", "nonce_1", NOW + timedelta(seconds=30))
+_numbers = itertools.count(1)
 MEDIA = {"ticket_public_keys", "call_pepper", "seal", "gemini_api_key"}
 
 
@@ -62,7 +64,8 @@ class Installation:
 @pytest.fixture
 def installation(moto: None, monkeypatch: pytest.MonkeyPatch) -> Iterator[Installation]:
     secrets = client("secretsmanager", "")
-    named = {f"NEXUS_{one}_SECRET": secrets.create_secret(Name=f"{one}-{id(monkeypatch)}")["ARN"] for one in ("KEYS", "MEDIA")}
+    number = next(_numbers)
+    named = {f"NEXUS_{one}_SECRET": secrets.create_secret(Name=f"{one}-{number}")["ARN"] for one in ("KEYS", "MEDIA")}
     for name, value in {**named, "AWS_DEFAULT_REGION": "us-east-1"}.items():
         monkeypatch.setenv(name, value)
     sys.modules.pop("control_plane.handlers.keys", None)
