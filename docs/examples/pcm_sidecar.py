@@ -13,6 +13,7 @@ import asyncio
 import json
 import logging
 import math
+import signal
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -107,7 +108,10 @@ async def serve_call(connection: ServerConnection, answer: str) -> None:
 async def run(port: int, answer: str) -> None:
     async with serve(lambda connection: serve_call(connection, answer), "127.0.0.1", port, compression=None) as server:
         log.info("listening at ws://127.0.0.1:%d/v1/audio-stream", next(iter(server.sockets)).getsockname()[1])
-        await server.serve_forever()
+        for stop in (signal.SIGINT, signal.SIGTERM):
+            asyncio.get_running_loop().add_signal_handler(stop, server.close)
+        await server.wait_closed()
+        log.info("stopped")
 
 
 def main() -> None:
@@ -117,10 +121,7 @@ def main() -> None:
     parser.add_argument("--port", type=int, default=9000, help="0 takes a free one; the log names it")
     parser.add_argument("--answer", choices=("echo", "tone"), default="echo")
     arguments = parser.parse_args()
-    try:
-        asyncio.run(run(arguments.port, arguments.answer))
-    except KeyboardInterrupt:
-        log.info("stopped")
+    asyncio.run(run(arguments.port, arguments.answer))
 
 
 if __name__ == "__main__":

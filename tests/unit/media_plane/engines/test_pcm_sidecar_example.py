@@ -37,7 +37,7 @@ async def running(*arguments: str) -> AsyncIterator[str]:
         try:
             assert child.stderr is not None
             yield (await child.stderr.readline()).decode().split()[-1]
-            child.send_signal(signal.SIGINT)
+            child.send_signal(signal.SIGTERM)
             assert await child.wait() == 0
         finally:
             if child.returncode is None:
