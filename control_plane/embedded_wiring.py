@@ -12,7 +12,7 @@ from nexus.adapters import keys
 from nexus.adapters.embedded import EmbeddedStores, embedded_stores, seal_key, ticket_private_key
 from nexus.adapters.identifiers import UlidIds
 from nexus.clock import Clock
-from nexus.ports import TenantStore
+from nexus.ports.tenants import TenantStore
 from nexus.settings import Settings
 
 

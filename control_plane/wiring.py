@@ -64,7 +64,11 @@ from nexus.adapters.seal import AesSeal
 from nexus.adapters.tenant_secrets import SealedSecrets
 from nexus.adapters.webhook_sender import HttpWebhookSender, SendingRules
 from nexus.clock import Clock
-from nexus.ports import DocumentStore, LeadStore, LiveLedger, Recordings, Seal, SessionArchive, SessionIndex, TenantStore
+from nexus.ports.calls import LiveLedger
+from nexus.ports.documents import DocumentStore
+from nexus.ports.secrets import Seal
+from nexus.ports.sessions import LeadStore, Recordings, SessionArchive, SessionIndex
+from nexus.ports.tenants import TenantStore
 from nexus.settings import Environment, Settings
 
 

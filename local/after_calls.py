@@ -14,7 +14,7 @@ from control_plane.services.after_call import AfterCall
 from control_plane.services.courier import Courier
 from nexus.clock import Clock
 from nexus.errors import NexusError
-from nexus.ports import TenantStore
+from nexus.ports.tenants import TenantStore
 
 RETRY_S = (5.0, 30.0, 120.0)
 """How long a call waits after a fault that may pass; after the last of them the fault is final."""

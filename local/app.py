@@ -29,7 +29,7 @@ from nexus.adapters.outbound import OutboundRules
 from nexus.clock import Clock
 from nexus.domain.session import PrivateTranscript, SessionRecord
 from nexus.errors import NexusError
-from nexus.ports import Recordings, SessionArchive
+from nexus.ports.sessions import Recordings, SessionArchive
 from nexus.settings import Settings
 
 _log = logging.getLogger("nexus.local")

@@ -17,7 +17,7 @@ from nexus.clock import Clock
 from nexus.domain.session import ToolUse
 from nexus.domain.tenant import TenantConfig
 from nexus.errors import NotFound
-from nexus.ports import Ids
+from nexus.ports.ids import Ids
 
 _MOST_OPEN = 200
 

@@ -28,7 +28,7 @@ from nexus.clock import Clock
 from nexus.domain.call import CallEntry
 from nexus.domain.tenant import TenantConfig
 from nexus.errors import ConfigurationError
-from nexus.ports import TenantStore
+from nexus.ports.tenants import TenantStore
 from nexus.settings import EngineName, Settings
 
 _log = logging.getLogger("nexus.wiring")

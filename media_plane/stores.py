@@ -4,7 +4,12 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from nexus.ports import CallJournal, CallLedger, DocumentStore, EffectLog, Ids, Recordings, SessionArchive, TenantStore, ToolStore
+from nexus.ports.calls import CallJournal, CallLedger
+from nexus.ports.documents import DocumentStore
+from nexus.ports.ids import Ids
+from nexus.ports.sessions import Recordings, SessionArchive
+from nexus.ports.tenants import TenantStore
+from nexus.ports.tools import EffectLog, ToolStore
 
 
 class MediaStores(Protocol):

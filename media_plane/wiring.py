@@ -58,7 +58,7 @@ from nexus.clock import Clock
 from nexus.domain.session import Opened
 from nexus.domain.tenant import TenantConfig
 from nexus.errors import ConfigurationError
-from nexus.ports import Seal
+from nexus.ports.secrets import Seal
 from nexus.settings import ECS, MetricsName, ProtectionName, Settings, StoresName
 
 _log = logging.getLogger("nexus.wiring")

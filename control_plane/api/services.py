@@ -26,7 +26,7 @@ from control_plane.services.tenant_bundles import BundleDesk
 from control_plane.services.tenants import TenantDesk
 from control_plane.services.usage import UsageBook
 from control_plane.services.webhooks import WebhookDesk
-from nexus.ports import SecretStore
+from nexus.ports.secrets import SecretStore
 
 
 @dataclass(frozen=True, slots=True)

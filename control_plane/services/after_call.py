@@ -26,7 +26,9 @@ from nexus.domain.ids import check_tenant_id
 from nexus.domain.lead import Analysis
 from nexus.domain.session import SessionRecord
 from nexus.errors import Conflict, NexusError, NotFound, Unavailable
-from nexus.ports import Change, LeadStore, SessionArchive, TenantStore
+from nexus.ports.documents import Change
+from nexus.ports.sessions import LeadStore, SessionArchive
+from nexus.ports.tenants import TenantStore
 
 _OWN_STORES = (Step.INDEX, Step.ENDED, Step.ARTIFACTS, Step.ANALYZED)
 _log = logging.getLogger("nexus.after_call")

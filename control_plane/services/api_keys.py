@@ -17,7 +17,8 @@ from nexus.clock import Clock
 from nexus.context import working_for
 from nexus.domain.ids import check_tenant_id
 from nexus.errors import Conflict, NotAuthorised, NotFound, RequestRejected, StoreError
-from nexus.ports import Document, DocumentStore, Ids, Put
+from nexus.ports.documents import Document, DocumentStore, Put
+from nexus.ports.ids import Ids
 
 MOST_KEYS = 100
 MOST_KEPT = 1024

@@ -12,7 +12,8 @@ from typing import Any
 from control_plane.services.cursors import Listing, Page, read_cursor, sign_cursor
 from nexus.clock import Clock
 from nexus.domain.ids import ulid
-from nexus.ports import DocumentStore, Ids, Put
+from nexus.ports.documents import DocumentStore, Put
+from nexus.ports.ids import Ids
 
 _PREFIX = "audit/"
 _SCANNED_AT_ONCE = 200

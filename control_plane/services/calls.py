@@ -13,7 +13,9 @@ from nexus.domain.call import CallEntry, Caller, CallOrder
 from nexus.domain.ids import check_call_id, check_tenant_id
 from nexus.domain.tenant import TenantConfig
 from nexus.errors import Conflict, RequestRejected
-from nexus.ports import CallLedger, CallTerms, Ids, TenantStore
+from nexus.ports.calls import CallLedger
+from nexus.ports.ids import Ids
+from nexus.ports.tenants import CallTerms, TenantStore
 
 LONGEST_KEY = 255
 _TRIES = 4

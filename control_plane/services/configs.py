@@ -22,7 +22,8 @@ from nexus.domain.ids import check_tenant_id
 from nexus.domain.tenancy import FILE_VERSION, KEPT_VERSIONS, Canary, Publication, TenantHead
 from nexus.domain.tenant import TenantConfig
 from nexus.errors import ConfigurationError, Conflict, NotFound, RequestRejected
-from nexus.ports import Delete, Document, Expect, Put, SecretStore
+from nexus.ports.documents import Delete, Document, Expect, Put
+from nexus.ports.secrets import SecretStore
 
 _LOOKED_THROUGH = 40
 _PRUNED_AT_ONCE = 10

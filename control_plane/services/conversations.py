@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 from control_plane.ports import ConversationReply, Conversations, OpenConversation
 from nexus.domain.ids import check_tenant_id
 from nexus.errors import UpstreamError
-from nexus.ports import TenantStore
+from nexus.ports.tenants import TenantStore
 
 ANSWER_DEADLINE_S = 60.0
 Answer = TypeVar("Answer")

@@ -26,7 +26,8 @@ from nexus.clock import Clock
 from nexus.context import working_for
 from nexus.domain.webhook import Event, EventType, Sent, event_id, instant, next_attempt, pause_reason, signed_headers
 from nexus.errors import Conflict, StoreError
-from nexus.ports import Delete, Document, Put, Seal
+from nexus.ports.documents import Delete, Document, Put
+from nexus.ports.secrets import Seal
 
 CLAIM = timedelta(seconds=60)
 """How long one attempt may take; the process that began it being gone, another takes it up then."""

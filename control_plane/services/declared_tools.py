@@ -14,7 +14,8 @@ from nexus.domain.outbound import OutboundRequest
 from nexus.domain.tenant import Limits
 from nexus.domain.tool_arguments import check_arguments, full_schema
 from nexus.errors import NotFound, RequestRejected
-from nexus.ports import HttpTools, Ids
+from nexus.ports.ids import Ids
+from nexus.ports.tools import HttpTools
 
 ConfigKind = Literal["active", "draft"]
 

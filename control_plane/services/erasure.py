@@ -11,7 +11,9 @@ from control_plane.services.tenant_heads import HeadChange, KeptHead, TenantHead
 from nexus.domain import tenancy
 from nexus.domain.session import Opened
 from nexus.errors import NotFound
-from nexus.ports import MOST_CHANGES, CallJournal, Delete, Erasable
+from nexus.ports.calls import CallJournal
+from nexus.ports.documents import MOST_CHANGES, Delete
+from nexus.ports.erasure import Erasable
 
 DELETE_TENANT = "delete_tenant"
 ID_KEPT = timedelta(days=30)

@@ -24,7 +24,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from nexus.clock import Clock
 from nexus.errors import Conflict, QuotaExceeded, RequestRejected, StoreError
-from nexus.ports import Delete, Document, DocumentStore, Put
+from nexus.ports.documents import Delete, Document, DocumentStore, Put
 
 KEPT = timedelta(hours=24)
 LEASE_S = 60

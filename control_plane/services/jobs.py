@@ -16,7 +16,8 @@ from nexus.context import working_for
 from nexus.domain.call import Value
 from nexus.domain.tenancy import PLATFORM
 from nexus.errors import Conflict, NexusError, NotFound, StoreError
-from nexus.ports import Delete, Document, DocumentStore, Ids, Put
+from nexus.ports.documents import Delete, Document, DocumentStore, Put
+from nexus.ports.ids import Ids
 
 KEPT = timedelta(days=30)
 """How long a finished job can still be looked at."""

@@ -21,7 +21,8 @@ from nexus.domain.knowledge_shelf import (
 from nexus.domain.tenancy import KNOWLEDGE_KEY, check_changeable
 from nexus.domain.tenant import TenantConfig
 from nexus.errors import ConfigurationError, Conflict, NotFound, QuotaExceeded, RequestRejected
-from nexus.ports import Ids, Put
+from nexus.ports.documents import Put
+from nexus.ports.ids import Ids
 
 _LONGEST_BODY = 290_000
 """A stored document has at most 300 KB as JSON."""

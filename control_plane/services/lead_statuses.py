@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from nexus.clock import Clock
 from nexus.domain.lead import LeadStatus
-from nexus.ports import DocumentStore, Put
+from nexus.ports.documents import DocumentStore, Put
 
 _PREFIX = "lead-status/"
 _MOST = 101  # a page of leads and the one beyond it

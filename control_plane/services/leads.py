@@ -17,7 +17,7 @@ from nexus.domain.ids import check_call_id, check_tenant_id
 from nexus.domain.lead import Analysis, LeadObject, LeadReading, LeadStatus
 from nexus.domain.session import PrivateTranscript, SessionRecord
 from nexus.errors import NexusError, NotFound, RequestRejected, UpstreamError
-from nexus.ports import LeadStore
+from nexus.ports.sessions import LeadStore
 
 _SCANNED_AT_ONCE = 100
 _MOST_SCANS = 10

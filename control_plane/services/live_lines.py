@@ -5,7 +5,8 @@ from __future__ import annotations
 from nexus.domain.call import LineKind, LineMode, LineOrder
 from nexus.domain.ids import check_call_id, check_tenant_id
 from nexus.errors import RequestRejected
-from nexus.ports import CallLines, Ids
+from nexus.ports.calls import CallLines
+from nexus.ports.ids import Ids
 
 
 class LineDesk:

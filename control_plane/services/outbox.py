@@ -5,7 +5,7 @@ from __future__ import annotations
 from control_plane.services.webhook_book import Delivery, WebhookBook, put_delivery, put_event, waits
 from nexus.clock import Clock
 from nexus.domain.webhook import Event
-from nexus.ports import Change
+from nexus.ports.documents import Change
 
 
 class Outbox:

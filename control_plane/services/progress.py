@@ -10,7 +10,7 @@ from typing import Any
 
 from nexus.clock import Clock
 from nexus.errors import Conflict
-from nexus.ports import Change, Delete, Document, DocumentStore, Put
+from nexus.ports.documents import Change, Delete, Document, DocumentStore, Put
 
 _PAGE = 500
 _TRIES = 5

@@ -16,7 +16,7 @@ from datetime import UTC, datetime
 
 from nexus.clock import Clock
 from nexus.errors import Conflict, StoreError
-from nexus.ports import DocumentStore, Put
+from nexus.ports.documents import DocumentStore, Put
 
 WINDOW_S = 60
 MOST_SHARES = 4096

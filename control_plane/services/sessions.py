@@ -11,7 +11,7 @@ from nexus.domain.ids import check_call_id, check_tenant_id
 from nexus.domain.lead import Analysis
 from nexus.domain.session import RecordingStatus, SessionRecord, SessionRow, Summary
 from nexus.errors import NotFound
-from nexus.ports import LeadStore, Recordings, SessionArchive, SessionFilter, SessionIndex
+from nexus.ports.sessions import LeadStore, Recordings, SessionArchive, SessionFilter, SessionIndex
 
 
 @dataclass(frozen=True, slots=True)

@@ -32,7 +32,9 @@ from nexus.domain.tenant_bundle import (
 )
 from nexus.domain.webhook import EventType
 from nexus.errors import Conflict, QuotaExceeded, RequestRejected
-from nexus.ports import Change, Ids, Put, SecretStore
+from nexus.ports.documents import Change, Put
+from nexus.ports.ids import Ids
+from nexus.ports.secrets import SecretStore
 
 _TRIES = 3
 

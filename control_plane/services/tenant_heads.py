@@ -14,7 +14,8 @@ from nexus.domain.ids import check_tenant_id
 from nexus.domain.tenancy import TenantHead, TenantProfile
 from nexus.domain.tenant import TenantConfig
 from nexus.errors import ConfigurationError, Conflict, NotFound
-from nexus.ports import Change, Delete, DocumentStore, Put, TenantStore
+from nexus.ports.documents import Change, Delete, DocumentStore, Put
+from nexus.ports.tenants import TenantStore
 
 _TRIES = 8
 

@@ -20,21 +20,11 @@ from nexus.domain.lead import Analysis
 from nexus.domain.session import PrivateTranscript, SessionRecord, SessionRow
 from nexus.domain.tenancy import PLATFORM
 from nexus.domain.tenant import TenantConfig
-from nexus.ports import (
-    CallTerms,
-    Change,
-    Document,
-    DocumentStore,
-    Erasable,
-    LeadStore,
-    LedgerOrders,
-    LiveLedger,
-    Recordings,
-    SessionArchive,
-    SessionFilter,
-    SessionIndex,
-    TenantStore,
-)
+from nexus.ports.calls import LedgerOrders, LiveLedger
+from nexus.ports.documents import Change, Document, DocumentStore
+from nexus.ports.erasure import Erasable
+from nexus.ports.sessions import LeadStore, Recordings, SessionArchive, SessionFilter, SessionIndex
+from nexus.ports.tenants import CallTerms, TenantStore
 
 _log = logging.getLogger("nexus.access")
 

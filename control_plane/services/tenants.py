@@ -17,7 +17,7 @@ from nexus.domain.ids import check_tenant_id
 from nexus.domain.tenancy import PLATFORM, TenantHead, TenantProfile, TenantState
 from nexus.domain.tenant import TenantConfig
 from nexus.errors import ConfigurationError, Conflict, NexusError, NotFound, RequestRejected
-from nexus.ports import TenantStore
+from nexus.ports.tenants import TenantStore
 
 _IN_CONFIG = frozenset({"name", "timezone", "language"})
 

@@ -15,7 +15,7 @@ from typing import Any
 from nexus.clock import Clock
 from nexus.domain.session import SessionRecord
 from nexus.errors import Conflict, RequestRejected
-from nexus.ports import DocumentStore, Put
+from nexus.ports.documents import DocumentStore, Put
 
 MOST_DAYS = 366
 SHARDS = 4

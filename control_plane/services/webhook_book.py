@@ -7,7 +7,7 @@ from typing import Literal
 
 from nexus.domain.call import Value
 from nexus.domain.webhook import Event, EventType
-from nexus.ports import Change, Delete, Document, DocumentStore, Put
+from nexus.ports.documents import Change, Delete, Document, DocumentStore, Put
 
 MOST_WEBHOOKS = 10
 """For each tenant: the transaction that tells all of them of one event has at most 25 changes."""

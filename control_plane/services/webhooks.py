@@ -25,7 +25,8 @@ from nexus.clock import Clock
 from nexus.domain.ids import check_tenant_id
 from nexus.domain.webhook import SECRET_BYTES, Event, EventType, new_secret
 from nexus.errors import Conflict, NotFound, QuotaExceeded
-from nexus.ports import Delete, Ids
+from nexus.ports.documents import Delete
+from nexus.ports.ids import Ids
 
 _TRIES = 5
 

@@ -34,7 +34,7 @@ from nexus.domain.call import EndReason, LineOrder
 from nexus.domain.session import AudioFacts, JournalEntry, Opened
 from nexus.domain.tenant import TenantConfig
 from nexus.errors import CLOSE_CODE, ProtocolViolation
-from nexus.ports import CallJournal
+from nexus.ports.calls import CallJournal
 
 _log = logging.getLogger("nexus.bridge")
 _TICK_MS = 100.0

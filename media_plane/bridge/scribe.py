@@ -7,7 +7,7 @@ import logging
 
 from nexus.domain.session import JournalEntry
 from nexus.errors import StoreError
-from nexus.ports import CallJournal
+from nexus.ports.calls import CallJournal
 
 _log = logging.getLogger("nexus.bridge")
 

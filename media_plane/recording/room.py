@@ -16,7 +16,7 @@ from nexus.domain.call import EndReason
 from nexus.domain.ids import check_call_id
 from nexus.domain.session import Opened, RecordingTrace
 from nexus.errors import StoreError
-from nexus.ports import Recordings
+from nexus.ports.sessions import Recordings
 
 _log = logging.getLogger("nexus.recording")
 MEDIA_TYPE = "audio/ogg"

@@ -22,7 +22,9 @@ from nexus.domain.call import CallEntry, Caller, CallOrder
 from nexus.domain.ids import check_call_id, check_tenant_id
 from nexus.domain.tenant import TenantConfig
 from nexus.errors import NotAuthorised, NotFound, QuotaExceeded, UpstreamError
-from nexus.ports import CallLedger, Ids, TenantStore
+from nexus.ports.calls import CallLedger
+from nexus.ports.ids import Ids
+from nexus.ports.tenants import TenantStore
 
 _CALL_PATH = re.compile(r"/v1/calls/([^/]+)")
 _SIMPLE_PATH = re.compile(r"/ws/call/([^/]+)")

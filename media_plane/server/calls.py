@@ -26,7 +26,8 @@ from nexus.clock import Clock
 from nexus.domain.call import CallEntry, CallerTrace, EndReason, LineOrder, MediaProcess
 from nexus.domain.session import Ended, JournalEntry, Opened, RecordingNoted
 from nexus.errors import CLOSE_CODE, NexusError, NotFound, StoreError
-from nexus.ports import CallJournal, CallLedger, CallLinesTaken, CallRef, SessionArchive
+from nexus.ports.calls import CallJournal, CallLedger, CallLinesTaken, CallRef
+from nexus.ports.sessions import SessionArchive
 
 _log = logging.getLogger("nexus.calls")
 HEARTBEAT_S = 1.0

@@ -15,7 +15,7 @@ from nexus.clock import Clock
 from nexus.domain.call import EndReason
 from nexus.domain.metrics import Sample
 from nexus.domain.session import Ended, FaultNoted, JournalEntry, Opened, TurnNoted
-from nexus.ports import CallRef
+from nexus.ports.calls import CallRef
 
 EVERY_MS = 10_000.0
 DROPPED = frozenset({EndReason.DRAINING_FORCED, EndReason.LOST, EndReason.INTERNAL_ERROR})

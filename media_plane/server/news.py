@@ -7,7 +7,7 @@ from typing import Protocol
 
 from nexus.domain.call import EndReason
 from nexus.domain.session import JournalEntry
-from nexus.ports import CallRef
+from nexus.ports.calls import CallRef
 
 
 class CallNews(Protocol):

@@ -7,7 +7,7 @@ from typing import Any
 
 from media_plane.tooling.process import Outcome
 from nexus.domain.http_tool import HttpOutcome, HttpTool
-from nexus.ports import HttpTools
+from nexus.ports.tools import HttpTools
 
 
 class NoHttpTools:

@@ -21,7 +21,7 @@ from pydantic import Field, TypeAdapter
 
 from nexus.context import working_for
 from nexus.errors import Conflict, StoreError, ToolError
-from nexus.ports import ToolStore
+from nexus.ports.tools import ToolStore
 from nexus.tools import Stored
 
 _log = logging.getLogger("nexus.tools")

@@ -12,7 +12,7 @@ from pathlib import Path
 from media_plane.tooling.process import ProcessLimits, ToolProcess, start_process
 from nexus.domain.ids import check_tenant_id
 from nexus.errors import NotFound, ToolError
-from nexus.ports import ToolStore
+from nexus.ports.tools import ToolStore
 
 _log = logging.getLogger("nexus.tools")
 

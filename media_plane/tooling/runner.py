@@ -20,7 +20,7 @@ from nexus.clock import Clock
 from nexus.domain.tenant import TenantConfig
 from nexus.domain.tool_arguments import check_arguments
 from nexus.errors import NexusError, StoreError, ToolError
-from nexus.ports import Effect, EffectLog, HttpTools
+from nexus.ports.tools import Effect, EffectLog, HttpTools
 
 _log = logging.getLogger("nexus.tools")
 

@@ -10,7 +10,8 @@ from nexus.domain.knowledge_shelf import Readings, read_shelf, readings, with_re
 from nexus.domain.tenancy import Publication, TenantHead
 from nexus.domain.tenant import TenantConfig
 from nexus.errors import ConfigurationError, NotAuthorised, NotFound
-from nexus.ports import CallTerms, DocumentStore, TenantStore
+from nexus.ports.documents import DocumentStore
+from nexus.ports.tenants import CallTerms, TenantStore
 
 _PAGE = 500
 _MOST_SHELVES = 64

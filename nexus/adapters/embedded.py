@@ -20,19 +20,13 @@ from nexus.adapters.sqlite import (
     SqliteToolStore,
 )
 from nexus.errors import ConfigurationError
-from nexus.ports import (
-    CallJournal,
-    DocumentStore,
-    EffectLog,
-    Erasable,
-    Ids,
-    LeadStore,
-    LiveLedger,
-    SessionArchive,
-    SessionIndex,
-    TenantStore,
-    ToolStore,
-)
+from nexus.ports.calls import CallJournal, LiveLedger
+from nexus.ports.documents import DocumentStore
+from nexus.ports.erasure import Erasable
+from nexus.ports.ids import Ids
+from nexus.ports.sessions import LeadStore, SessionArchive, SessionIndex
+from nexus.ports.tenants import TenantStore
+from nexus.ports.tools import EffectLog, ToolStore
 from nexus.settings import Settings, StoresName
 
 

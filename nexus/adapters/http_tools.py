@@ -11,14 +11,14 @@ from nexus.adapters.outbound import GuardedHttp
 from nexus.clock import Clock
 from nexus.domain.http_tool import MOST_ANSWER_BYTES, HttpOutcome, HttpTool, outcome_of, request_of
 from nexus.errors import StoreError
-from nexus.ports import SecretStore
+from nexus.ports.secrets import SecretStore
 
 _log = logging.getLogger("nexus.tools")
 _FIRST_BACKOFF_MS = 200.0
 
 
 class GuardedHttpTools:
-    """``nexus.ports.HttpTools``.
+    """``nexus.ports.tools.HttpTools``.
 
     Args:
         http: the guard.

@@ -10,7 +10,9 @@ from datetime import datetime, timedelta
 from nexus.domain.call import CallEntry, Caller, CallOrder, EndReason, LineOrder, MediaProcess
 from nexus.domain.session import SessionRow
 from nexus.errors import Conflict, NotAuthorised, NotFound, QuotaExceeded, RequestRejected
-from nexus.ports import MOST_CHANGES, CallLinesTaken, CallRef, Change, Document, LedgerOrders, SessionFilter
+from nexus.ports.calls import CallLinesTaken, CallRef, LedgerOrders
+from nexus.ports.documents import MOST_CHANGES, Change, Document
+from nexus.ports.sessions import SessionFilter
 
 DEAD_AFTER = timedelta(seconds=10)
 """A process not seen for so long is dead: its slots are gone, its calls are for others to record."""

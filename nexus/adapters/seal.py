@@ -19,7 +19,7 @@ _NONCE_BYTES = 12
 
 
 class AesSeal:
-    """``nexus.ports.Seal`` with a key of ours.
+    """``nexus.ports.secrets.Seal`` with a key of ours.
 
     Args:
         key: 32 random bytes.

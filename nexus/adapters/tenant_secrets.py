@@ -8,7 +8,8 @@ from datetime import datetime
 
 from nexus.clock import Clock
 from nexus.errors import Conflict, NotFound, QuotaExceeded
-from nexus.ports import Delete, Document, DocumentStore, Put, Seal, SecretNote
+from nexus.ports.documents import Delete, Document, DocumentStore, Put
+from nexus.ports.secrets import Seal, SecretNote
 
 MOST_SECRETS = 100
 _LEAST_SHOWN = 12
@@ -16,7 +17,7 @@ _LEAST_SHOWN = 12
 
 
 class SealedSecrets:
-    """``nexus.ports.SecretStore`` over documents.
+    """``nexus.ports.secrets.SecretStore`` over documents.
 
     Args:
         documents: where they lie.

@@ -12,7 +12,7 @@ from control_plane.access.principal import Kind, Principal, asked_by
 from control_plane.api.app import operations
 from nexus.context import working_for
 from nexus.errors import NexusError
-from nexus.ports import SessionFilter
+from nexus.ports.sessions import SessionFilter
 from tests.attack import golden
 from tests.attack.asking import Answer, Headers, ask
 from tests.attack.ground import EVIL, MARKER, OWN, PAGE, PHONE, SPARE, VICTIM, Credential, Ground

@@ -8,7 +8,7 @@ import pytest
 
 from nexus.adapters.files import FileCallJournal
 from nexus.adapters.memory import MemoryCallJournal
-from nexus.ports import CallJournal
+from nexus.ports.calls import CallJournal
 from tests.aws import AWS, aws
 from tests.fakes.stored import call_id, mode_noted, turn_noted
 

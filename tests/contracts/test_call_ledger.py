@@ -14,7 +14,8 @@ from nexus.adapters.sqlite import Database, SqliteCallLedger, SqliteDocumentStor
 from nexus.domain.call import CallEntry, CallOrder, EndReason
 from nexus.domain.tenancy import HEAD_KEY
 from nexus.errors import Conflict, NotAuthorised, NotFound, QuotaExceeded, RequestRejected, Unavailable
-from nexus.ports import CallLedger, CallRef, DocumentStore, Put
+from nexus.ports.calls import CallLedger, CallRef
+from nexus.ports.documents import DocumentStore, Put
 from tests.aws import AWS, aws
 from tests.fakes.stored import NOON, call_id, order, process
 

@@ -13,7 +13,7 @@ from nexus.adapters.rules import MOST_LINES
 from nexus.adapters.sqlite import Database, SqliteCallLedger
 from nexus.domain.call import EndReason, LineOrder
 from nexus.errors import Conflict, NotFound, QuotaExceeded
-from nexus.ports import CallLinesTaken, LiveLedger
+from nexus.ports.calls import CallLinesTaken, LiveLedger
 from tests.aws import AWS, aws
 from tests.fakes.stored import NOON, call_id, order, process
 

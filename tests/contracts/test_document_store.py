@@ -11,7 +11,7 @@ import pytest
 from nexus.adapters.memory import MemoryDocumentStore
 from nexus.adapters.sqlite import Database, SqliteDocumentStore
 from nexus.errors import Conflict
-from nexus.ports import Delete, Document, DocumentStore, Expect, Put
+from nexus.ports.documents import Delete, Document, DocumentStore, Expect, Put
 from tests.aws import AWS, aws
 
 SOON = datetime.now(UTC).replace(microsecond=0) + timedelta(hours=1)

@@ -9,7 +9,7 @@ import pytest
 
 from nexus.adapters.memory import MemoryEffectLog
 from nexus.adapters.sqlite import Database, SqliteEffectLog
-from nexus.ports import Effect, EffectLog
+from nexus.ports.tools import Effect, EffectLog
 from tests.aws import AWS, aws
 from tests.fakes.stored import call_id
 

@@ -23,7 +23,7 @@ from nexus.adapters.memory import (
 from nexus.adapters.sqlite import Database, SqliteCallLedger, SqliteEffectLog, SqliteLeadStore, SqliteSessionIndex, SqliteToolStore
 from nexus.domain.call import EndReason
 from nexus.errors import NotFound
-from nexus.ports import SessionFilter
+from nexus.ports.sessions import SessionFilter
 from tests.aws import AWS, aws
 from tests.fakes.stored import NOON, analysis, call_id, order, private, process, record, row
 

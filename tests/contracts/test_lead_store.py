@@ -8,7 +8,7 @@ import pytest
 
 from nexus.adapters.memory import MemoryLeadStore
 from nexus.adapters.sqlite import Database, SqliteLeadStore
-from nexus.ports import LeadStore
+from nexus.ports.sessions import LeadStore
 from tests.aws import AWS, aws
 from tests.fakes.stored import analysis, call_id
 

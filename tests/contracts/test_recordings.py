@@ -10,7 +10,7 @@ import pytest
 from nexus.adapters.files import FileRecordings
 from nexus.adapters.memory import MemoryRecordings
 from nexus.errors import NotFound
-from nexus.ports import Recordings
+from nexus.ports.sessions import Recordings
 from tests.aws import AWS, aws
 from tests.fakes.stored import NOON, call_id
 

@@ -7,7 +7,7 @@ import pytest
 from nexus.adapters.aws import AwsStores, KmsSeal
 from nexus.adapters.seal import AesSeal
 from nexus.errors import StoreError
-from nexus.ports import Seal
+from nexus.ports.secrets import Seal
 from tests.aws import AWS, aws, client
 
 OURS = AesSeal(b"k" * 32)

@@ -10,7 +10,7 @@ import pytest
 from nexus.adapters.files import FileSessionArchive
 from nexus.adapters.memory import MemorySessionArchive
 from nexus.errors import NotFound
-from nexus.ports import SessionArchive
+from nexus.ports.sessions import SessionArchive
 from tests.aws import AWS, aws
 from tests.fakes.stored import NOON, call_id, private, record
 

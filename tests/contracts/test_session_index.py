@@ -10,7 +10,7 @@ import pytest
 from nexus.adapters.memory import MemorySessionIndex
 from nexus.adapters.sqlite import Database, SqliteSessionIndex
 from nexus.domain.call import EndReason
-from nexus.ports import SessionFilter, SessionIndex
+from nexus.ports.sessions import SessionFilter, SessionIndex
 from tests.aws import AWS, aws
 from tests.fakes.stored import NOON, call_id, row
 

@@ -17,7 +17,8 @@ from nexus.clock import Clock
 from nexus.domain.tenancy import TenantHead
 from nexus.domain.tenant import TenantConfig
 from nexus.errors import NotFound
-from nexus.ports import DocumentStore, TenantStore
+from nexus.ports.documents import DocumentStore
+from nexus.ports.tenants import TenantStore
 from tests.aws import AWS, aws
 from tests.fakes.stored import NOON
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from nexus.adapters.memory import MemoryToolStore
 from nexus.adapters.sqlite import Database, SqliteToolStore
 from nexus.errors import Conflict
-from nexus.ports import ToolStore
+from nexus.ports.tools import ToolStore
 from nexus.tools import Stored
 from tests.aws import AWS, aws
 

@@ -50,18 +50,11 @@ from nexus.domain.lead import Evidence, ExtraField, LeadObject, LeadReading
 from nexus.domain.session import Meta, PrivateTranscript, SessionRecord, Statistics, ToolUse, TranscriptEvent, Turn
 from nexus.domain.tenant import Limits, TenantConfig
 from nexus.errors import ConfigurationError, NotFound
-from nexus.ports import (
-    CallJournal,
-    CallTerms,
-    DocumentStore,
-    EffectLog,
-    LeadStore,
-    LiveLedger,
-    Recordings,
-    SessionArchive,
-    SessionIndex,
-    ToolStore,
-)
+from nexus.ports.calls import CallJournal, LiveLedger
+from nexus.ports.documents import DocumentStore
+from nexus.ports.sessions import LeadStore, Recordings, SessionArchive, SessionIndex
+from nexus.ports.tenants import CallTerms
+from nexus.ports.tools import EffectLog, ToolStore
 from nexus.settings import load_settings
 
 FAULTS = ("config.yaml:3: system_prompt: is missing; write one", "config.yaml:7: limits.concurrent_calls: must be at least 1")

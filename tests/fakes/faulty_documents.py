@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 
 from nexus.errors import NexusError
-from nexus.ports import Change, Document, DocumentStore
+from nexus.ports.documents import Change, Document, DocumentStore
 
 
 class FaultyDocuments:

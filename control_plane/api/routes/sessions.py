@@ -17,7 +17,7 @@ from control_plane.services.sessions import AnalysedSession
 from nexus.domain.call import EndReason, RecordStatus
 from nexus.domain.session import SessionRow, TranscriptEvent
 from nexus.errors import RequestRejected
-from nexus.ports import SessionFilter
+from nexus.ports.sessions import SessionFilter
 
 router = APIRouter(prefix="/v1/tenants/{tenant_id}/sessions", tags=["sessions"])
 _RANGES = ("started_at[gte]", "started_at[lt]", "duration_ms[gte]", "duration_ms[lt]")

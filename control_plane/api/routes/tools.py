@@ -12,7 +12,7 @@ from starlette.responses import Response
 from control_plane.api.asked import Services
 from control_plane.api.wire import TenantId, refusals, told
 from control_plane.services.declared_tools import Trial
-from nexus.ports import SecretNote
+from nexus.ports.secrets import SecretNote
 
 router = APIRouter(prefix="/v1/tenants/{tenant_id}", tags=["tools"])
 SecretName = Annotated[str, Path(pattern=r"^[A-Z][A-Z0-9_]{0,63}$", examples=["CRM_TOKEN"])]

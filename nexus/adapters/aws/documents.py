@@ -16,7 +16,7 @@ from nexus.adapters.aws.table import ABSENT, Range, Table, When, Write
 from nexus.adapters.rules import check_changes, check_expected
 from nexus.domain.tenancy import PLATFORM
 from nexus.errors import Unavailable
-from nexus.ports import Change, Delete, Document, Put
+from nexus.ports.documents import Change, Delete, Document, Put
 
 _TRIES = 20
 _AFTER_ALL_KEYS = "\x7f"

@@ -26,7 +26,7 @@ _NOT_OPENED = ("InvalidCiphertextException", "IncorrectKeyException", "KMSInvali
 
 
 class KmsSeal:
-    """``nexus.ports.Seal`` by KMS. What ``before`` sealed it still opens, so that an installation can change over.
+    """``nexus.ports.secrets.Seal`` by KMS. What ``before`` sealed it still opens, so that an installation can change over.
 
     Args:
         connection: how KMS is asked; its role needs GenerateDataKey to close, Decrypt to open.

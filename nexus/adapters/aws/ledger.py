@@ -26,7 +26,7 @@ from nexus.adapters.waiting import with_wait
 from nexus.domain.call import CallEntry, CallOrder, EndReason, LineOrder, MediaProcess
 from nexus.domain.tenancy import HEAD_KEY
 from nexus.errors import NotAuthorised, NotFound, QuotaExceeded, StoreError, Unavailable
-from nexus.ports import CallRef, LedgerOrders
+from nexus.ports.calls import CallRef, LedgerOrders
 
 _TRIES = 25
 _MOST_PROOFS = 50

@@ -15,7 +15,7 @@ from nexus.adapters.aws.places import Place
 from nexus.adapters.aws.table import Table, When
 from nexus.domain.call import CallEntry, LineOrder
 from nexus.errors import NotFound, StoreError, Unavailable
-from nexus.ports import CallLinesTaken
+from nexus.ports.calls import CallLinesTaken
 
 _TRIES = 8
 

@@ -9,7 +9,7 @@ from nexus.adapters.aws.table import Range, Table
 from nexus.adapters.rules import matches
 from nexus.domain.lead import Analysis
 from nexus.domain.session import SessionRow
-from nexus.ports import SessionFilter
+from nexus.ports.sessions import SessionFilter
 
 _FILTERED_PAGE = 200
 """How many items one request reads where not each of them is wanted."""

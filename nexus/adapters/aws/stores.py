@@ -19,7 +19,8 @@ from nexus.adapters.aws.tools import DynamoEffectLog, DynamoToolStore
 from nexus.adapters.document_tenants import DocumentTenantStore
 from nexus.adapters.identifiers import UlidIds
 from nexus.adapters.memory import MemoryTenantStore
-from nexus.ports import Erasable, Ids
+from nexus.ports.erasure import Erasable
+from nexus.ports.ids import Ids
 
 
 @dataclass(frozen=True, slots=True)

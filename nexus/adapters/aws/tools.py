@@ -12,7 +12,7 @@ from nexus.adapters.aws.keys import TenantContext
 from nexus.adapters.aws.schema import TTL_ATTRIBUTE
 from nexus.adapters.aws.table import ABSENT, Range, Table
 from nexus.errors import Conflict
-from nexus.ports import Effect, EffectState
+from nexus.ports.tools import Effect, EffectState
 from nexus.tools import Stored
 
 _MOST_LISTED = 1000

@@ -12,7 +12,7 @@ from nexus.domain.config_file import parse_config
 from nexus.domain.ids import check_tenant_id
 from nexus.domain.tenant import TenantConfig
 from nexus.errors import ConfigurationError, NotFound
-from nexus.ports import CallTerms
+from nexus.ports.tenants import CallTerms
 
 _TICK_NS = 2_000_000_000
 """Two edits of the same length within one tick of the file system's clock look alike: so fresh a file is read again each time."""

@@ -13,7 +13,8 @@ from nexus.domain import tenancy
 from nexus.domain.call import CallEntry, CallOrder, EndReason, LineOrder, MediaProcess
 from nexus.domain.session import JournalEntry
 from nexus.errors import NotFound, QuotaExceeded
-from nexus.ports import Effect, LedgerOrders
+from nexus.ports.calls import LedgerOrders
+from nexus.ports.tools import Effect
 
 
 class MemoryCallLedger:

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 
 from nexus.adapters.rules import check_changes, check_expected
-from nexus.ports import Change, Delete, Document, Put
+from nexus.ports.documents import Change, Delete, Document, Put
 
 
 class MemoryDocumentStore:

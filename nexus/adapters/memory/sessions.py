@@ -8,7 +8,7 @@ from nexus.adapters.rules import matches
 from nexus.domain.lead import Analysis
 from nexus.domain.session import PrivateTranscript, SessionRecord, SessionRow
 from nexus.errors import NotFound
-from nexus.ports import SessionFilter
+from nexus.ports.sessions import SessionFilter
 
 
 class MemorySessionArchive:

@@ -7,7 +7,7 @@ from typing import Any
 
 from nexus.domain.tenant import TenantConfig
 from nexus.errors import Conflict, NotFound
-from nexus.ports import CallTerms
+from nexus.ports.tenants import CallTerms
 from nexus.tools import Stored
 
 

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 
 from nexus.adapters.rules import check_changes, check_expected
 from nexus.adapters.sqlite.database import Database
-from nexus.ports import Change, Delete, Document, Put
+from nexus.ports.documents import Change, Delete, Document, Put
 
 _COLUMNS = "SELECT key, body, version, expires_at FROM documents WHERE tenant_id = ?"
 _LIVE = " AND (expires_at IS NULL OR expires_at > ?)"

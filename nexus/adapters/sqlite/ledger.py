@@ -13,7 +13,7 @@ from nexus.adapters.waiting import hold_of, with_wait
 from nexus.domain import tenancy
 from nexus.domain.call import CallEntry, CallOrder, EndReason, LineOrder, MediaProcess
 from nexus.errors import NotFound, QuotaExceeded
-from nexus.ports import LedgerOrders
+from nexus.ports.calls import LedgerOrders
 
 
 class SqliteCallLedger:

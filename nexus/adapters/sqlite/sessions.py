@@ -9,7 +9,7 @@ from nexus.adapters.rules import matches
 from nexus.adapters.sqlite.database import Database
 from nexus.domain.lead import Analysis
 from nexus.domain.session import SessionRow
-from nexus.ports import SessionFilter
+from nexus.ports.sessions import SessionFilter
 
 _AFTER_ALL_IDS = "~"
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from nexus.adapters.sqlite.database import Database
 from nexus.errors import Conflict
-from nexus.ports import Effect
+from nexus.ports.tools import Effect
 from nexus.tools import Stored
 
 

@@ -10,7 +10,7 @@ import pytest
 from local.serve import serving
 from nexus.adapters.embedded import embedded_stores
 from nexus.domain.webhook import EventType
-from nexus.ports import Put
+from nexus.ports.documents import Put
 from tests.aws import client
 from tests.emulator import REGION
 from tests.fakes.stored import private, record

@@ -14,7 +14,7 @@ import pytest
 from nexus.domain.lead import Analysis
 from nexus.domain.session import SessionRow
 from nexus.domain.tenancy import read_head
-from nexus.ports import Put
+from nexus.ports.documents import Put
 from tests.fakes.control_plane import House
 
 GOLDEN: dict[str, Any] = json.loads((Path(__file__).parents[3] / "golden" / "stored_items_v1.json").read_text("utf-8"))

@@ -11,7 +11,7 @@ import pytest
 
 from control_plane.services import knowledge
 from nexus.domain.knowledge import prompt_text
-from nexus.ports import Delete
+from nexus.ports.documents import Delete
 from tests.fakes.control_plane import House
 
 AT = "/v1/tenants/barber_shop/knowledge"

@@ -13,7 +13,7 @@ from control_plane.wiring import Stores
 from nexus.domain.session import Opened
 from nexus.domain.tenancy import PLATFORM
 from nexus.errors import NotFound
-from nexus.ports import SessionFilter
+from nexus.ports.sessions import SessionFilter
 from tests.fakes.control_plane import House, house
 from tests.fakes.later_clock import LaterClock
 from tests.fakes.stored import NOON, analysis, call_id, private, record, row, turn_noted

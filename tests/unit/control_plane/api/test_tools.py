@@ -12,7 +12,7 @@ import pytest
 
 from control_plane.wiring import Stores
 from nexus.adapters.tenant_secrets import MOST_SECRETS
-from nexus.ports import Put
+from nexus.ports.documents import Put
 from tests.fakes.control_plane import House, house
 from tests.fakes.tls_server import TenantServer, tenant_server
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from nexus.adapters.aws import AwsStores
 from nexus.domain.session import SessionRecord
-from nexus.ports import SessionFilter
+from nexus.ports.sessions import SessionFilter
 from tests.fakes.control_plane import finished_call, private_of
 from tests.fakes.gemini_server import GeminiServer, gemini_server, text
 from tests.fakes.gemini_server import Turn as Answer

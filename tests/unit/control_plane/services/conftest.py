@@ -11,7 +11,7 @@ from nexus.adapters.aws.table import Table
 from nexus.adapters.memory import MemoryDocumentStore
 from nexus.adapters.sqlite.database import Database
 from nexus.adapters.sqlite.documents import SqliteDocumentStore
-from nexus.ports import DocumentStore
+from nexus.ports.documents import DocumentStore
 from tests.aws import aws
 from tests.fakes.wall_clock import WallClock
 

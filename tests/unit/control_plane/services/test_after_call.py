@@ -12,7 +12,7 @@ from control_plane.services.leads import LeadDesk, LeadReader, call_id_of, lead_
 from nexus.context import working_for
 from nexus.domain.session import PrivateTranscript
 from nexus.errors import NotFound, UpstreamError
-from nexus.ports import SessionFilter
+from nexus.ports.sessions import SessionFilter
 from tests.fakes.control_plane import House, disk_stores, finished_call, house, memory_stores, private_of
 
 

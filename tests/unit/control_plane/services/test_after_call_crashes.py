@@ -15,7 +15,7 @@ from nexus.adapters.memory import MemoryAnalyticsSink
 from nexus.context import working_for
 from nexus.domain.webhook import EventType
 from nexus.errors import UpstreamError
-from nexus.ports import SessionFilter
+from nexus.ports.sessions import SessionFilter
 from tests.fakes.control_plane import House, aws_stores, disk_stores, finished_call, house, memory_stores, private_of
 from tests.fakes.dying_stores import Dying, Killed, Line, dying
 from tests.fakes.later_clock import LaterClock

@@ -18,7 +18,7 @@ from nexus.adapters.identifiers import UlidIds
 from nexus.adapters.memory import MemoryDocumentStore
 from nexus.adapters.sqlite import Database, SqliteDocumentStore
 from nexus.errors import Conflict, NexusError, NotFound, RequestRejected, Unavailable
-from nexus.ports import Change, DocumentStore
+from nexus.ports.documents import Change, DocumentStore
 from tests.fakes.later_clock import LaterClock
 
 READ = KeyWish("crm", scopes=("leads:read",))

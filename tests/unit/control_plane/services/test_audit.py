@@ -11,7 +11,7 @@ from control_plane.services.audit import AuditBook, AuditEvent, AuditFilter, Aud
 from nexus.adapters.memory import MemoryDocumentStore
 from nexus.domain.ids import ulid
 from nexus.errors import RequestRejected
-from nexus.ports import DocumentStore
+from nexus.ports.documents import DocumentStore
 from tests.fakes.wall_clock import WallClock
 
 

@@ -21,7 +21,7 @@ from control_plane.services.idempotency import (
     fingerprint,
 )
 from nexus.errors import Conflict, NexusError, QuotaExceeded, RequestRejected, Unavailable
-from nexus.ports import DocumentStore, Put
+from nexus.ports.documents import DocumentStore, Put
 from tests.fakes.faulty_documents import FaultyDocuments
 from tests.fakes.wall_clock import WallClock
 

@@ -33,7 +33,7 @@ from nexus.domain import tenancy
 from nexus.domain.call import CallEntry, Caller, MediaProcess
 from nexus.domain.tenancy import TenantProfile
 from nexus.errors import Conflict, NexusError
-from nexus.ports import Change, Document, DocumentStore
+from nexus.ports.documents import Change, Document, DocumentStore
 
 _NUMBERS = itertools.count(1)
 KEY = tickets.new_private_key()

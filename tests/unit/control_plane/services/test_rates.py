@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from control_plane.services.rates import MOST_SHARES, WINDOW_S, RateLimiter
 from nexus.adapters.memory import MemoryDocumentStore
 from nexus.errors import Unavailable
-from nexus.ports import DocumentStore
+from nexus.ports.documents import DocumentStore
 from tests.fakes.faulty_documents import FaultyDocuments
 from tests.fakes.wall_clock import WallClock
 

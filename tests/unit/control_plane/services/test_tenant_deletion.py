@@ -40,7 +40,8 @@ from nexus.domain.call import EndReason
 from nexus.domain.session import Opened
 from nexus.domain.tenancy import PLATFORM, TenantProfile
 from nexus.errors import Conflict, NotFound, Unavailable
-from nexus.ports import Put, SessionFilter
+from nexus.ports.documents import Put
+from nexus.ports.sessions import SessionFilter
 from tests.fakes.later_clock import LaterClock
 from tests.fakes.stored import NOON, analysis, call_id, order, private, process, record, row
 

@@ -14,7 +14,7 @@ from control_plane.services.usage import MARKS_KEPT, SHARDS, UsageBook, Used, us
 from nexus.adapters.memory import MemoryDocumentStore
 from nexus.domain.session import SessionRecord, TalkTime, ToolUse
 from nexus.errors import Conflict, RequestRejected, Unavailable
-from nexus.ports import DocumentStore
+from nexus.ports.documents import DocumentStore
 from tests.fakes.control_plane import finished_call
 from tests.fakes.faulty_documents import FaultyDocuments
 from tests.fakes.wall_clock import WallClock

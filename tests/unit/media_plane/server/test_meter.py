@@ -28,7 +28,7 @@ from nexus.domain.session import (
     Turn,
     TurnNoted,
 )
-from nexus.ports import CallRef
+from nexus.ports.calls import CallRef
 from tests import emf
 from tests.fakes.stored import NOON, call_id
 from tests.scenarios.house import House, house, write_tenant

@@ -19,7 +19,7 @@ from nexus.domain import tenancy
 from nexus.domain.tenancy import TenantHead, TenantProfile, TenantState
 from nexus.domain.tenant import TenantConfig
 from nexus.errors import ConfigurationError, NexusError, NotAuthorised, NotFound
-from nexus.ports import Delete
+from nexus.ports.documents import Delete
 from tests.fakes.stored import NOON, call_id, order, process
 
 KEY = tickets.new_private_key()

@@ -15,7 +15,7 @@ from nexus.adapters.sqlite import Database, SqliteEffectLog, SqliteToolStore
 from nexus.clock import Clock
 from nexus.domain.tenant import Limits, TenantConfig
 from nexus.errors import Unavailable
-from nexus.ports import Effect, EffectLog
+from nexus.ports.tools import Effect, EffectLog
 from tests.fakes.tool_bench import HEAD, bench, run, tool
 
 ROOT = Path(__file__).parents[4]

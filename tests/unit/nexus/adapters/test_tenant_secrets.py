@@ -14,7 +14,7 @@ from nexus.adapters.sqlite import Database, SqliteDocumentStore
 from nexus.adapters.tenant_secrets import MOST_SECRETS, SealedSecrets
 from nexus.clock import Clock
 from nexus.errors import NotFound, QuotaExceeded, StoreError
-from nexus.ports import DocumentStore, Put
+from nexus.ports.documents import DocumentStore, Put
 
 STORES: dict[str, Callable[[Path], DocumentStore]] = {
     "memory": lambda folder: MemoryDocumentStore(),

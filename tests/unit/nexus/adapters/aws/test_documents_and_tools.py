@@ -11,7 +11,8 @@ import pytest
 from nexus.adapters.aws import AwsStores, aws_stores
 from nexus.domain.tenancy import PLATFORM
 from nexus.errors import Conflict, RequestRejected
-from nexus.ports import Delete, Document, Put, SessionFilter
+from nexus.ports.documents import Delete, Document, Put
+from nexus.ports.sessions import SessionFilter
 from tests.aws import items_of
 from tests.fakes.aws_line import AwsLine
 from tests.fakes.stored import analysis, call_id, row

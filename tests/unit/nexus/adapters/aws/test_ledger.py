@@ -21,7 +21,7 @@ from nexus.adapters.aws.table import Table
 from nexus.adapters.memory import MemoryCallLedger
 from nexus.domain.call import CallEntry, EndReason
 from nexus.errors import NexusError, NotAuthorised, QuotaExceeded, StoreError, Unavailable
-from nexus.ports import CallLedger, CallRef, LedgerOrders
+from nexus.ports.calls import CallLedger, CallRef, LedgerOrders
 from tests.aws import items_of
 from tests.fakes.aws_line import AwsLine
 from tests.fakes.stored import NOON, call_id, order, process

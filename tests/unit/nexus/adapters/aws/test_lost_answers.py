@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from nexus.adapters.aws import AwsStores
 from nexus.domain.call import EndReason
-from nexus.ports import Effect
+from nexus.ports.tools import Effect
 from nexus.tools import Stored
 from tests.fakes.aws_line import AwsLine
 from tests.fakes.stored import NOON, call_id, order, private, process, record, turn_noted

@@ -8,7 +8,8 @@ from pathlib import Path
 
 from nexus.adapters.aws import AwsStores
 from nexus.domain.call import EndReason
-from nexus.ports import Put, SessionFilter
+from nexus.ports.documents import Put
+from nexus.ports.sessions import SessionFilter
 from tests.fakes.aws_line import AwsLine
 from tests.fakes.stored import NOON, analysis, call_id, order, private, process, record, row, turn_noted
 

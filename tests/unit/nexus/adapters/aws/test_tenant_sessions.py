@@ -14,7 +14,8 @@ from nexus.adapters.aws.tenant_sessions import MOST_SESSIONS, USED_S, TenantSess
 from nexus.context import working_for
 from nexus.domain.tenancy import PLATFORM
 from nexus.errors import ConfigurationError, Unavailable
-from nexus.ports import Put, SessionFilter
+from nexus.ports.documents import Put
+from nexus.ports.sessions import SessionFilter
 from tests.aws import client, new_place
 from tests.emulator import emulator
 from tests.fakes.stored import row
