@@ -12,7 +12,9 @@ from control_plane.ports import ConversationReply, OpenConversation
 from media_plane.conversation.commands import RunTool
 from media_plane.dialogue.agent import TextAgent
 from media_plane.dialogue.steps import HangUp, Notice, SentenceReady, ToolWanted
-from media_plane.ports import CallBrief, ChatModel, ToolRunner
+from media_plane.ports.chat import ChatModel
+from media_plane.ports.engine import CallBrief
+from media_plane.ports.tools import ToolRunner
 from nexus.clock import Clock
 from nexus.domain.session import ToolUse
 from nexus.domain.tenant import TenantConfig

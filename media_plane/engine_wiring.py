@@ -19,7 +19,10 @@ from media_plane.engines.pcm_sidecar import PcmSidecarLimits, PcmSidecarLine
 from media_plane.engines.personaplex.line import LineSettings, PersonaPlexLine
 from media_plane.engines.scripted import Script, ScriptedEngine
 from media_plane.engines.text import TextEngine
-from media_plane.ports import CallBrief, ChatModel, SpeechLine, SpeechToText, TextToSpeech, VoiceEngine
+from media_plane.ports.chat import ChatModel
+from media_plane.ports.engine import CallBrief, VoiceEngine
+from media_plane.ports.speech import SpeechToText, TextToSpeech
+from media_plane.ports.speech_line import SpeechLine
 from media_plane.server.priming import Begun
 from media_plane.slots import SlotPool
 from media_plane.speech.vad import InferenceSession

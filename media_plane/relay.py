@@ -17,7 +17,7 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus, WebSocketException
 from websockets.typing import Subprotocol
 
-from media_plane.ports import Socket, SocketClosed
+from media_plane.ports.caller import Socket, SocketClosed
 from media_plane.transports.messages import MAX_MESSAGE_BYTES
 from media_plane.transports.websocket import SEND_BUFFER_BYTES, WRITE_LIMIT_BYTES, close_reason
 from nexus.errors import CLOSE_CODE, UpstreamError

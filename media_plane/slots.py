@@ -16,7 +16,7 @@ from functools import cache
 from typing import Literal
 from urllib.parse import SplitResult, urlsplit
 
-from media_plane.ports import SlotLease
+from media_plane.ports.speech_line import SlotLease
 from nexus.clock import Clock
 from nexus.errors import QuotaExceeded
 

@@ -20,7 +20,9 @@ from media_plane.engine_wiring import SpeechModels as SpeechModels
 from media_plane.models.gemini import GeminiAccess, GeminiChat
 from media_plane.models.scripted import ScriptedChat
 from media_plane.playout import Playout
-from media_plane.ports import CallerTransport, ChatModel, Socket, VoiceEngine
+from media_plane.ports.caller import CallerTransport, Socket
+from media_plane.ports.chat import ChatModel
+from media_plane.ports.engine import VoiceEngine
 from media_plane.recording.room import RecordingRoom
 from media_plane.server.admission import Admission, AdmissionStores, Doorkeeper, DoorPolicy
 from media_plane.server.beside import beside

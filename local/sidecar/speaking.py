@@ -17,7 +17,7 @@ from local.sidecar.pieces import pieces
 from local.sidecar.small_talk import SmallTalk
 from local.sidecar.turns import Turns
 from media_plane.audio import EAR_RATE_HZ, AudioFrame
-from media_plane.ports import SpeechToText, TextToSpeech
+from media_plane.ports.speech import SpeechToText, TextToSpeech
 from nexus.errors import ConfigurationError, UpstreamError
 
 _TURNS_WAITING = 4

@@ -16,18 +16,9 @@ from media_plane.conversation import commands as do
 from media_plane.conversation import events as ev
 from media_plane.conversation.machine import Conversation
 from media_plane.playout import Playout
-from media_plane.ports import (
-    CallBrief,
-    CallerTransport,
-    Received,
-    ReceivedAudio,
-    ReceivedHangUp,
-    ReceivedPlayed,
-    ReceivedText,
-    SocketClosed,
-    ToolRunner,
-    ToolSpec,
-)
+from media_plane.ports.caller import CallerTransport, Received, ReceivedAudio, ReceivedHangUp, ReceivedPlayed, ReceivedText, SocketClosed
+from media_plane.ports.engine import CallBrief
+from media_plane.ports.tools import ToolRunner, ToolSpec
 from media_plane.speech.ear import Ear
 from nexus.clock import Clock
 from nexus.domain.call import EndReason, LineOrder

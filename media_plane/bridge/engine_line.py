@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from media_plane.conversation.commands import CallerAudio, EngineInput
 from media_plane.conversation.events import EngineEvent, EngineFailed, EngineNotice, EngineReady
-from media_plane.ports import CallBrief, VoiceEngine
+from media_plane.ports.engine import CallBrief, VoiceEngine
 from nexus.clock import Clock
 from nexus.errors import ConfigurationError, NexusError, QuotaExceeded
 

@@ -10,7 +10,7 @@ from media_plane.bridge.tape import Tape
 from media_plane.conversation import events as ev
 from media_plane.conversation.commands import Tell
 from media_plane.playout import OutgoingFrame, Playout
-from media_plane.ports import CallerTransport, SocketClosed
+from media_plane.ports.caller import CallerTransport, SocketClosed
 from nexus.clock import Clock
 
 _MAX_WAITING_MESSAGES = 2_000

@@ -13,18 +13,8 @@ from media_plane.dialogue.passing import may_pass
 from media_plane.dialogue.prompts import system_prompt
 from media_plane.dialogue.sentences import SentenceSplitter
 from media_plane.dialogue.steps import AgentStep, HangUp, Notice, Passed, SentenceReady, ToolWanted
-from media_plane.ports import (
-    AgentSaid,
-    AnswerDone,
-    CallBrief,
-    CallerSaid,
-    ChatMessage,
-    ChatModel,
-    ChatRequest,
-    TextDelta,
-    ToolCall,
-    ToolReturned,
-)
+from media_plane.ports.chat import AgentSaid, AnswerDone, CallerSaid, ChatMessage, ChatModel, ChatRequest, TextDelta, ToolCall, ToolReturned
+from media_plane.ports.engine import CallBrief
 from nexus.clock import Clock
 from nexus.errors import UpstreamError
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from media_plane.conversation.commands import ToolOutcome
-from media_plane.ports import AgentSaid, CallerSaid, ChatMessage, ToolCall, ToolReturned
+from media_plane.ports.chat import AgentSaid, CallerSaid, ChatMessage, ToolCall, ToolReturned
 from nexus.domain.session import Turn
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from media_plane.dialogue.notes import read_note
-from media_plane.ports import AgentSaid, CallerSaid, ChatRequest
+from media_plane.ports.chat import AgentSaid, CallerSaid, ChatRequest
 
 PASSING = "PASS"
 _MARKS = r"[\s\"'“”‘’*_`().,!:;\[\]-]*"

@@ -6,7 +6,7 @@ from datetime import datetime
 
 from media_plane.dialogue.notes import correction_note
 from media_plane.dialogue.passing import PASSING
-from media_plane.ports import ToolSpec
+from media_plane.ports.tools import ToolSpec
 from nexus.domain.knowledge import prompt_text
 from nexus.domain.tenant import TenantConfig
 

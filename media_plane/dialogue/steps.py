@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from media_plane.ports import ToolCall
+from media_plane.ports.chat import ToolCall
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ from media_plane.conversation.commands import Say, ToolAnswer
 from media_plane.conversation.events import EngineNotice, ToolRequested
 from media_plane.dialogue.steps import AgentStep, HangUp, Notice, SentenceReady, ToolWanted
 from media_plane.engines.outbox import Outbox
-from media_plane.ports import ToolCall
+from media_plane.ports.chat import ToolCall
 
 _MOST_WAITING = 32
 

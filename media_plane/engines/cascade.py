@@ -13,7 +13,8 @@ from media_plane.engines.listening import Listener, ListeningLimits
 from media_plane.engines.outbox import Outbox
 from media_plane.engines.speaking import Speaker, SpeakingLimits
 from media_plane.engines.supervision import Supervision
-from media_plane.ports import CallBrief, EngineTraits, SpeechToText, TextToSpeech
+from media_plane.ports.engine import CallBrief, EngineTraits
+from media_plane.ports.speech import SpeechToText, TextToSpeech
 from nexus.clock import Clock
 from nexus.errors import NexusError, UpstreamError
 

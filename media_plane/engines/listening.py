@@ -9,7 +9,7 @@ from media_plane.audio import AudioFrame
 from media_plane.conversation.events import CallerSpeech, CallerTranscript, EngineNotice
 from media_plane.engines.outbox import Outbox
 from media_plane.engines.utterance import UtteranceBuffer
-from media_plane.ports import SpeechToText, Transcription
+from media_plane.ports.speech import SpeechToText, Transcription
 from nexus.errors import NexusError
 
 Heard = asyncio.Task[Transcription]

@@ -25,7 +25,7 @@ from media_plane.engines.pcm_sidecar_wire import (
 )
 from media_plane.engines.personaplex.pacing import InputClock, PacingSettings
 from media_plane.engines.socket_writer import SocketWriter
-from media_plane.ports import LineDropped, LineEvent, LineLost, LineNotice, ModelBrief, ModelHeard
+from media_plane.ports.speech_line import LineDropped, LineEvent, LineLost, LineNotice, ModelBrief, ModelHeard
 from media_plane.speech.level import rms_db
 from nexus.clock import Clock
 from nexus.errors import UpstreamError

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import deque
 
 from media_plane.audio import EAR_RATE_HZ, FRAME_MS, AudioFrame, bytes_for_ms
-from media_plane.ports import LineEvent, ModelAudio, ModelFlush, ModelText
+from media_plane.ports.speech_line import LineEvent, ModelAudio, ModelFlush, ModelText
 
 _FRAME_BYTES = bytes_for_ms(FRAME_MS, EAR_RATE_HZ)
 _LEAST_BYTES = 64

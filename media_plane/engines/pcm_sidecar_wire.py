@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints, TypeAdapte
 
 from media_plane.audio import EAR_RATE_HZ
 from media_plane.codecs.pcm import PcmReader
-from media_plane.ports import LineEvent, LineLost, LineNotice, ModelAudio, ModelBrief, ModelFlush, ModelHeard, ModelText
+from media_plane.ports.speech_line import LineEvent, LineLost, LineNotice, ModelAudio, ModelBrief, ModelFlush, ModelHeard, ModelText
 from nexus.domain.knowledge import prompt_text
 from nexus.domain.session import Party
 from nexus.domain.tenant import TenantConfig

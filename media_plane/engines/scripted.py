@@ -22,7 +22,7 @@ from media_plane.conversation.events import (
 )
 from media_plane.engines.outbox import Outbox
 from media_plane.engines.supervision import Supervision
-from media_plane.ports import CallBrief, EngineTraits
+from media_plane.ports.engine import CallBrief, EngineTraits
 from nexus.clock import Clock
 from nexus.errors import UpstreamError
 

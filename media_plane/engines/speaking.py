@@ -8,7 +8,7 @@ from typing import Literal
 
 from media_plane.conversation.events import AgentAudio, AgentItemEnded, AgentText, EngineNotice, HangUpRequested
 from media_plane.engines.outbox import Outbox
-from media_plane.ports import TextToSpeech
+from media_plane.ports.speech import TextToSpeech
 from nexus.clock import Clock
 from nexus.domain.tenant import VoiceSettings
 from nexus.errors import NexusError, UpstreamError

@@ -10,7 +10,7 @@ from media_plane.engines.answering import Answering
 from media_plane.engines.cascade import AgentFactory, answer_input
 from media_plane.engines.outbox import Outbox
 from media_plane.engines.supervision import Supervision
-from media_plane.ports import CallBrief, EngineTraits
+from media_plane.ports.engine import CallBrief, EngineTraits
 
 
 class TextEngine:

@@ -15,7 +15,7 @@ from google.genai import errors, types
 
 from media_plane.dialogue.passing import PassFilter, may_pass
 from media_plane.models.gemini_wire import Answer, config_of, contents_of
-from media_plane.ports import AnswerDone, ChatRequest, TextDelta
+from media_plane.ports.chat import AnswerDone, ChatRequest, TextDelta
 from nexus.errors import UpstreamError
 
 _ATTEMPTS = 2

@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 
 from google.genai import types
 
-from media_plane.ports import AgentSaid, CallerSaid, ChatMessage, ChatRequest, ToolCall, ToolReturned, ToolSpec
+from media_plane.ports.chat import AgentSaid, CallerSaid, ChatMessage, ChatRequest, ToolCall, ToolReturned
+from media_plane.ports.tools import ToolSpec
 
 END_CALL = "end_call"
 _CALL_BEGINS = "(The call begins.)"

@@ -12,7 +12,7 @@ from media_plane.models.policy.knowledge import opening_hour
 from media_plane.models.policy.moments import OPENING_GUESS_HOUR
 from media_plane.models.policy.policy import Policy
 from media_plane.models.policy.replay import next_reply
-from media_plane.ports import AnswerDone, ChatRequest, TextDelta, ToolCall
+from media_plane.ports.chat import AnswerDone, ChatRequest, TextDelta, ToolCall
 
 _WORDS_PER_DELTA = 4
 _MONTH_FIRST_REGIONS = frozenset({"US", "PH", "FM", "PW"})

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 
-from media_plane.ports import SocketClosed
+from media_plane.ports.caller import SocketClosed
 from media_plane.server.admission import Doorkeeper, Handshake
 from media_plane.server.calls import CallServer
 from media_plane.server.news import CallNews, NoNews

@@ -12,7 +12,7 @@ from typing import Protocol
 
 from media_plane.bridge.call import Bridge
 from media_plane.conversation import recorder
-from media_plane.ports import CallerTransport, Socket, SocketClosed
+from media_plane.ports.caller import CallerTransport, Socket, SocketClosed
 from media_plane.recording.room import RecordingRoom
 from media_plane.relay import Line, pass_through
 from media_plane.server.admission import Admission

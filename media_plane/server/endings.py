@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from datetime import datetime
 
-from media_plane.ports import SocketClosed
+from media_plane.ports.caller import SocketClosed
 from nexus.domain.call import EndReason
 from nexus.domain.session import CallFault, Ended, FaultNoted, JournalEntry, Opened
 from nexus.errors import NexusError, ProtocolViolation

@@ -15,7 +15,7 @@ from typing import Protocol
 
 from media_plane.conversation.commands import EngineInput
 from media_plane.conversation.events import EngineEvent
-from media_plane.ports import CallBrief, EngineTraits, VoiceEngine
+from media_plane.ports.engine import CallBrief, EngineTraits, VoiceEngine
 from nexus import context
 from nexus.domain.call import CallEntry
 from nexus.domain.tenant import TenantConfig

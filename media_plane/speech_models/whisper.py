@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from media_plane.audio import EAR_RATE_HZ, AudioFrame
-from media_plane.ports import Transcription
+from media_plane.ports.speech import Transcription
 from media_plane.speech_models.hearsay import Heard, believable, with_clock_times
 from media_plane.speech_models.pins import WHISPER_TINY_EN, load_package, own_files, packaged_folder, verify
 from media_plane.speech_models.worker import Worker

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from media_plane.ports import ToolSpec
+from media_plane.ports.tools import ToolSpec
 from media_plane.tooling.process import Loaded, LoadedTool
 from nexus.domain.http_tool import HttpTool
 from nexus.domain.tenant import TenantConfig

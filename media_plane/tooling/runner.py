@@ -9,7 +9,7 @@ from typing import Any
 
 from media_plane.conversation.commands import RunTool
 from media_plane.conversation.events import ToolFinished
-from media_plane.ports import ToolSpec
+from media_plane.ports.tools import ToolSpec
 from media_plane.tooling.catalogue import Catalogue, catalogue_of, needs_source
 from media_plane.tooling.declared import NoHttpTools, idempotency_key, run_declared
 from media_plane.tooling.effects import effect_id
@@ -41,7 +41,7 @@ class ToolParts:
 
 
 class TenantTools:
-    """``media_plane.ports.ToolRunner`` for one call: pinned to the configuration and ``tools.py`` it began with."""
+    """``media_plane.ports.tools.ToolRunner`` for one call: pinned to the configuration and ``tools.py`` it began with."""
 
     def __init__(self, config: TenantConfig, call_id: str, parts: ToolParts) -> None:
         self._config = config
@@ -61,7 +61,7 @@ class TenantTools:
         return (await self._load()).faults
 
     async def run(self, order: RunTool) -> ToolFinished:
-        """Run one tool once; see ``media_plane.ports.ToolRunner``. Cancelled: the tool is stopped, a write's outcome stays unknown."""
+        """Run one tool once; see ``media_plane.ports.tools.ToolRunner``. Cancelled: the tool is stopped, a write's outcome stays unknown."""
         entry = (await self._load()).tools.get(order.name)
         if entry is None:
             return self._failed(order, "", "tool_unknown", f"There is no tool named {order.name}.")

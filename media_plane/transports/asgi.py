@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 from typing import Any
 from urllib.parse import parse_qs
 
-from media_plane.ports import SocketClosed
+from media_plane.ports.caller import SocketClosed
 from media_plane.transports.handshake import offered_subprotocols
 from media_plane.transports.websocket import close_reason
 

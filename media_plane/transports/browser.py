@@ -16,7 +16,7 @@ from media_plane.conversation.commands import (
     TellTool,
     TellTranscript,
 )
-from media_plane.ports import ReceivedHangUp, ReceivedNothing, ReceivedPlayed, ReceivedText
+from media_plane.ports.caller import ReceivedHangUp, ReceivedNothing, ReceivedPlayed, ReceivedText
 from media_plane.transports import messages as wire
 from media_plane.transports.negotiation import input_format, output_format
 from media_plane.transports.wire import PRODUCT_CODECS, AudioCodecs, CallerAudioStream, Encoder, Incoming, Violations

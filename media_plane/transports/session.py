@@ -7,7 +7,7 @@ from collections.abc import Iterable
 
 from media_plane.audio import AudioFormat, AudioFrame
 from media_plane.conversation.commands import Tell
-from media_plane.ports import Received, ReceivedHangUp, Socket, SocketClosed
+from media_plane.ports.caller import Received, ReceivedHangUp, Socket, SocketClosed
 from media_plane.transports.wire import WireCodec
 from nexus.errors import ProtocolViolation
 

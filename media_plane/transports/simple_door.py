@@ -17,7 +17,7 @@ from media_plane.conversation.commands import (
     TellTool,
     TellTranscript,
 )
-from media_plane.ports import Received, ReceivedHangUp, ReceivedNothing, ReceivedText
+from media_plane.ports.caller import Received, ReceivedHangUp, ReceivedNothing, ReceivedText
 from media_plane.transports.messages import MAX_MESSAGE_BYTES, MAX_TEXT_CHARS
 from media_plane.transports.negotiation import INPUT_RATES_HZ
 from media_plane.transports.wire import PRODUCT_CODECS, AudioCodecs, CallerAudioStream, Incoming, Violations

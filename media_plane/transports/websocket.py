@@ -9,7 +9,7 @@ import socket
 from websockets.asyncio.server import ServerConnection
 from websockets.exceptions import ConcurrencyError, ConnectionClosed
 
-from media_plane.ports import SocketClosed
+from media_plane.ports.caller import SocketClosed
 
 SEND_BUFFER_BYTES = 16 * 1024
 """What the kernel is asked to hold for a caller who does not read (Linux doubles it); enough for 48 kHz PCM16 over 150 ms of distance."""

@@ -10,7 +10,7 @@ from media_plane.audio import EAR_RATE_HZ, AudioFormat, AudioFrame, Codec
 from media_plane.codecs.decoders import decoder_for, sniff
 from media_plane.codecs.encoders import encoder_for
 from media_plane.conversation.commands import Tell
-from media_plane.ports import Received, ReceivedAudio, ReceivedNothing
+from media_plane.ports.caller import Received, ReceivedAudio, ReceivedNothing
 from nexus.errors import ProtocolViolation
 
 MAX_VIOLATIONS = 20

@@ -12,7 +12,8 @@ import pytest
 from media_plane.dialogue.notes import correction_note
 from media_plane.models.gemini import GeminiAccess, GeminiChat
 from media_plane.models.scripted import ScriptedChat
-from media_plane.ports import AgentSaid, AnswerDone, CallerSaid, ChatMessage, ChatModel, ChatRequest, TextDelta, ToolReturned, ToolSpec
+from media_plane.ports.chat import AgentSaid, AnswerDone, CallerSaid, ChatMessage, ChatModel, ChatRequest, TextDelta, ToolReturned
+from media_plane.ports.tools import ToolSpec
 from nexus.domain.tenant import TenantConfig
 from tests.fakes.gemini_server import Turn, call, gemini_server, text
 

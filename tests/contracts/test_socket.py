@@ -1,4 +1,4 @@
-"""The contract of ``media_plane.ports.Socket``, over real loopback servers with a real client."""
+"""The contract of ``media_plane.ports.caller.Socket``, over real loopback servers with a real client."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from websockets.asyncio.server import ServerConnection, serve
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.typing import Subprotocol
 
-from media_plane.ports import Socket, SocketClosed
+from media_plane.ports.caller import Socket, SocketClosed
 from media_plane.transports.asgi import AsgiReceive, AsgiSend, AsgiUpgrade, Message, Scope
 from media_plane.transports.messages import MAX_MESSAGE_BYTES
 from media_plane.transports.websocket import WebSocket

@@ -21,7 +21,7 @@ from media_plane.audio import AudioFrame, silence
 from media_plane.conversation.commands import CallerAudio
 from media_plane.engines.pcm_sidecar import PcmSidecarLimits, PcmSidecarLine
 from media_plane.engines.personaplex.line import LineSettings, PersonaPlexLine
-from media_plane.ports import LineEvent, LineLost, ModelAudio, ModelBrief, Said, SpeechLine
+from media_plane.ports.speech_line import LineEvent, LineLost, ModelAudio, ModelBrief, Said, SpeechLine
 from nexus.clock import Clock
 from nexus.domain.tenant import TenantConfig, VoiceSettings
 from nexus.errors import NexusError, UpstreamError

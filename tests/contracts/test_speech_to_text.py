@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from media_plane.audio import AudioFrame, silence
-from media_plane.ports import Transcription
+from media_plane.ports.speech import Transcription
 from media_plane.speech_models.whisper import WhisperEar
 from tests.contracts.speech_audio import word_errors
 

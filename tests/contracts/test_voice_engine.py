@@ -27,7 +27,9 @@ from media_plane.engines.cascade import CascadeEngine
 from media_plane.engines.duplex.engine import DuplexEngine, DuplexParts
 from media_plane.engines.scripted import Emit, Reaction, Script, ScriptedEngine, Speak
 from media_plane.engines.text import TextEngine
-from media_plane.ports import CallBrief, ToolCall, Transcription, VoiceEngine
+from media_plane.ports.chat import ToolCall
+from media_plane.ports.engine import CallBrief, VoiceEngine
+from media_plane.ports.speech import Transcription
 from nexus.clock import Clock
 from nexus.domain.tenant import TenantConfig
 from nexus.errors import ConfigurationError, UpstreamError

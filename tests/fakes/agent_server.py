@@ -11,7 +11,7 @@ from websockets.asyncio.server import ServerConnection, serve
 
 from media_plane.audio import AudioFrame
 from media_plane.conversation.commands import TellAudio, TellMode, TellState, TellTool, TellTranscript
-from media_plane.ports import ReceivedAudio, ReceivedHangUp, ReceivedPlayed, ReceivedText, SocketClosed
+from media_plane.ports.caller import ReceivedAudio, ReceivedHangUp, ReceivedPlayed, ReceivedText, SocketClosed
 from media_plane.transports.browser import CallFacts, NexusV1
 from media_plane.transports.handshake import chosen_subprotocol, offered_ticket
 from media_plane.transports.messages import MAX_MESSAGE_BYTES

@@ -9,17 +9,8 @@ from datetime import datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from media_plane.ports import (
-    AgentSaid,
-    AnswerDone,
-    CallerSaid,
-    ChatMessage,
-    ChatModel,
-    ChatRequest,
-    TextDelta,
-    ToolReturned,
-    ToolSpec,
-)
+from media_plane.ports.chat import AgentSaid, AnswerDone, CallerSaid, ChatMessage, ChatModel, ChatRequest, TextDelta, ToolReturned
+from media_plane.ports.tools import ToolSpec
 from nexus.domain.tenant import TenantConfig
 from nexus.errors import UpstreamError
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from media_plane.conversation.commands import EngineInput
 from media_plane.conversation.events import EngineEvent
-from media_plane.ports import CallBrief, EngineTraits
+from media_plane.ports.engine import CallBrief, EngineTraits
 
 
 @dataclass(slots=True)

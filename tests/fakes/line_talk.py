@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 from media_plane.audio import AudioFrame, silence
 from media_plane.conversation.commands import CallerAudio
-from media_plane.ports import LineEvent, LineLost, LineNotice, ModelAudio, ModelBrief, ModelText, SpeechLine
+from media_plane.ports.speech_line import LineEvent, LineLost, LineNotice, ModelAudio, ModelBrief, ModelText, SpeechLine
 from nexus.clock import Clock
 from nexus.domain.tenant import TenantConfig
 from tests.fakes.webm_bytes import tone

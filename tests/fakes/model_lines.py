@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
 
 from media_plane.conversation.commands import CallerAudio
-from media_plane.ports import LineEvent, LineLost, ModelBrief
+from media_plane.ports.speech_line import LineEvent, LineLost, ModelBrief
 from nexus.errors import NexusError
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from media_plane.audio import AudioFrame
 from media_plane.conversation.commands import CallerAudio
-from media_plane.ports import LineEvent, LineLost, ModelAudio, ModelBrief, ModelText
+from media_plane.ports.speech_line import LineEvent, LineLost, ModelAudio, ModelBrief, ModelText
 from nexus.clock import Clock
 from nexus.errors import UpstreamError
 

@@ -12,7 +12,7 @@ from local.sidecar.options import Faults, SidecarOptions
 from local.sidecar.server import Sidecar
 from media_plane.audio import AudioFrame
 from media_plane.engines.scripted import tone
-from media_plane.ports import SpeechToText, TextToSpeech, Transcription
+from media_plane.ports.speech import SpeechToText, TextToSpeech, Transcription
 from media_plane.slots import SlotPool
 from media_plane.wiring import Instead
 from nexus.clock import Clock

@@ -20,7 +20,8 @@ from websockets.typing import Subprotocol
 from control_plane.services.calls import CallDesk, CallPolicy, CallRequest, OrderedCall
 from local.serve import serving
 from media_plane.engines.scripted import Script, ScriptedEngine, tone
-from media_plane.ports import SpeechToText, TextToSpeech, VoiceEngine
+from media_plane.ports.engine import VoiceEngine
+from media_plane.ports.speech import SpeechToText, TextToSpeech
 from media_plane.server.calls import CallServer
 from media_plane.server.sockets import SocketDoor
 from media_plane.slots import SlotPool

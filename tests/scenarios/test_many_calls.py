@@ -11,7 +11,7 @@ import resource
 from pathlib import Path
 
 from media_plane.engines.scripted import Script, ScriptedEngine
-from media_plane.ports import VoiceEngine
+from media_plane.ports.engine import VoiceEngine
 from nexus.clock import Clock
 from tests.scenarios.house import TENANT, House, house, write_tenant
 

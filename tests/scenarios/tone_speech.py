@@ -12,7 +12,7 @@ import numpy as np
 from local.sidecar.options import FRAME_MS
 from local.sidecar.pieces import pieces
 from media_plane.audio import AudioFrame
-from media_plane.ports import Transcription
+from media_plane.ports.speech import Transcription
 from tests.scenarios.house import QUIET, Caller
 
 _LOW_HZ = range(400, 1_200, 50)

@@ -7,7 +7,7 @@ from typing import Protocol
 
 from media_plane.dialogue.steps import AgentStep
 from media_plane.engines.answering import Agent
-from media_plane.ports import ToolCall
+from media_plane.ports.chat import ToolCall
 
 
 class AgentWatcher(Protocol):

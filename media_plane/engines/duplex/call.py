@@ -39,8 +39,10 @@ from media_plane.engines.listening import Listener, ListeningLimits
 from media_plane.engines.outbox import Outbox
 from media_plane.engines.speaking import Speaker, SpeakingLimits
 from media_plane.engines.supervision import Job
-from media_plane.ports import (
-    CallBrief,
+from media_plane.ports.chat import ToolCall
+from media_plane.ports.engine import CallBrief
+from media_plane.ports.speech import SpeechToText, TextToSpeech
+from media_plane.ports.speech_line import (
     LineDropped,
     LineEvent,
     LineGap,
@@ -52,9 +54,6 @@ from media_plane.ports import (
     ModelFlush,
     ModelHeard,
     ModelText,
-    SpeechToText,
-    TextToSpeech,
-    ToolCall,
 )
 from nexus.clock import Clock
 from nexus.errors import UpstreamError

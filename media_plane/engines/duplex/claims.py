@@ -11,7 +11,7 @@ from typing import Any, Literal
 from media_plane.engines.duplex.claim_details import Details, details_of
 from media_plane.engines.duplex.claim_phrases import Phrase, find_phrases, settled_until, without_open_stops
 from media_plane.engines.duplex.claim_words import Kind
-from media_plane.ports import ToolSpec
+from media_plane.ports.tools import ToolSpec
 
 _TOOL_WORDS: tuple[tuple[Kind, str], ...] = (
     ("cancel", r"cancel\w*|delete|remove|unsubscribe|withdraw|refund"),

@@ -14,7 +14,7 @@ from media_plane.engines.duplex.call import DuplexParts as DuplexParts
 from media_plane.engines.duplex.line import ModelLine
 from media_plane.engines.outbox import Outbox
 from media_plane.engines.supervision import Supervision
-from media_plane.ports import CallBrief, EngineTraits
+from media_plane.ports.engine import CallBrief, EngineTraits
 from nexus.clock import Clock
 from nexus.errors import NexusError, UpstreamError
 

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Callable
 from typing import Protocol
 
 from media_plane.conversation.commands import CallerAudio
-from media_plane.ports import LineEvent, ModelBrief
+from media_plane.ports.speech_line import LineEvent, ModelBrief
 
 BriefMaker = Callable[[int], ModelBrief]
 """What the model must be told, by generation: everything that is known at the moment it is asked."""

@@ -6,7 +6,7 @@ import asyncio
 from collections import deque
 from collections.abc import AsyncIterator
 
-from media_plane.ports import LineEvent, ModelAudio
+from media_plane.ports.speech_line import LineEvent, ModelAudio
 
 _ROOM = 512
 """Forty seconds of the model's frames; beyond it the oldest audio is dropped: what nobody took for so long is of no use."""

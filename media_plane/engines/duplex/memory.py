@@ -6,7 +6,8 @@ from collections import deque
 from dataclasses import dataclass
 
 from media_plane.engines.duplex.claim_phrases import unfinished_sentence
-from media_plane.ports import CallBrief, ModelBrief, Said
+from media_plane.ports.engine import CallBrief
+from media_plane.ports.speech_line import ModelBrief, Said
 from nexus.domain.session import Party, Turn
 
 _MOST_WORDS = 200

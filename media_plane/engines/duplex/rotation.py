@@ -14,7 +14,7 @@ from media_plane.engines.duplex.line import BriefMaker
 from media_plane.engines.duplex.mailbox import Mailbox
 from media_plane.engines.duplex.rotation_rules import Action, Moment, RotationPolicy
 from media_plane.engines.duplex.session import Session
-from media_plane.ports import EngineSlots, LineEvent, LineGap, LineLost, LineNotice, LineRotated, ModelAudio, SpeechLine
+from media_plane.ports.speech_line import EngineSlots, LineEvent, LineGap, LineLost, LineNotice, LineRotated, ModelAudio, SpeechLine
 from nexus.clock import Clock
 from nexus.errors import NexusError, QuotaExceeded, UpstreamError
 

@@ -7,7 +7,7 @@ from typing import Literal
 
 from media_plane.audio import EAR_RATE_HZ, FRAME_MS, silence
 from media_plane.conversation.commands import CallerAudio
-from media_plane.ports import ModelBrief, SlotLease, SpeechLine
+from media_plane.ports.speech_line import ModelBrief, SlotLease, SpeechLine
 from nexus.clock import Clock
 from nexus.errors import NexusError, UpstreamError
 

@@ -6,7 +6,7 @@ import asyncio
 from collections import deque
 from collections.abc import AsyncIterator
 
-from media_plane.ports import LineEvent, LineLost, ModelAudio, ModelText
+from media_plane.ports.speech_line import LineEvent, LineLost, ModelAudio, ModelText
 
 ROOM = 250
 """Twenty seconds of audio."""

@@ -21,7 +21,7 @@ from media_plane.engines.personaplex.pacing import Debt, InputClock, PacingSetti
 from media_plane.engines.personaplex.prompt import compose
 from media_plane.engines.personaplex.voices import choose_model_voice
 from media_plane.engines.personaplex.wire import audio_message, chat_url
-from media_plane.ports import LineDropped, LineEvent, LineLost, LineNotice, ModelAudio, ModelBrief
+from media_plane.ports.speech_line import LineDropped, LineEvent, LineLost, LineNotice, ModelAudio, ModelBrief
 from media_plane.speech.level import rms_db
 from nexus.clock import Clock
 from nexus.errors import UpstreamError

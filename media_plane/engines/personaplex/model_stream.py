@@ -7,7 +7,7 @@ import logging
 from media_plane.codecs.ogg import OggReader
 from media_plane.codecs.opus import OpusCorrupt, OpusDecoder
 from media_plane.engines.personaplex.wire import Kind, TextPieces
-from media_plane.ports import LineEvent, LineNotice, ModelAudio, ModelText
+from media_plane.ports.speech_line import LineEvent, LineNotice, ModelAudio, ModelText
 
 OUTPUT_RATE_HZ = 24_000
 MODEL_FRAME_MS = 80

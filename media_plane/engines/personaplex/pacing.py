@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from media_plane.ports import LineLost
+from media_plane.ports.speech_line import LineLost
 
 OWES_MS = 240.0
 """Three frames: a model that owes no more than this keeps up."""

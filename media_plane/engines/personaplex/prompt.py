@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from media_plane.engines.personaplex.wire import encoded_bytes
-from media_plane.ports import ModelBrief, Said
+from media_plane.ports.speech_line import ModelBrief, Said
 from nexus.domain.knowledge import knowledge_text
 from nexus.domain.tenant import TenantConfig
 

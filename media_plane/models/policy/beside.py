@@ -15,7 +15,7 @@ from media_plane.models.policy.smalltalk import find_aside
 from media_plane.models.policy.state import Reply, State
 from media_plane.models.policy.tasks import Tasks
 from media_plane.models.policy.words import normalise, words_of
-from media_plane.ports import ToolSpec
+from media_plane.ports.tools import ToolSpec
 
 _MOST_ANSWERS = 8
 _QUESTION_WORDS: tuple[tuple[str, re.Pattern[str]], ...] = (

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from media_plane.models.policy.choices import find_choices
 from media_plane.models.policy.slots import Slot, slots_of
 from media_plane.models.policy.words import stem, stems, words_of
-from media_plane.ports import ToolSpec
+from media_plane.ports.tools import ToolSpec
 
 _GROUPS = (
     "book booking reserve reservation schedule appointment appt arrange make",

@@ -10,7 +10,8 @@ from media_plane.models.policy.slots import slots_of
 from media_plane.models.policy.state import Asked, Reply, State
 from media_plane.models.policy.steps import CARRIED, ended, follow_up, lasting, suspected_slot, without
 from media_plane.models.policy.tasks import Tasks
-from media_plane.ports import ToolReturned, ToolSpec
+from media_plane.ports.chat import ToolReturned
+from media_plane.ports.tools import ToolSpec
 
 MORE = "Is there anything else I can do for you?"
 

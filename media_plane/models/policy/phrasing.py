@@ -10,7 +10,7 @@ from typing import Any
 
 from media_plane.models.policy.slots import Slot
 from media_plane.models.policy.words import label, words_of
-from media_plane.ports import ToolSpec
+from media_plane.ports.tools import ToolSpec
 
 _QUESTIONS = {
     "date": "What day would you like?",

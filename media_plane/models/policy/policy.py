@@ -27,7 +27,8 @@ from media_plane.models.policy.steps import (
 )
 from media_plane.models.policy.tasks import Tasks
 from media_plane.models.policy.words import normalise, says_no, says_yes
-from media_plane.ports import ToolReturned, ToolSpec
+from media_plane.ports.chat import ToolReturned
+from media_plane.ports.tools import ToolSpec
 
 _UNKNOWN = "I'm afraid I don't have that information."
 

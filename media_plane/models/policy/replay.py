@@ -9,7 +9,7 @@ from media_plane.dialogue.notes import Note, read_note
 from media_plane.models.policy.beside import answered, corrected, passes, recalled, taken_up, truth_about
 from media_plane.models.policy.policy import Policy
 from media_plane.models.policy.state import Reply, State
-from media_plane.ports import AgentSaid, CallerSaid, ChatMessage, ToolReturned
+from media_plane.ports.chat import AgentSaid, CallerSaid, ChatMessage, ToolReturned
 
 
 @dataclass(frozen=True, slots=True)

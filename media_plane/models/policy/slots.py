@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from media_plane.models.policy.words import label, words_of
-from media_plane.ports import ToolSpec
+from media_plane.ports.tools import ToolSpec
 
 KINDS = frozenset(
     [

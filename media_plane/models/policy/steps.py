@@ -11,7 +11,7 @@ from media_plane.models.policy.filling import Setting, fill
 from media_plane.models.policy.slots import Slot, slots_of
 from media_plane.models.policy.state import Asked, State
 from media_plane.models.policy.words import normalise
-from media_plane.ports import ToolSpec
+from media_plane.ports.tools import ToolSpec
 
 LASTING = frozenset({"name", "phone", "email", "address"})
 """Kinds that stay true for the whole call; what else the caller said is forgotten once a task is done."""

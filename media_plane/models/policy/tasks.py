@@ -11,7 +11,7 @@ from media_plane.models.policy.phrasing import abilities, action, question_for, 
 from media_plane.models.policy.slots import Slot, slots_of
 from media_plane.models.policy.state import Reply, State
 from media_plane.models.policy.steps import CARRIED, ended, lasting, past_day, wanted, without
-from media_plane.ports import ToolSpec
+from media_plane.ports.tools import ToolSpec
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ from media_plane.engines.duplex.engine import DuplexEngine
 from media_plane.engines.scripted import Script, ScriptedEngine
 from media_plane.engines.text import TextEngine
 from media_plane.models.scripted import ScriptedChat
-from media_plane.ports import VoiceEngine
+from media_plane.ports.engine import VoiceEngine
 from nexus.clock import Clock
 from nexus.domain.tenant import TenantConfig
 from nexus.errors import ConfigurationError

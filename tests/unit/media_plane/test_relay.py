@@ -10,7 +10,7 @@ import pytest
 from websockets.asyncio.server import ServerConnection, serve
 from websockets.exceptions import ConnectionClosed
 
-from media_plane.ports import SocketClosed
+from media_plane.ports.caller import SocketClosed
 from media_plane.relay import Elsewhere, Line, open_line, pass_through
 from nexus.errors import UpstreamError
 

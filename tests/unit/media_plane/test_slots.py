@@ -10,7 +10,7 @@ import pytest
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from media_plane.ports import EngineSlots, SlotLease
+from media_plane.ports.speech_line import EngineSlots, SlotLease
 from media_plane.slots import CHECK_EVERY_MS, SlotPool, answers_http
 from nexus.clock import Clock
 from nexus.errors import QuotaExceeded

@@ -12,7 +12,7 @@ from local.sidecar.options import Line, SidecarOptions
 from local.sidecar.server import Sidecar
 from local.sidecar.speaking import Speech
 from media_plane.audio import AudioFrame
-from media_plane.ports import Transcription
+from media_plane.ports.speech import Transcription
 from nexus.errors import UpstreamError
 from tests.fakes.sidecar_client import Client, connected, sound_of, talking, tone
 

@@ -11,7 +11,7 @@ from media_plane.audio import silence
 from media_plane.bridge.engine_line import EngineLine, EngineMaker, EngineMakers, LinePolicy
 from media_plane.conversation.commands import CallerAudio
 from media_plane.conversation.events import EngineEvent, EngineFailed, EngineNotice, EngineReady
-from media_plane.ports import CallBrief
+from media_plane.ports.engine import CallBrief
 from nexus.clock import Clock
 from nexus.domain.tenant import TenantConfig
 from nexus.errors import UpstreamError

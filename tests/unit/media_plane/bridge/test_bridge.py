@@ -18,7 +18,7 @@ from media_plane.conversation.machine import CallLimits, Conversation
 from media_plane.conversation.recorder import fold, record
 from media_plane.engines.scripted import Emit, Reaction, Script, ScriptedEngine, Speak, Wait, tone
 from media_plane.playout import Playout
-from media_plane.ports import Received, ReceivedAudio, ReceivedHangUp, ReceivedText
+from media_plane.ports.caller import Received, ReceivedAudio, ReceivedHangUp, ReceivedText
 from media_plane.speech.ear import Ear
 from media_plane.speech.vad import ScriptedDetector
 from nexus.adapters.memory import MemoryCallJournal

@@ -11,7 +11,7 @@ from media_plane.audio import silence
 from media_plane.bridge.engine_line import EngineLine, EngineMaker, EngineMakers, LinePolicy
 from media_plane.conversation.commands import CallerAudio, CallerTurn, EngineInput, Say, ToolOutcome
 from media_plane.conversation.events import AgentText, EngineFailed, EngineNotice, EngineReady
-from media_plane.ports import CallBrief
+from media_plane.ports.engine import CallBrief
 from nexus.errors import ConfigurationError, UpstreamError
 from tests.fakes.engines import WrittenEngine
 from tests.unit.media_plane.bridge.bench import CONFIG, FRAME, Bench, refuse, row_of, running

@@ -11,7 +11,9 @@ from media_plane.conversation.commands import ToolOutcome
 from media_plane.dialogue.agent import APOLOGY, AgentLimits, TextAgent
 from media_plane.dialogue.notes import correction_note, typed_note
 from media_plane.dialogue.steps import AgentStep, HangUp, Notice, Passed, SentenceReady, ToolWanted
-from media_plane.ports import AgentSaid, AnswerDone, CallBrief, CallerSaid, ToolCall, ToolReturned, ToolSpec
+from media_plane.ports.chat import AgentSaid, AnswerDone, CallerSaid, ToolCall, ToolReturned
+from media_plane.ports.engine import CallBrief
+from media_plane.ports.tools import ToolSpec
 from nexus.clock import Clock
 from nexus.domain.session import Turn
 from nexus.domain.tenant import TenantConfig

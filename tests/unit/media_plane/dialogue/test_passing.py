@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from media_plane.dialogue.notes import correction_note, typed_note
 from media_plane.dialogue.passing import PassFilter, may_pass
-from media_plane.ports import AgentSaid, CallerSaid, ChatMessage, ChatRequest, ToolCall, ToolReturned
+from media_plane.ports.chat import AgentSaid, CallerSaid, ChatMessage, ChatRequest, ToolCall, ToolReturned
 from nexus.domain.tenant import TenantConfig
 
 CALL = ToolCall("c1", "look", {})

@@ -11,7 +11,8 @@ from media_plane.conversation.commands import CallerTurn, Interrupted, Say, Tool
 from media_plane.conversation.events import AgentItemEnded, AgentText, EngineEvent, HangUpRequested, ToolRequested
 from media_plane.dialogue.steps import AgentStep, HangUp, SentenceReady, ToolWanted
 from media_plane.engines.text import TextEngine
-from media_plane.ports import CallBrief, ToolCall
+from media_plane.ports.chat import ToolCall
+from media_plane.ports.engine import CallBrief
 from nexus.domain.tenant import TenantConfig
 
 BRIEF = CallBrief("call_1", TenantConfig(tenant_id="shop", system_prompt="x"), (), "e1-")

@@ -16,7 +16,7 @@ from media_plane.audio import AudioFrame, silence
 from media_plane.conversation.commands import CallerAudio
 from media_plane.engines.pcm_sidecar import PcmSidecarLimits, PcmSidecarLine
 from media_plane.engines.pcm_sidecar_wire import MAX_MESSAGE_BYTES
-from media_plane.ports import LineEvent, LineLost, LineNotice, ModelAudio, ModelBrief, ModelFlush, ModelHeard, ModelText
+from media_plane.ports.speech_line import LineEvent, LineLost, LineNotice, ModelAudio, ModelBrief, ModelFlush, ModelHeard, ModelText
 from nexus.clock import Clock
 from nexus.domain.tenant import TenantConfig
 from nexus.errors import UpstreamError

@@ -17,7 +17,7 @@ from websockets.exceptions import ConnectionClosed
 from media_plane.audio import AudioFrame, silence
 from media_plane.conversation.commands import CallerAudio
 from media_plane.engines.pcm_sidecar import PcmSidecarLimits, PcmSidecarLine
-from media_plane.ports import LineEvent, ModelAudio, ModelBrief, ModelFlush, ModelText
+from media_plane.ports.speech_line import LineEvent, ModelAudio, ModelBrief, ModelFlush, ModelText
 from nexus.clock import Clock
 from nexus.domain.tenant import TenantConfig
 

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from media_plane.audio import AudioFrame, silence
 from media_plane.engines.pcm_sidecar_pacing import Pacing
-from media_plane.ports import LineEvent, LineNotice, ModelAudio, ModelFlush, ModelHeard, ModelText
+from media_plane.ports.speech_line import LineEvent, LineNotice, ModelAudio, ModelFlush, ModelHeard, ModelText
 
 AHEAD_BYTES, BEHIND_BYTES, FRAME_BYTES = 3_200, 6_400, 640
 

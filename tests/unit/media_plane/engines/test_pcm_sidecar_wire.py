@@ -22,7 +22,7 @@ from media_plane.engines.pcm_sidecar_wire import (
     read_event,
     start_message,
 )
-from media_plane.ports import LineNotice, ModelBrief, Said
+from media_plane.ports.speech_line import LineNotice, ModelBrief, Said
 from nexus.domain.tenant import Limits, TenantConfig, VoiceSettings
 
 CONFIG = TenantConfig(

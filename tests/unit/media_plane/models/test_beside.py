@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 
 from media_plane.dialogue.notes import correction_note, typed_note
 from media_plane.models.scripted import ScriptedChat
-from media_plane.ports import AgentSaid, CallerSaid, ToolReturned, ToolSpec
+from media_plane.ports.chat import AgentSaid, CallerSaid, ToolReturned
+from media_plane.ports.tools import ToolSpec
 from nexus.domain.tenant import TenantConfig
 from tests.fakes.chat_models import Conversation
 from tests.unit.media_plane.models.test_scripted import BARBER, BOOKED, KNOWLEDGE, PIZZA, RESTAURANT, schema

@@ -13,7 +13,8 @@ import pytest
 
 from media_plane.models.gemini import GeminiAccess, GeminiChat
 from media_plane.models.gemini_wire import contents_of
-from media_plane.ports import AgentSaid, AnswerDone, CallerSaid, ChatMessage, ChatRequest, TextDelta, ToolCall, ToolReturned, ToolSpec
+from media_plane.ports.chat import AgentSaid, AnswerDone, CallerSaid, ChatMessage, ChatRequest, TextDelta, ToolCall, ToolReturned
+from media_plane.ports.tools import ToolSpec
 from nexus.domain.tenant import TenantConfig
 from nexus.errors import UpstreamError
 from tests.fakes.gemini_server import GeminiServer, Turn, call, gemini_server, text

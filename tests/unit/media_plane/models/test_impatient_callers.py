@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from media_plane.models.scripted import ScriptedChat
-from media_plane.ports import ToolSpec
+from media_plane.ports.tools import ToolSpec
 from nexus.domain.config_file import parse_config
 from tests.fakes.chat_models import Conversation
 

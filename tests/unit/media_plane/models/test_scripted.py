@@ -9,7 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from media_plane.models.scripted import ScriptedChat
-from media_plane.ports import AgentSaid, CallerSaid, ToolSpec
+from media_plane.ports.chat import AgentSaid, CallerSaid
+from media_plane.ports.tools import ToolSpec
 from nexus.domain.tenant import TenantConfig
 from tests.fakes.chat_models import Conversation
 

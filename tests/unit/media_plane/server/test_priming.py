@@ -10,7 +10,7 @@ from datetime import timedelta
 import pytest
 
 from media_plane.conversation.commands import CallerTurn
-from media_plane.ports import CallBrief
+from media_plane.ports.engine import CallBrief
 from media_plane.server.priming import Begun, EngineStarts, OpenHouse, PrimedEngine, Primer
 from media_plane.slots import SlotPool
 from nexus.domain.call import CallEntry

@@ -20,7 +20,7 @@ from media_plane.conversation.commands import (
     TellTool,
     TellTranscript,
 )
-from media_plane.ports import ReceivedAudio, ReceivedHangUp, ReceivedNothing, ReceivedPlayed, ReceivedText
+from media_plane.ports.caller import ReceivedAudio, ReceivedHangUp, ReceivedNothing, ReceivedPlayed, ReceivedText
 from media_plane.transports.browser import CallFacts, NexusV1
 from media_plane.transports.messages import MAX_MESSAGE_BYTES, read_server_message
 from media_plane.transports.wire import MAX_VIOLATIONS

@@ -15,7 +15,7 @@ import pytest
 
 from media_plane.audio import AudioFormat
 from media_plane.codecs.decoders import decoder_for, sniff
-from media_plane.ports import ReceivedAudio
+from media_plane.ports.caller import ReceivedAudio
 from media_plane.transports.browser import CallFacts, NexusV1
 from media_plane.transports.container import PIPE_LIMIT_BYTES, ContainerDecoder, with_containers
 from media_plane.transports.wire import PRODUCT_CODECS, AudioCodecs

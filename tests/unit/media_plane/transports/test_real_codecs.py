@@ -8,7 +8,7 @@ import pytest
 
 from media_plane.audio import AudioFrame, Codec
 from media_plane.conversation.commands import TellAudio
-from media_plane.ports import ReceivedAudio
+from media_plane.ports.caller import ReceivedAudio
 from media_plane.transports.browser import CallFacts, NexusV1
 from media_plane.transports.negotiation import INPUT_RATES_HZ, OUTPUT_RATES_HZ
 from media_plane.transports.simple_door import SimpleDoor, parse_output, wav_file

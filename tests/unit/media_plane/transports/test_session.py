@@ -10,7 +10,7 @@ import pytest
 
 from media_plane.audio import AudioFrame
 from media_plane.conversation.commands import TellAudio, TellState
-from media_plane.ports import ReceivedText, SocketClosed
+from media_plane.ports.caller import ReceivedText, SocketClosed
 from media_plane.transports.browser import CallFacts, NexusV1
 from media_plane.transports.session import WireTransport
 from media_plane.transports.simple_door import SimpleDoor

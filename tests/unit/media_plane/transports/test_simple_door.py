@@ -22,7 +22,7 @@ from media_plane.conversation.commands import (
     TellTool,
     TellTranscript,
 )
-from media_plane.ports import ReceivedAudio, ReceivedHangUp, ReceivedNothing, ReceivedText
+from media_plane.ports.caller import ReceivedAudio, ReceivedHangUp, ReceivedNothing, ReceivedText
 from media_plane.transports.messages import MAX_MESSAGE_BYTES
 from media_plane.transports.simple_door import SimpleDoor, parse_customer_phone, parse_output
 from media_plane.transports.wire import MAX_VIOLATIONS, AudioCodecs, Decoder

@@ -12,7 +12,11 @@ from media_plane.conversation.commands import CallerTurn, EngineInput, Interrupt
 from media_plane.conversation.events import AgentAudio, AgentItemEnded, AgentText, CallerSpeech, EngineEvent, EngineFlush
 from media_plane.dialogue.steps import AgentStep, ToolWanted
 from media_plane.engines.duplex.engine import DuplexEngine, DuplexParts
-from media_plane.ports import CallBrief, ModelAudio, ModelText, ToolCall, ToolSpec, Transcription
+from media_plane.ports.chat import ToolCall
+from media_plane.ports.engine import CallBrief
+from media_plane.ports.speech import Transcription
+from media_plane.ports.speech_line import ModelAudio, ModelText
+from media_plane.ports.tools import ToolSpec
 from nexus.domain.tenant import TenantConfig
 from tests.fakes.model_lines import WrittenLine
 from tests.fakes.stepped_clock import SteppedClock

@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from media_plane.engines.duplex.claims import Claim, ClaimWatch, kinds_of_tool
-from media_plane.ports import ToolSpec
+from media_plane.ports.tools import ToolSpec
 from tests.unit.media_plane.engines.duplex.claims_corpus import CLAIMS, NO_CLAIMS
 
 HELD_OUT = Path(__file__).parents[5] / "tests/golden/claims/held_out.txt"

@@ -25,7 +25,8 @@ from media_plane.conversation.events import (
 from media_plane.dialogue.notes import typed_note
 from media_plane.dialogue.steps import HangUp, Notice, Passed, SentenceReady
 from media_plane.engines.duplex.engine import DuplexEngine, DuplexLimits, DuplexParts
-from media_plane.ports import EngineTraits, LineDropped, LineLost, LineNotice, LineRotated, ModelAudio, ModelFlush, ModelHeard, Said
+from media_plane.ports.engine import EngineTraits
+from media_plane.ports.speech_line import LineDropped, LineLost, LineNotice, LineRotated, ModelAudio, ModelFlush, ModelHeard, Said
 from nexus.clock import Clock
 from nexus.errors import NexusError, QuotaExceeded, UpstreamError
 from tests.fakes.model_lines import WrittenLine

@@ -12,7 +12,7 @@ from media_plane.conversation.events import AgentAudio, AgentItemEnded, AgentTex
 from media_plane.dialogue.notes import correction_note
 from media_plane.dialogue.steps import Passed, SentenceReady
 from media_plane.engines.duplex.corrections import CORRECTION
-from media_plane.ports import LineRotated, ModelFlush
+from media_plane.ports.speech_line import LineRotated, ModelFlush
 from tests.unit.media_plane.engines.duplex.duplex_call import WANTED, Ear, Talk, talk
 
 CLAIMED = "You're booked for three."

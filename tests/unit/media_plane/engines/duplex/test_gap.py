@@ -13,7 +13,7 @@ from media_plane.dialogue.notes import unheard_note
 from media_plane.dialogue.steps import Passed, SentenceReady
 from media_plane.engines.duplex.gap import Gap
 from media_plane.engines.duplex.memory import Memory
-from media_plane.ports import LineGap, LineNotice, LineRotated
+from media_plane.ports.speech_line import LineGap, LineNotice, LineRotated
 from tests.unit.media_plane.engines.duplex.duplex_call import BRIEF, CONFIG, WANTED, Ear, Talk, talk
 
 FILLERS = CONFIG.phrases.filler

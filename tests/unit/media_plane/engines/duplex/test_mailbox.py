@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from media_plane.audio import silence
 from media_plane.engines.duplex.mailbox import Mailbox
-from media_plane.ports import LineEvent, LineLost, ModelAudio, ModelText
+from media_plane.ports.speech_line import LineEvent, LineLost, ModelAudio, ModelText
 
 AUDIO = ModelAudio(silence(80, 24_000))
 

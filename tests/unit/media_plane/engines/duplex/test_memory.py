@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from media_plane.engines.duplex.memory import Memory, note_fact, refuted_fact, tool_fact
-from media_plane.ports import CallBrief, Said
+from media_plane.ports.engine import CallBrief
+from media_plane.ports.speech_line import Said
 from nexus.domain.session import Turn
 from nexus.domain.tenant import TenantConfig
 

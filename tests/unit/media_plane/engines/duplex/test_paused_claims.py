@@ -12,7 +12,7 @@ from media_plane.engines.duplex.corrections import CORRECTION
 from media_plane.engines.duplex.floor import Floor
 from media_plane.engines.duplex.model_voice import Claimed, ModelVoice, Out
 from media_plane.engines.duplex.unfinished import Unfinished
-from media_plane.ports import LineRotated, ModelAudio, ModelFlush, ModelText
+from media_plane.ports.speech_line import LineRotated, ModelAudio, ModelFlush, ModelText
 from tests.unit.media_plane.engines.duplex.claims_corpus import CLAIMS
 from tests.unit.media_plane.engines.duplex.duplex_call import Talk, talk
 from tests.unit.media_plane.engines.duplex.talking import FRAME_MS, SILENCE, SPEECH

@@ -18,7 +18,18 @@ from media_plane.conversation.commands import CallerAudio
 from media_plane.engines.duplex.line import ModelLine
 from media_plane.engines.duplex.rotation import RotatingLine
 from media_plane.engines.duplex.rotation_rules import NOTICE_EVERY_MS, RotationPolicy
-from media_plane.ports import LineEvent, LineGap, LineLost, LineNotice, LineRotated, ModelAudio, ModelBrief, ModelText, Said, SlotLease
+from media_plane.ports.speech_line import (
+    LineEvent,
+    LineGap,
+    LineLost,
+    LineNotice,
+    LineRotated,
+    ModelAudio,
+    ModelBrief,
+    ModelText,
+    Said,
+    SlotLease,
+)
 from media_plane.slots import SlotPool
 from nexus.domain.tenant import TenantConfig
 from nexus.errors import QuotaExceeded, UpstreamError

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from media_plane.audio import AudioFrame, silence
 from media_plane.engines.personaplex.delivery import ROOM, Delivery
-from media_plane.ports import LineEvent, LineLost, LineNotice, ModelAudio, ModelText
+from media_plane.ports.speech_line import LineEvent, LineLost, LineNotice, ModelAudio, ModelText
 
 AUDIO = ModelAudio(silence(80, 24_000))
 LOST = LineLost("engine_lost", "gone")

@@ -16,7 +16,7 @@ from media_plane.codecs.opus_packet import packet_samples_48k
 from media_plane.conversation.commands import CallerAudio
 from media_plane.engines.personaplex.connection import MESSAGE_LIMIT_BYTES
 from media_plane.engines.personaplex.line import LineSettings, PersonaPlexLine
-from media_plane.ports import LineLost, ModelBrief, ModelText
+from media_plane.ports.speech_line import LineLost, ModelBrief, ModelText
 from nexus.clock import Clock
 from nexus.domain.tenant import TenantConfig
 from nexus.errors import ConfigurationError, UpstreamError

@@ -20,7 +20,7 @@ from media_plane.audio import AudioFrame
 from media_plane.codecs.resample import Resampler
 from media_plane.conversation.commands import CallerAudio
 from media_plane.engines.personaplex.line import LineSettings, PersonaPlexLine
-from media_plane.ports import ModelAudio, ModelBrief
+from media_plane.ports.speech_line import ModelAudio, ModelBrief
 from nexus.clock import Clock
 from nexus.domain.tenant import TenantConfig
 from nexus.errors import UpstreamError

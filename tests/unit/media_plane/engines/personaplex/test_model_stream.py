@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from media_plane.codecs.ogg import OggWriter, page_crc
 from media_plane.engines.personaplex.model_stream import CONCEALED_LIMIT, MESSAGE_PACKETS, ModelStream
-from media_plane.ports import LineEvent, LineNotice, ModelAudio, ModelText
+from media_plane.ports.speech_line import LineEvent, LineNotice, ModelAudio, ModelText
 from tests.fakes.personaplex_tape import tape
 
 SERVER = tape("echo-10s").server

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from media_plane.engines.personaplex.prompt import compose, persona
 from media_plane.engines.personaplex.wire import chat_url, encoded_bytes
-from media_plane.ports import ModelBrief, Said
+from media_plane.ports.speech_line import ModelBrief, Said
 from nexus.domain.tenant import Recording, TenantConfig
 
 PERSONA = "You are Ann of Fine Cuts. Be brief and kind. Ask one thing at a time."
