@@ -61,7 +61,7 @@ class TenantTools:
         return (await self._load()).faults
 
     async def run(self, order: RunTool) -> ToolFinished:
-        """Run one tool once; see ``media_plane.ports.tools.ToolRunner``. Cancelled: the tool is stopped, a write's outcome stays unknown."""
+        """Run one tool once; see the port. Cancelled: the tool is stopped, a write's outcome stays unknown."""
         entry = (await self._load()).tools.get(order.name)
         if entry is None:
             return self._failed(order, "", "tool_unknown", f"There is no tool named {order.name}.")
