@@ -57,7 +57,7 @@ from nexus.adapters.outbound import GuardedHttp, OutboundRules
 from nexus.adapters.seal import AesSeal
 from nexus.adapters.tenant_secrets import SealedSecrets
 from nexus.clock import Clock
-from nexus.domain.session import Opened
+from nexus.domain.journal import Opened
 from nexus.domain.tenant import TenantConfig
 from nexus.errors import ConfigurationError
 from nexus.ports.secrets import Seal

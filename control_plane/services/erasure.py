@@ -9,7 +9,7 @@ from datetime import timedelta
 from control_plane.services.jobs import Job, Step
 from control_plane.services.tenant_heads import HeadChange, KeptHead, TenantHeads
 from nexus.domain import tenancy
-from nexus.domain.session import Opened
+from nexus.domain.journal import Opened
 from nexus.errors import NotFound
 from nexus.ports.calls import CallJournal
 from nexus.ports.documents import MOST_CHANGES, Delete

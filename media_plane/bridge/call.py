@@ -22,7 +22,8 @@ from media_plane.ports.tools import ToolRunner, ToolSpec
 from media_plane.speech.ear import Ear
 from nexus.clock import Clock
 from nexus.domain.call import EndReason, LineOrder
-from nexus.domain.session import AudioFacts, JournalEntry, Opened
+from nexus.domain.journal import JournalEntry, Opened
+from nexus.domain.session import AudioFacts
 from nexus.domain.tenant import TenantConfig
 from nexus.errors import CLOSE_CODE, ProtocolViolation
 from nexus.ports.calls import CallJournal

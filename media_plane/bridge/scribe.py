@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 
-from nexus.domain.session import JournalEntry
+from nexus.domain.journal import JournalEntry
 from nexus.errors import StoreError
 from nexus.ports.calls import CallJournal
 

@@ -22,7 +22,7 @@ from media_plane.conversation.commands import (
 from media_plane.conversation.heard import SpokenItem
 from media_plane.conversation.latency import TurnTimer
 from media_plane.conversation.ledger import TurnLedger
-from nexus.domain import session
+from nexus.domain import journal
 from nexus.domain.session import StageTimes, Turn
 
 TakeTimer = Callable[[], TurnTimer | None]
@@ -40,7 +40,7 @@ class AgentSide:
         self._closed: set[str] = set()
         self._onset_ms: float | None = None
         self._rest = ""
-        self._last_interruption: session.Interrupted | None = None
+        self._last_interruption: journal.Interrupted | None = None
         self._first_audio_noted = False
         self.text_only = False
         self.own_turns = False
@@ -194,7 +194,7 @@ class AgentSide:
         commands: list[Command] = [TellAudio("begin", item.item_id), TellState("speaking")]
         if not self._first_audio_noted:
             self._first_audio_noted = True
-            commands.append(Note(session.FirstAudio(at_ms=round(at_ms, 1))))
+            commands.append(Note(journal.FirstAudio(at_ms=round(at_ms, 1))))
         return commands + (self._time_answer(at_ms, item, take_timer) if begins else [])
 
     def _begin(self, at_ms: float, item: SpokenItem) -> bool:
@@ -246,7 +246,7 @@ class AgentSide:
     def _note_interruption(self, at_ms: float, onset_ms: float) -> Note:
         stop_ms = round(max(0.0, at_ms - onset_ms), 1)
         self.overlap_ms = round(self.overlap_ms + stop_ms, 1)
-        self._last_interruption = session.Interrupted(at_ms=round(onset_ms, 1), stop_ms=stop_ms)
+        self._last_interruption = journal.Interrupted(at_ms=round(onset_ms, 1), stop_ms=stop_ms)
         return Note(self._last_interruption)
 
     # --- closing ---

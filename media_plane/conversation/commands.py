@@ -9,7 +9,7 @@ from typing import Any, Literal
 from media_plane.audio import AudioFrame
 from media_plane.conversation.events import CallerSpeech
 from nexus.domain.call import EndReason
-from nexus.domain.session import JournalEntry
+from nexus.domain.journal import JournalEntry
 
 # --- to the engine -----------------------------------------------------------------------------------------------------------
 

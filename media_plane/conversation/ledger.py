@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from media_plane.conversation.commands import Note
-from nexus.domain.session import Party, Turn, TurnNoted
+from nexus.domain.journal import TurnNoted
+from nexus.domain.session import Party, Turn
 
 
 def in_order_of_time(turns: Iterable[Turn]) -> dict[int, Turn]:

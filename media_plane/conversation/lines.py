@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from media_plane.conversation.commands import Command, Inform, Note, Say, SendToEngine, StopPlayout
 from media_plane.conversation.events import LineOrdered
+from nexus.domain.journal import LineNoted
 from nexus.domain.redaction import redact
-from nexus.domain.session import LineNoted, LineTaken
+from nexus.domain.session import LineTaken
 
 _MOST_KNOWN = 20
 

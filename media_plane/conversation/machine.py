@@ -30,7 +30,8 @@ from media_plane.conversation.ledger import TurnLedger
 from media_plane.conversation.lines import LineDesk
 from media_plane.conversation.tool_desk import ToolDesk
 from nexus.domain.call import EndReason
-from nexus.domain.session import AudioFacts, CallFault, Ended, EngineRotation, FaultNoted, ModeChange, ModeNoted, RotationNoted, Turn
+from nexus.domain.journal import Ended, FaultNoted, ModeNoted, RotationNoted
+from nexus.domain.session import AudioFacts, CallFault, EngineRotation, ModeChange, Turn
 from nexus.domain.tenant import TenantConfig
 
 _LEFT = {

@@ -14,17 +14,15 @@ from pydantic import JsonValue
 from media_plane.conversation.ledger import in_order_of_time
 from media_plane.conversation.lines import redacted
 from media_plane.conversation.transcript import original_transcript, statistics
-from nexus.domain import session
+from nexus.domain import journal, session
 from nexus.domain.call import ORIGINAL_STATUS, RECORD_STATUS, EndReason, OriginalStatus
+from nexus.domain.journal import Ended, JournalEntry, Opened
 from nexus.domain.redaction import redact
 from nexus.domain.session import (
     CallFault,
-    Ended,
     EngineRotation,
-    JournalEntry,
     Meta,
     ModeChange,
-    Opened,
     Percentiles,
     PrivateTranscript,
     RecordedError,
@@ -47,7 +45,7 @@ class Folded:
     modes: list[ModeChange] = field(default_factory=list)
     rotations: list[EngineRotation] = field(default_factory=list)
     faults: list[CallFault] = field(default_factory=list)
-    barge_ins: dict[float, session.Interrupted] = field(default_factory=dict)
+    barge_ins: dict[float, journal.Interrupted] = field(default_factory=dict)
     first_audio_ms: float | None = None
     recording: RecordingTrace | None = None
     lines: list[session.LineTaken] = field(default_factory=list)
@@ -69,32 +67,32 @@ def fold(entries: Sequence[JournalEntry]) -> Folded | None:
 
 def _take(folded: Folded, entry: JournalEntry) -> None:
     match entry:
-        case session.TurnNoted():
+        case journal.TurnNoted():
             folded.turns[entry.turn.i] = entry.turn
-        case session.ToolNoted():
+        case journal.ToolNoted():
             folded.tools[entry.use.request_id] = entry.use
-        case session.ModeNoted() | session.RotationNoted() | session.FaultNoted() | session.LineNoted():
+        case journal.ModeNoted() | journal.RotationNoted() | journal.FaultNoted() | journal.LineNoted():
             _list(folded, entry)
-        case session.Interrupted():
+        case journal.Interrupted():
             folded.barge_ins[entry.at_ms] = entry
-        case session.FirstAudio():
+        case journal.FirstAudio():
             folded.first_audio_ms = entry.at_ms
-        case session.RecordingNoted():
+        case journal.RecordingNoted():
             folded.recording = entry.trace
         case Ended():
             folded.ended = entry
 
 
-def _list(folded: Folded, entry: session.ModeNoted | session.RotationNoted | session.FaultNoted | session.LineNoted) -> None:
+def _list(folded: Folded, entry: journal.ModeNoted | journal.RotationNoted | journal.FaultNoted | journal.LineNoted) -> None:
     """What happens any number of times."""
     match entry:
-        case session.ModeNoted():
+        case journal.ModeNoted():
             folded.modes.append(entry.change)
-        case session.RotationNoted():
+        case journal.RotationNoted():
             folded.rotations.append(entry.rotation)
-        case session.FaultNoted():
+        case journal.FaultNoted():
             folded.faults.append(entry.fault)
-        case session.LineNoted():
+        case journal.LineNoted():
             folded.lines.append(entry.line)
 
 

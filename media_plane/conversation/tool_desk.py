@@ -8,7 +8,8 @@ from typing import Literal
 from media_plane.conversation import events as ev
 from media_plane.conversation.commands import Command, Note, RunTool, Say, SendToEngine, TellState, TellTool, ToolAnswer, ToolOutcome
 from nexus.domain.http_tool import SpokenLines
-from nexus.domain.session import ToolNoted, ToolUse
+from nexus.domain.journal import ToolNoted
+from nexus.domain.session import ToolUse
 from nexus.domain.tenant import TenantConfig
 
 _NO_LINES = SpokenLines()

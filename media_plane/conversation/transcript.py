@@ -10,17 +10,8 @@ from datetime import datetime, timedelta
 from typing import Protocol
 
 from nexus.domain.call import OriginalStatus
-from nexus.domain.session import (
-    AudioFacts,
-    CallFault,
-    Interrupted,
-    ModeChange,
-    Opened,
-    Statistics,
-    ToolUse,
-    TranscriptEvent,
-    Turn,
-)
+from nexus.domain.journal import Interrupted, Opened
+from nexus.domain.session import AudioFacts, CallFault, ModeChange, Statistics, ToolUse, TranscriptEvent, Turn
 
 
 class Happenings(Protocol):

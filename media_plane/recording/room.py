@@ -14,7 +14,8 @@ from media_plane.recording.tape import TAPE_RATE_HZ
 from nexus.clock import Clock
 from nexus.domain.call import EndReason
 from nexus.domain.ids import check_call_id
-from nexus.domain.session import Opened, RecordingTrace
+from nexus.domain.journal import Opened
+from nexus.domain.session import RecordingTrace
 from nexus.errors import StoreError
 from nexus.ports.sessions import Recordings
 

@@ -24,7 +24,7 @@ from media_plane.transports.session import WireTransport
 from nexus import context
 from nexus.clock import Clock
 from nexus.domain.call import CallEntry, CallerTrace, EndReason, LineOrder, MediaProcess
-from nexus.domain.session import Ended, JournalEntry, Opened, RecordingNoted
+from nexus.domain.journal import Ended, JournalEntry, Opened, RecordingNoted
 from nexus.errors import CLOSE_CODE, NexusError, NotFound, StoreError
 from nexus.ports.calls import CallJournal, CallLedger, CallLinesTaken, CallRef
 from nexus.ports.sessions import SessionArchive

@@ -7,7 +7,8 @@ from datetime import datetime
 
 from media_plane.ports.caller import SocketClosed
 from nexus.domain.call import EndReason
-from nexus.domain.session import CallFault, Ended, FaultNoted, JournalEntry, Opened
+from nexus.domain.journal import Ended, FaultNoted, JournalEntry, Opened
+from nexus.domain.session import CallFault
 from nexus.errors import NexusError, ProtocolViolation
 
 

@@ -13,8 +13,8 @@ from typing import Protocol
 from media_plane.server.calls import CallServer
 from nexus.clock import Clock
 from nexus.domain.call import EndReason
+from nexus.domain.journal import Ended, FaultNoted, JournalEntry, Opened, TurnNoted
 from nexus.domain.metrics import Sample
-from nexus.domain.session import Ended, FaultNoted, JournalEntry, Opened, TurnNoted
 from nexus.ports.calls import CallRef
 
 EVERY_MS = 10_000.0

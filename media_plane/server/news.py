@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from nexus.domain.call import EndReason
-from nexus.domain.session import JournalEntry
+from nexus.domain.journal import JournalEntry
 from nexus.ports.calls import CallRef
 
 

@@ -1,4 +1,4 @@
-"""The durable record of one call, and the journal entries it is folded from.
+"""The durable record of one call, folded from its journal (``nexus.domain.journal``).
 
 The record keeps every field of the original schema (``session_id meta statistics summary transcript intelligence``) with its name
 and meaning and adds ours beside them. All ``*_ms`` offsets count from ``connected_at``. Once archived, a record never changes:
@@ -8,7 +8,7 @@ analysis is its own object (``nexus.domain.lead``), joined on read.
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Annotated, Literal
+from typing import Literal
 
 from pydantic import Field, JsonValue
 
@@ -138,76 +138,6 @@ class RecordingTrace(Value):
     delete_after: datetime | None = None
 
 
-# --- journal -----------------------------------------------------------------------------------------------------------------
-
-
-class Opened(Value):
-    """First entry: everything that is known when the socket opens."""
-
-    kind: Literal["opened"] = "opened"
-    call_id: str
-    tenant_id: str
-    config_hash: str
-    config_version: int = 0
-    engine: str
-    voice_id: str = ""
-    channel: str = "websocket"
-    created_at: datetime
-    connected_at: datetime
-    caller: CallerTrace = CallerTrace()
-    caller_phone: str = ""
-    metadata: dict[str, str] = Field(default_factory=dict)
-    retention_days: int = 30
-    test: bool = False
-    recorded: bool = False
-    """Whether the call's sound is kept."""
-
-
-class TurnNoted(Value):
-    """A turn as it stands now; a later entry with the same ``turn.i`` replaces it."""
-
-    kind: Literal["turn"] = "turn"
-    turn: Turn
-
-
-class ToolNoted(Value):
-    """A tool call as it stands now; a later entry with the same ``use.request_id`` replaces it."""
-
-    kind: Literal["tool"] = "tool"
-    use: ToolUse
-
-
-class ModeNoted(Value):
-    kind: Literal["mode"] = "mode"
-    change: ModeChange
-
-
-class RotationNoted(Value):
-    kind: Literal["rotation"] = "rotation"
-    rotation: EngineRotation
-
-
-class FaultNoted(Value):
-    kind: Literal["fault"] = "fault"
-    fault: CallFault
-
-
-class Interrupted(Value):
-    """A barge-in: from the caller's onset to the moment no more agent audio was sent."""
-
-    kind: Literal["barge_in"] = "barge_in"
-    at_ms: float
-    stop_ms: float
-    false_alarm: bool = False
-
-
-class RecordingNoted(Value):
-    """The call's sound is settled."""
-
-    kind: Literal["recording"] = "recording"
-    trace: RecordingTrace
-
-
 class LineTaken(Value):
     """Somebody outside had a line for the call: the agent was made to say it, or told it."""
 
@@ -216,37 +146,6 @@ class LineTaken(Value):
     mode: LineMode
     text: str
     at_ms: float
-
-
-class LineNoted(Value):
-    kind: Literal["line"] = "line"
-    line: LineTaken
-
-
-class FirstAudio(Value):
-    kind: Literal["first_audio"] = "first_audio"
-    at_ms: float
-
-
-class Ended(Value):
-    """Last entry of a call that ended under our hands."""
-
-    kind: Literal["ended"] = "ended"
-    at_ms: float
-    reason: EndReason
-    audio: AudioFacts = AudioFacts()
-    caller_talk_ms: float = 0.0
-    agent_talk_ms: float = 0.0
-    overlap_ms: float = 0.0
-    slot_ms: float = 0.0
-
-
-JournalEntry = Annotated[
-    Opened | TurnNoted | ToolNoted | ModeNoted | RotationNoted | FaultNoted | Interrupted | FirstAudio | LineNoted | RecordingNoted | Ended,
-    Field(discriminator="kind"),
-]
-
-# --- record ------------------------------------------------------------------------------------------------------------------
 
 
 class Meta(Value):

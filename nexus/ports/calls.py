@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Protocol
 
 from nexus.domain.call import CallEntry, CallOrder, EndReason, LineOrder, MediaProcess
-from nexus.domain.session import JournalEntry
+from nexus.domain.journal import JournalEntry
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,17 +20,7 @@ from fastapi.staticfiles import StaticFiles
 
 from nexus.domain.call import CallerTrace, EndReason
 from nexus.domain.lead import LeadObject
-from nexus.domain.session import (
-    Interruptions,
-    Meta,
-    Percentiles,
-    SessionRecord,
-    StageTimes,
-    Statistics,
-    TalkTime,
-    ToolUse,
-    Turn,
-)
+from nexus.domain.session import Interruptions, Meta, Percentiles, SessionRecord, StageTimes, Statistics, TalkTime, ToolUse, Turn
 
 CONSOLE = Path(__file__).resolve().parents[2] / "control_plane" / "console"
 CSP = "default-src 'self'; connect-src 'self' ws: wss:; img-src 'self' data:; object-src 'none'; base-uri 'none'; frame-ancestors 'none'"

@@ -10,25 +10,9 @@ from typing import Any
 from media_plane.conversation.recorder import fold, record
 from nexus.domain.analytics import AnalyticsRow, analytics_row
 from nexus.domain.call import EndReason
+from nexus.domain.journal import Ended, FaultNoted, Interrupted, JournalEntry, ModeNoted, Opened, RotationNoted, ToolNoted, TurnNoted
 from nexus.domain.lead import Analysis, LeadObject
-from nexus.domain.session import (
-    AudioFacts,
-    CallFault,
-    Ended,
-    EngineRotation,
-    FaultNoted,
-    Interrupted,
-    JournalEntry,
-    ModeChange,
-    ModeNoted,
-    Opened,
-    RotationNoted,
-    StageTimes,
-    ToolNoted,
-    ToolUse,
-    Turn,
-    TurnNoted,
-)
+from nexus.domain.session import AudioFacts, CallFault, EngineRotation, ModeChange, StageTimes, ToolUse, Turn
 from tests.fakes.stored import call_id
 
 MORNING = datetime(2026, 11, 19, 8, 15, 30, 250_000, tzinfo=UTC)

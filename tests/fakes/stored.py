@@ -7,20 +7,9 @@ from typing import Any
 
 from nexus.domain.call import CallOrder, EndReason, MediaProcess
 from nexus.domain.ids import ulid
+from nexus.domain.journal import JournalEntry, ModeNoted, TurnNoted
 from nexus.domain.lead import Analysis, LeadObject
-from nexus.domain.session import (
-    JournalEntry,
-    Meta,
-    ModeChange,
-    ModeNoted,
-    PrivateTranscript,
-    SessionRecord,
-    SessionRow,
-    Statistics,
-    TranscriptEvent,
-    Turn,
-    TurnNoted,
-)
+from nexus.domain.session import Meta, ModeChange, PrivateTranscript, SessionRecord, SessionRow, Statistics, TranscriptEvent, Turn
 
 NOON = datetime(2026, 11, 21, 12, 0, tzinfo=UTC)
 

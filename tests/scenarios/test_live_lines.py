@@ -13,7 +13,7 @@ import pytest
 from control_plane.services.live_lines import LineDesk
 from media_plane.engines.scripted import Reaction, Script, Speak
 from media_plane.wiring import Instead
-from nexus.domain.session import LineNoted
+from nexus.domain.journal import LineNoted
 from tests.scenarios.duplex_house import QuickVoice, duplex_house
 from tests.scenarios.house import TENANT, Caller, House, Shell, house, speech, write_tenant
 

@@ -16,7 +16,7 @@ from nexus.adapters.aws import keys
 from nexus.adapters.aws.items import Item, item
 from nexus.adapters.aws.schema import TTL_ATTRIBUTE
 from nexus.adapters.aws.table import ABSENT, Range, Table
-from nexus.domain.session import JournalEntry
+from nexus.domain.journal import JournalEntry
 from nexus.errors import Unavailable
 
 _ENTRY: TypeAdapter[JournalEntry] = TypeAdapter(JournalEntry)

@@ -10,7 +10,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from nexus.adapters.files import disk
 from nexus.domain.ids import check_call_id
-from nexus.domain.session import JournalEntry
+from nexus.domain.journal import JournalEntry
 
 _ENTRY: TypeAdapter[JournalEntry] = TypeAdapter(JournalEntry)
 

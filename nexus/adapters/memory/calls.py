@@ -11,7 +11,7 @@ from nexus.adapters.memory.documents import MemoryDocumentStore
 from nexus.adapters.waiting import hold_of, with_wait
 from nexus.domain import tenancy
 from nexus.domain.call import CallEntry, CallOrder, EndReason, LineOrder, MediaProcess
-from nexus.domain.session import JournalEntry
+from nexus.domain.journal import JournalEntry
 from nexus.errors import NotFound, QuotaExceeded
 from nexus.ports.calls import LedgerOrders
 from nexus.ports.tools import Effect

@@ -10,7 +10,7 @@ import httpx
 import pytest
 
 from control_plane.wiring import Stores
-from nexus.domain.session import Opened
+from nexus.domain.journal import Opened
 from nexus.domain.tenancy import PLATFORM
 from nexus.errors import NotFound
 from nexus.ports.sessions import SessionFilter

@@ -37,7 +37,7 @@ from nexus.adapters.sqlite import (
     SqliteToolStore,
 )
 from nexus.domain.call import EndReason
-from nexus.domain.session import Opened
+from nexus.domain.journal import Opened
 from nexus.domain.tenancy import PLATFORM, TenantProfile
 from nexus.errors import Conflict, NotFound, Unavailable
 from nexus.ports.documents import Put

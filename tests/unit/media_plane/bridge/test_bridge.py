@@ -23,7 +23,8 @@ from media_plane.speech.ear import Ear
 from media_plane.speech.vad import ScriptedDetector
 from nexus.adapters.memory import MemoryCallJournal
 from nexus.clock import Clock
-from nexus.domain.session import Opened, SessionRecord
+from nexus.domain.journal import Opened
+from nexus.domain.session import SessionRecord
 from nexus.domain.tenant import TenantConfig
 from tests.fakes.engines import WrittenEngine
 

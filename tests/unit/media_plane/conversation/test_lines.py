@@ -10,7 +10,7 @@ from media_plane.conversation import commands as do
 from media_plane.conversation import events as ev
 from media_plane.conversation.recorder import fold, record
 from nexus.domain.call import EndReason, LineOrder
-from nexus.domain.session import LineNoted, Opened
+from nexus.domain.journal import LineNoted, Opened
 from tests.fakes.stored import NOON, call_id
 from tests.unit.media_plane.conversation.timeline import TEXT, VOICE, Timeline, tenant
 

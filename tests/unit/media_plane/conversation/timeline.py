@@ -9,7 +9,7 @@ from media_plane.audio import AudioFrame, silence
 from media_plane.conversation import commands as do
 from media_plane.conversation import events as ev
 from media_plane.conversation.machine import CallLimits, Conversation
-from nexus.domain.session import JournalEntry
+from nexus.domain.journal import JournalEntry
 from nexus.domain.tenant import TenantConfig
 
 Found = TypeVar("Found")

@@ -16,7 +16,8 @@ from media_plane.recording.room import RecordingRoom
 from nexus.adapters.memory import MemoryRecordings
 from nexus.clock import Clock
 from nexus.domain.call import EndReason
-from nexus.domain.session import Opened, RecordingTrace
+from nexus.domain.journal import Opened
+from nexus.domain.session import RecordingTrace
 from nexus.errors import Unavailable
 from tests.fakes.opus_file import decoded
 from tests.fakes.stored import NOON, call_id

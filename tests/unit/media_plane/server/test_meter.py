@@ -16,18 +16,9 @@ from nexus.adapters.emf import EmfSink, lines
 from nexus.clock import Clock
 from nexus.domain import metrics
 from nexus.domain.call import EndReason
+from nexus.domain.journal import Ended, FaultNoted, JournalEntry, Opened, TurnNoted
 from nexus.domain.metrics import METRICS, Sample
-from nexus.domain.session import (
-    AudioFacts,
-    CallFault,
-    Ended,
-    FaultNoted,
-    JournalEntry,
-    Opened,
-    StageTimes,
-    Turn,
-    TurnNoted,
-)
+from nexus.domain.session import AudioFacts, CallFault, StageTimes, Turn
 from nexus.ports.calls import CallRef
 from tests import emf
 from tests.fakes.stored import NOON, call_id

@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 
 from nexus.adapters.aws import AwsStores, aws_stores
-from nexus.domain.session import JournalEntry, TurnNoted
+from nexus.domain.journal import JournalEntry, TurnNoted
 from nexus.errors import Unavailable
 from tests.aws import items_of
 from tests.fakes.aws_line import AwsLine
