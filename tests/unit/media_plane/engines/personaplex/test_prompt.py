@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import time
 from dataclasses import replace
 from datetime import datetime, timedelta
 from itertools import accumulate
@@ -17,6 +16,7 @@ from media_plane.engines.personaplex.prompt import compose, persona
 from media_plane.engines.personaplex.wire import chat_url, encoded_bytes
 from media_plane.ports.speech_line import ModelBrief, Said
 from nexus.domain.tenant import Recording, TenantConfig
+from tests.growth import grows_in_proportion
 
 PERSONA = "You are Ann of Fine Cuts. Be brief and kind. Ask one thing at a time."
 KNOWLEDGE = {
@@ -233,14 +233,19 @@ def test_no_text_of_anybodys_holds_the_servers_tag(nasty: str) -> None:
 
 @pytest.mark.parametrize(
     "nasty",
-    ["<" * 7_000 + "system>" * 7_000, "<" + " " * 100_000, "<\n" * 50_000, "a. " * 33_000, "." * 100_000],
+    [("<", "system>"), ("<", " "), ("", "<\n"), ("", "a. "), ("", ".")],
     ids=["tags in tags", "blanks", "lines", "sentences", "stops"],
 )
-def test_a_nasty_prompt_of_100_kb_costs_no_time(nasty: str) -> None:
+def test_a_nasty_prompt_of_100_kb_takes_time_in_proportion(nasty: tuple[str, str]) -> None:
     """Composing runs between the audio of all calls; each of these once took seconds."""
-    began = time.process_time()
-    text = compose(brief(system_prompt=nasty), 3_000).text
-    assert time.process_time() - began < 1.0
+    first, again = nasty
+
+    def composed(size: int) -> str:
+        times = size // len(first + again)
+        return compose(brief(system_prompt=first * (times if again == "system>" else 1) + again * times), 3_000).text
+
+    assert grows_in_proportion(composed, 100_000)
+    text = composed(100_000)
     assert "system>" not in text or "<" not in text
 
 
