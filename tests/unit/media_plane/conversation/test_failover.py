@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from media_plane.conversation import commands as do
 from media_plane.conversation import events as ev
-from nexus.domain import session
+from nexus.domain import journal, session
 from tests.unit.media_plane.conversation.duplex_calls import MODEL, asked, call_of, ends, model_says, ticks, voice
 from tests.unit.media_plane.conversation.timeline import VOICE, Timeline, tenant
 
@@ -24,7 +24,7 @@ class TestFailover:
         call = self.heard_before()
         call.at(9_000, NEXT)
         assert call.all(do.TellMode) == [do.TellMode("voice", "engine_lost")]
-        noted = [entry.change for entry in call.entries if isinstance(entry, session.ModeNoted)]
+        noted = [entry.change for entry in call.entries if isinstance(entry, journal.ModeNoted)]
         assert noted == [session.ModeChange(to="voice", reason="engine_lost", at_ms=9_000)]
 
     def test_when_nothing_is_owed_the_new_voice_says_that_it_is_back(self) -> None:

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from media_plane.conversation import commands as do
 from media_plane.conversation import events as ev
-from nexus.domain import session
+from nexus.domain import journal
 from tests.unit.media_plane.conversation.timeline import VOICE, Timeline, tenant
 
 WISH = {"time": "10:00"}
@@ -118,7 +118,7 @@ def test_an_engine_that_counts_its_requests_anew_does_not_take_the_place_of_the_
     assert do.RunTool("t1/tool_2", "look", {}) in second
     assert answers(call.at(3_500, done("t1/tool_2"))) == [do.ToolAnswer("t1", OUTPUT)]
     assert answers(call.at(3_600, done("t1"))) == [inherited()]
-    uses = {entry.use.request_id: entry.use.status for entry in call.entries if isinstance(entry, session.ToolNoted)}
+    uses = {entry.use.request_id: entry.use.status for entry in call.entries if isinstance(entry, journal.ToolNoted)}
     assert uses == {"tool_1": "done", "tool_2": "done"}
 
 

@@ -12,7 +12,7 @@ from media_plane.conversation import commands as do
 from media_plane.conversation import events as ev
 from media_plane.conversation.machine import CallLimits, Conversation
 from media_plane.conversation.recorder import fold, record
-from nexus.domain import session
+from nexus.domain import journal, session
 from nexus.domain.archive import decode_record, encode_record
 from nexus.domain.call import EndReason
 from tests.unit.media_plane.conversation.timeline import TEXT, VOICE, tenant, tone
@@ -136,7 +136,7 @@ class World:
             self.take(command)
         return last
 
-    def all_notes(self) -> list[session.JournalEntry]:
+    def all_notes(self) -> list[journal.JournalEntry]:
         return [command.entry for command in self.log if isinstance(command, do.Note)]
 
     # --- engine ---
@@ -244,7 +244,7 @@ class World:
 
     def _tool(self, choice: int) -> ev.Event:
         self.requests += 1
-        asked = [note.turn for note in self.all_notes() if isinstance(note, session.TurnNoted)]
+        asked = [note.turn for note in self.all_notes() if isinstance(note, journal.TurnNoted)]
         asked = [turn for turn in asked if turn.role == "caller" and not turn.backchannel]
         self.asked_at[f"tool_{self.requests}"] = (asked[-1].start_ms, asked[-1].text) if asked else None
         return ev.ToolRequested(f"r{self.requests}", "book_slot", {"phone": PHONE, "n": choice})
@@ -283,14 +283,14 @@ def keeps_the_end(world: World, last: list[do.Command]) -> None:
         forbidden = do.EndCall | do.Play | do.RunTool | do.StopPlayout | do.TellState | do.TellMode | do.AbandonEngine
         assert not any(isinstance(command, forbidden) for command in after)
     notes = world.all_notes()
-    assert sum(isinstance(note, session.Ended) for note in notes) == 1
+    assert sum(isinstance(note, journal.Ended) for note in notes) == 1
     assert isinstance(last[-1], do.Note)
-    assert isinstance(last[-1].entry, session.Ended)
+    assert isinstance(last[-1].entry, journal.Ended)
     assert last[-1].entry.reason == (world.machine.end_reason or EndReason.INTERNAL_ERROR)
 
 
 def keeps_the_turns(world: World) -> None:
-    turns = [note.turn for note in world.all_notes() if isinstance(note, session.TurnNoted)]
+    turns = [note.turn for note in world.all_notes() if isinstance(note, journal.TurnNoted)]
     assert sorted({turn.i for turn in turns}) == list(range(len(world.machine.turns)))
     assert [turn.i for turn in world.machine.turns] == list(range(len(world.machine.turns)))
     for turn in turns:
@@ -305,7 +305,7 @@ def keeps_the_turns(world: World) -> None:
 def keeps_the_answers(world: World) -> None:
     """Every engine is asked everything that takes the floor, once; a latency begins where a voice fell silent, and each is told once."""
     asked = [command.value for command in world.log if isinstance(command, do.SendToEngine)]
-    turns = [note.turn for note in world.all_notes() if isinstance(note, session.TurnNoted) and note.turn.role == "caller"]
+    turns = [note.turn for note in world.all_notes() if isinstance(note, journal.TurnNoted) and note.turn.role == "caller"]
     spoken = [turn.text for turn in turns if not turn.backchannel and not turn.typed]
     assert [value.text for value in asked if isinstance(value, do.CallerTurn) and not value.typed] == spoken
     assert not any("By itself" in value.text for value in asked if isinstance(value, do.Say)), "a model's own words were said again"
@@ -324,7 +324,7 @@ def keeps_the_answers(world: World) -> None:
 
 
 def keeps_the_tools(world: World) -> None:
-    uses = [note.use for note in world.all_notes() if isinstance(note, session.ToolNoted)]
+    uses = [note.use for note in world.all_notes() if isinstance(note, journal.ToolNoted)]
     begun = [use.request_id for use in uses if use.status == "running"]
     ended = [use.request_id for use in uses if use.status != "running"]
     assert sorted(begun) == sorted(ended)
@@ -344,7 +344,7 @@ def keeps_the_audio_marks(world: World) -> None:
 
 
 def keeps_the_record(world: World) -> None:
-    opened = session.Opened(
+    opened = journal.Opened(
         call_id="call_01K9XFT7G10000000000000000",
         tenant_id="shop",
         config_hash="sha256:0",
@@ -368,7 +368,7 @@ def keeps_the_record(world: World) -> None:
         if asked is not None:
             assert (private.turns[use.turn].start_ms, private.turns[use.turn].text) == asked
     assert [one.generation for one in public.engine_rotations] == [
-        note.rotation.generation for note in world.all_notes() if isinstance(note, session.RotationNoted)
+        note.rotation.generation for note in world.all_notes() if isinstance(note, journal.RotationNoted)
     ]
     assert public.slot_ms == round(world.now * 2, 1)
     assert public.transcript[0].type == "connection_established"

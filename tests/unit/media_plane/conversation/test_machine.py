@@ -6,7 +6,7 @@ import pytest
 
 from media_plane.conversation import commands as do
 from media_plane.conversation import events as ev
-from nexus.domain import session
+from nexus.domain import journal, session
 from nexus.domain.call import EndReason
 from tests.unit.media_plane.conversation.timeline import TEXT, VOICE, Timeline, tenant, tone
 
@@ -105,8 +105,8 @@ class TestBargeIn:
         assert said.heard_text == "One two three four. Five"
         assert said.text == "One two three four. Five six seven eight."
         assert do.Interrupted("a", "One two three four. Five") in call.sent()
-        noted = [entry for entry in call.entries if isinstance(entry, session.Interrupted)]
-        assert noted == [session.Interrupted(at_ms=5_400, stop_ms=210)]
+        noted = [entry for entry in call.entries if isinstance(entry, journal.Interrupted)]
+        assert noted == [journal.Interrupted(at_ms=5_400, stop_ms=210)]
 
     def test_late_audio_of_the_stopped_item_is_not_played(self) -> None:
         call = self.speaking()
@@ -123,7 +123,7 @@ class TestBargeIn:
         call.at(6_500, ev.CallerTranscript(words, True, 5_400, 5_800))
         assert call.sent()[-1] == do.Say("Five six seven eight.")
         assert turns(call)[-1].backchannel
-        assert [entry.false_alarm for entry in call.entries if isinstance(entry, session.Interrupted)] == [False, True]
+        assert [entry.false_alarm for entry in call.entries if isinstance(entry, journal.Interrupted)] == [False, True]
 
     def test_noise_lets_the_agent_go_on(self) -> None:
         call = self.speaking()
@@ -173,7 +173,7 @@ class TestTools:
         assert do.RunTool("t1", "book", {"time": "10:00"}) in new
         call.at(2_900, ev.ToolFinished("t1", "effect", "done", "Booked."))
         assert call.sent()[-1] == do.ToolAnswer("t1", "Booked.", False)
-        last = [entry.use for entry in call.entries if isinstance(entry, session.ToolNoted)][-1]
+        last = [entry.use for entry in call.entries if isinstance(entry, journal.ToolNoted)][-1]
         assert (last.status, last.duration_ms, last.turn, last.effect_id) == ("done", 200, 0, "effect")
 
     def test_a_slow_tool_is_bridged_once_and_again_later(self) -> None:
@@ -231,7 +231,7 @@ class TestTools:
         call.at(2_700, ev.ToolRequested("t1", "book", {}))
         call.at(3_000, ev.CallerLeft("lost"))
         call.finish(3_100)
-        last = [entry.use for entry in call.entries if isinstance(entry, session.ToolNoted)][-1]
+        last = [entry.use for entry in call.entries if isinstance(entry, journal.ToolNoted)][-1]
         assert last.status == "unknown"
 
     def test_a_tool_that_finishes_after_the_hang_up_is_still_recorded(self) -> None:
@@ -241,7 +241,7 @@ class TestTools:
         call.at(3_000, ev.CallerLeft("hangup"))
         call.at(3_200, ev.ToolFinished("t1", "e", "done", "Booked."))
         call.finish(3_300)
-        last = [entry.use for entry in call.entries if isinstance(entry, session.ToolNoted)][-1]
+        last = [entry.use for entry in call.entries if isinstance(entry, journal.ToolNoted)][-1]
         assert (last.status, last.output) == ("done", "Booked.")
 
 
@@ -253,7 +253,7 @@ class TestEngines:
         assert call.all(do.TellMode) == [do.TellMode("text_only", "engine_lost")]
         call.at(9_000, ev.EngineReady("cascade", voice=True, own_turns=False, reason="engine_returned"))
         assert call.all(do.TellMode)[-1] == do.TellMode("voice", "engine_returned")
-        changes = [entry.change.to for entry in call.entries if isinstance(entry, session.ModeNoted)]
+        changes = [entry.change.to for entry in call.entries if isinstance(entry, journal.ModeNoted)]
         assert changes == ["text_only", "voice"]
 
     def test_an_unanswered_question_goes_to_the_next_engine(self) -> None:
@@ -299,7 +299,7 @@ def test_what_the_engine_dropped_is_added_to_what_never_reached_it() -> None:
     call.at(3_000, ev.CallerLeft("hangup"), ev.AudioCounted(session.AudioFacts(in_dropped_ms=20.0)))
     call.finish(3_000)
     ended = call.entries[-1]
-    assert isinstance(ended, session.Ended)
+    assert isinstance(ended, journal.Ended)
     assert ended.audio.in_dropped_ms == 120.0
 
 

@@ -6,7 +6,7 @@ import pytest
 
 from media_plane.conversation import commands as do
 from media_plane.conversation import events as ev
-from nexus.domain import session
+from nexus.domain import journal, session
 from tests.unit.media_plane.conversation.duplex_calls import asked, call_of, ends, model_says, ticks, voice
 from tests.unit.media_plane.conversation.timeline import Timeline, tone
 
@@ -148,7 +148,7 @@ class TestBargeIn:
         call.at(2_210, ev.PlayoutStopped("m1", 1_500.0))
         call.at(3_000, ev.CallerTranscript("", True, 2_050, 2_300))
         assert not any(isinstance(value, do.Say) for value in call.sent())
-        assert [entry.false_alarm for entry in call.entries if isinstance(entry, session.Interrupted)] == [False, True]
+        assert [entry.false_alarm for entry in call.entries if isinstance(entry, journal.Interrupted)] == [False, True]
 
     def test_after_a_false_alarm_our_own_voice_says_the_rest(self) -> None:
         call = call_of()
@@ -169,10 +169,10 @@ class TestBargeIn:
         call.at(3_000, ev.BargeInDetected(2_850), ev.CallerSpeech("started", 2_850))
         call.at(3_010, ev.PlayoutStopped("m1", 850.0))
         call.at(3_200, ev.CallerTranscript(late_words, True, 1_000, 2_000))
-        noted = [entry.false_alarm for entry in call.entries if isinstance(entry, session.Interrupted)]
+        noted = [entry.false_alarm for entry in call.entries if isinstance(entry, journal.Interrupted)]
         assert noted == [False], "nothing is known yet of what interrupted the agent"
         call.at(4_200, ev.CallerTranscript("", True, 2_850, 3_100))
-        noted = [entry.false_alarm for entry in call.entries if isinstance(entry, session.Interrupted)]
+        noted = [entry.false_alarm for entry in call.entries if isinstance(entry, journal.Interrupted)]
         assert noted == [False, True]
 
     def test_a_flush_of_the_engine_is_no_barge_in_and_keeps_what_was_heard(self) -> None:
@@ -182,7 +182,7 @@ class TestBargeIn:
         call.at(2_001, ev.PlayoutStopped("m1", 1_000.0))
         said = call.machine.turns[-1]
         assert (said.interrupted, said.heard_text, said.heard_ms) == (True, "You are booked", 1_000)
-        assert not any(isinstance(entry, session.Interrupted) for entry in call.entries)
+        assert not any(isinstance(entry, journal.Interrupted) for entry in call.entries)
         assert call.all(do.TellState)[-1] == do.TellState("listening")
 
 
@@ -318,8 +318,8 @@ class TestOrder:
         call = self.early_answer()
         model_says(call, 3_300, "m2", ("One second.", 400.0))
         call.at(3_400, ev.ToolRequested("t1", "book", {}))
-        use = next(entry.use for entry in call.entries if isinstance(entry, session.ToolNoted))
-        journalled = next(entry.turn for entry in call.entries if isinstance(entry, session.TurnNoted) and entry.turn.role == "caller")
+        use = next(entry.use for entry in call.entries if isinstance(entry, journal.ToolNoted))
+        journalled = next(entry.turn for entry in call.entries if isinstance(entry, journal.TurnNoted) and entry.turn.role == "caller")
         assert use.turn == journalled.i
 
     def test_partial_and_final_words_are_one_item_though_the_agent_speaks_between(self) -> None:
@@ -340,8 +340,8 @@ class TestRecord:
         call.at(200_000, ev.EngineRotated(2, 42.04, "window"))
         call.at(201_000, ev.AudioCounted(session.AudioFacts(), slot_ms=260_000.0))
         call.finish(201_000)
-        rotations = [entry.rotation for entry in call.entries if isinstance(entry, session.RotationNoted)]
+        rotations = [entry.rotation for entry in call.entries if isinstance(entry, journal.RotationNoted)]
         assert rotations == [session.EngineRotation(generation=2, at_ms=200_000, gap_ms=42.0, reason="window")]
         assert call.all(do.TellMode) == []
-        assert isinstance(call.entries[-1], session.Ended)
+        assert isinstance(call.entries[-1], journal.Ended)
         assert call.entries[-1].slot_ms == 260_000

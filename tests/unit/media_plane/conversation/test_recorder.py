@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from media_plane.conversation import recorder
-from nexus.domain import session
+from nexus.domain import journal, session
 from nexus.domain.archive import decode_record, encode_record
 from nexus.domain.call import CallerTrace, EndReason
 
@@ -17,7 +17,7 @@ BEGAN = datetime(2026, 11, 21, 9, 0, tzinfo=UTC)
 CALL = "call_01JD0000000000000000000000"
 
 
-def opened(**changes: object) -> session.Opened:
+def opened(**changes: object) -> journal.Opened:
     values: dict[str, object] = {
         "call_id": CALL,
         "tenant_id": "shop",
@@ -29,22 +29,22 @@ def opened(**changes: object) -> session.Opened:
         "caller_phone": "+15551234567",
         **changes,
     }
-    return session.Opened.model_validate(values)
+    return journal.Opened.model_validate(values)
 
 
-def turn(i: int, role: str, text: str, start: float, end: float, **changes: object) -> session.TurnNoted:
+def turn(i: int, role: str, text: str, start: float, end: float, **changes: object) -> journal.TurnNoted:
     values = {"i": i, "role": role, "text": text, "heard_text": text, "start_ms": start, "end_ms": end, "heard_ms": end - start, **changes}
-    return session.TurnNoted(turn=session.Turn.model_validate(values))
+    return journal.TurnNoted(turn=session.Turn.model_validate(values))
 
 
-def journal() -> list[session.JournalEntry]:
+def whole_call() -> list[journal.JournalEntry]:
     return [
         opened(),
-        session.FirstAudio(at_ms=300),
+        journal.FirstAudio(at_ms=300),
         turn(0, "agent", "Hello.", 300, 900),
         turn(1, "caller", "I am Dana, call me at 555 123 4567.", 2_000, 4_000, confidence=0.9),
-        session.ToolNoted(use=session.ToolUse(request_id="t1", name="book", turn=1, arguments={"phone": "555 123 4567"}, started_ms=4_500)),
-        session.ToolNoted(
+        journal.ToolNoted(use=session.ToolUse(request_id="t1", name="book", turn=1, arguments={"phone": "555 123 4567"}, started_ms=4_500)),
+        journal.ToolNoted(
             use=session.ToolUse(
                 request_id="t1",
                 effect_id="ef",
@@ -58,20 +58,20 @@ def journal() -> list[session.JournalEntry]:
             )
         ),
         turn(2, "agent", "Booked for you tomorrow.", 5_000, 6_000, heard_text="Booked for", heard_ms=500, interrupted=True),
-        session.Interrupted(at_ms=5_400, stop_ms=180),
-        session.FaultNoted(fault=session.CallFault(code="model_failed", stage="dialogue", at_ms=4_600)),
-        session.Ended(at_ms=8_000, reason=EndReason.CALLER_HANGUP, caller_talk_ms=2_000, agent_talk_ms=1_100, overlap_ms=180),
+        journal.Interrupted(at_ms=5_400, stop_ms=180),
+        journal.FaultNoted(fault=session.CallFault(code="model_failed", stage="dialogue", at_ms=4_600)),
+        journal.Ended(at_ms=8_000, reason=EndReason.CALLER_HANGUP, caller_talk_ms=2_000, agent_talk_ms=1_100, overlap_ms=180),
     ]
 
 
-def fold(entries: Sequence[session.JournalEntry]) -> tuple[session.SessionRecord, session.PrivateTranscript]:
+def fold(entries: Sequence[journal.JournalEntry]) -> tuple[session.SessionRecord, session.PrivateTranscript]:
     folded = recorder.fold(entries)
     assert folded is not None
     return recorder.record(folded, ended_at=BEGAN + timedelta(seconds=60))
 
 
 def test_the_original_blocks_keep_their_names_and_meaning() -> None:
-    record, _ = fold(journal())
+    record, _ = fold(whole_call())
     assert record.session_id == record.id == CALL
     assert record.meta.model_dump() == {
         "tenant_id": "shop",
@@ -101,14 +101,14 @@ def test_the_original_blocks_keep_their_names_and_meaning() -> None:
 
 
 def test_only_what_was_heard_is_in_the_transcript() -> None:
-    record, _ = fold(journal())
+    record, _ = fold(whole_call())
     said = [event.content for event in record.transcript if event.role == "ai"]
     assert said == ["Hello.", "Booked for"]
     assert record.turns[2].heard_text == "Booked for"
 
 
 def test_the_record_is_redacted_and_the_private_transcript_is_not() -> None:
-    record, private = fold(journal())
+    record, private = fold(whole_call())
     public = encode_record(record).decode()
     assert "4567" not in public.replace('"last4": "4567"', "")
     assert record.redaction.counts["phone"] == 2
@@ -119,7 +119,7 @@ def test_the_record_is_redacted_and_the_private_transcript_is_not() -> None:
 
 
 def test_times_percentiles_and_talk() -> None:
-    record, _ = fold(journal())
+    record, _ = fold(whole_call())
     assert record.first_audio_at == BEGAN + timedelta(milliseconds=300)
     assert record.talk_ms == session.TalkTime(caller=2_000, agent=1_100, overlap=180, silence=8_000 - 2_000 - 1_100 + 180)
     assert record.latency_ms["barge_in_stop"].p95 == 180
@@ -128,15 +128,15 @@ def test_times_percentiles_and_talk() -> None:
 
 
 def test_a_false_alarm_is_counted_apart() -> None:
-    entries = journal()
-    entries.insert(8, session.Interrupted(at_ms=5_400, stop_ms=180, false_alarm=True))
+    entries = whole_call()
+    entries.insert(8, journal.Interrupted(at_ms=5_400, stop_ms=180, false_alarm=True))
     record, _ = fold(entries)
     assert record.interruptions == session.Interruptions(caller=0, false=1)
     assert all(event.type != "barge_in" for event in record.transcript)
 
 
 def test_a_call_whose_process_died_is_lost_and_keeps_everything_said() -> None:
-    entries = [entry for entry in journal() if not isinstance(entry, session.Ended)]
+    entries = [entry for entry in whole_call() if not isinstance(entry, journal.Ended)]
     del entries[5]  # the tool never came back
     record, _ = fold(entries)
     assert (record.end_reason, record.status, record.meta.status) == (EndReason.LOST, "failed", "ERROR")
@@ -154,9 +154,9 @@ def test_turns_that_became_certain_out_of_order_are_recorded_in_the_order_of_tim
             opened(),
             turn(0, "agent", "Let me see.", 2_150, 2_750),
             turn(1, "caller", "Is ten free?", 1_000, 2_200),
-            session.ToolNoted(use=use),
+            journal.ToolNoted(use=use),
             turn(2, "agent", "It is.", 3_500, 4_000),
-            session.Ended(at_ms=5_000, reason=EndReason.CALLER_HANGUP),
+            journal.Ended(at_ms=5_000, reason=EndReason.CALLER_HANGUP),
         ]
     )
     for told in (record, private):
@@ -169,19 +169,19 @@ def test_turns_that_became_certain_out_of_order_are_recorded_in_the_order_of_tim
 
 def test_rotations_and_slot_time_are_on_record() -> None:
     rotation = session.EngineRotation(generation=2, at_ms=200_000, gap_ms=40, reason="window")
-    ended = session.Ended(at_ms=300_000, reason=EndReason.CALLER_HANGUP, slot_ms=340_000)
-    record, _ = fold([opened(), session.RotationNoted(rotation=rotation), ended])
+    ended = journal.Ended(at_ms=300_000, reason=EndReason.CALLER_HANGUP, slot_ms=340_000)
+    record, _ = fold([opened(), journal.RotationNoted(rotation=rotation), ended])
     assert record.engine_rotations == (rotation,)
     assert record.slot_ms == 340_000
 
 
 def test_a_journal_without_a_beginning_gives_nothing() -> None:
-    assert recorder.fold(journal()[1:]) is None
+    assert recorder.fold(whole_call()[1:]) is None
     assert recorder.fold([]) is None
 
 
 def test_a_record_survives_its_archive_form() -> None:
-    record, _ = fold(journal())
+    record, _ = fold(whole_call())
     assert decode_record(encode_record(record)) == record
 
 
@@ -197,6 +197,6 @@ def test_percentiles_are_values_that_occurred_in_order(values: list[float]) -> N
 
 @given(st.integers(min_value=1, max_value=9))
 def test_any_prefix_of_a_journal_folds(length: int) -> None:
-    record, _ = fold(journal()[:length])
+    record, _ = fold(whole_call()[:length])
     assert record.end_reason in (EndReason.LOST, EndReason.CALLER_HANGUP)
     assert len(record.transcript) >= 2
