@@ -8,6 +8,7 @@ import os
 import sys
 from contextlib import redirect_stdout
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 from moto import mock_aws
@@ -66,11 +67,12 @@ def _routes() -> Figure:
         in_a_thread(issuer_server) as issuer,
         Path(os.devnull).open("w") as nowhere,
         redirect_stdout(nowhere),
+        TemporaryDirectory() as folder,
     ):
         for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
             patch.setenv(name, "test")
         with deployed(issuer.issuer, patch) as deployment:
-            made = requests_by_route(deployment)
+            made = requests_by_route(deployment, Path(folder) / "sound")
     columns = ("with an API key", "requests", "which")
     rows = tuple((f"`{name}`", str(total), which) for name, (total, which) in made.items())
     return Figure(

@@ -1,4 +1,5 @@
-"""The conventions of every route, kept in one place: rate limits, Idempotency-Key, entity tags of what is read, audit of what is changed.
+"""The conventions of every route, kept in one place: rate limits, Idempotency-Key, entity tags of what is read, audit of what is changed
+and of who listens.
 
 One ASGI step behind the guard, which has said who asks (``principal``) and for what (``operation_id``). A request without an operation of
 ours passes untouched.
@@ -33,6 +34,8 @@ OWN_IDEMPOTENCY = frozenset({"createCall"})
 """Repeats of these are answered by the use case itself: a repeated ``POST /calls`` gives a fresh ticket."""
 UNAUDITED = frozenset({"createCall", "initSession", "openConversation", "sendMessage", "endConversation"})
 """Talking is use, not administration: calls leave records of their own."""
+AUDITED_READS = frozenset({"getRecording"})
+"""Reading that leaves an event, as it hands out what was said with nothing left out; without the event nothing is handed out."""
 WITHOUT_EFFECT = frozenset({"validateConfig"})
 """POST only for the sake of a body."""
 ERASING = frozenset({"deleteTenant"})
@@ -78,7 +81,7 @@ class Asked:
     @property
     def audited(self) -> bool:
         """Whether its success leaves an event."""
-        return self.changes and self.operation_id not in UNAUDITED
+        return self.operation_id in AUDITED_READS or (self.changes and self.operation_id not in UNAUDITED)
 
     @property
     def tagged(self) -> bool:
@@ -130,7 +133,10 @@ class Conventions:
                 return
             whole = held.whole()
             if work.asked.audited and held.status < 400:
-                await self._note(work.asked, scope, held.status, whole)
+                lost = await self._note(work.asked, scope, held.status, whole)
+                if lost is not None and not work.asked.changes:
+                    await _refused(lost)(scope, receive, send)
+                    return
             if work.reservation is not None and held.status < 300:
                 await self._books.idempotency.keep(work.reservation, whole)
                 kept = True
@@ -139,7 +145,8 @@ class Conventions:
             if work.reservation is not None and not kept:
                 await self._books.idempotency.free(work.reservation)
 
-    async def _note(self, asked: Asked, scope: Scope, status: int, whole: KeptAnswer) -> None:
+    async def _note(self, asked: Asked, scope: Scope, status: int, whole: KeptAnswer) -> StoreError | None:
+        """Why an event could not be written, if one could not. A change has been made by then: its answer must not fail for want of one."""
         deed = Deed(
             actor_kind=str(asked.principal.kind),
             actor_id=asked.principal.id,
@@ -149,11 +156,14 @@ class Conventions:
             status=status,
             address=str((scope.get("client") or ("",))[0]),
         )
+        lost = None
         for owner in sorted(_audited_for(asked)):
             try:
                 await self._books.audit.note(owner, deed)
-            except StoreError as error:  # the change is made: its answer must not fail for want of an event
+            except StoreError as error:
+                lost = error
                 _log.error("audit event lost (%s): %s by %s %s", error.code, deed.operation, deed.actor_kind, deed.actor_id)
+        return lost
 
     def _asked(self, scope: Scope) -> Asked | None:
         state = scope.get("state", {})

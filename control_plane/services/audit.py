@@ -1,4 +1,4 @@
-"""Who changed what, and when: one event for each change that succeeded, kept for as long as the settings say."""
+"""Who changed what or listened to what, and when: one event each, kept for as long as the settings say."""
 
 from __future__ import annotations
 

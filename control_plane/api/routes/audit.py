@@ -1,4 +1,4 @@
-"""Audit events: who changed what."""
+"""Audit events: who changed what, and who listened to what."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ router = APIRouter(tags=["audit"])
 
 
 class Actor(BaseModel):
-    """The credential that a change was made with."""
+    """The credential that it was done with."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -28,7 +28,7 @@ class Actor(BaseModel):
 
 
 class AuditEventDetail(BaseModel):
-    """One change that succeeded."""
+    """One change that succeeded, or one recording whose address was given out."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -37,7 +37,7 @@ class AuditEventDetail(BaseModel):
     at: datetime
     actor: Actor
     operation: str = Field(examples=["publishConfig"], description="the operation id of openapi.json")
-    object_id: str = Field(description="what was changed; the tenant's id for what stands alone in it")
+    object_id: str = Field(description="what was changed, or the call that was listened to; the tenant's id for what stands alone in it")
     request_id: str
     status: int = Field(description="the HTTP status of the answer")
     address_hash: str = Field(description="equal for equal addresses of one tenant's requests; the address itself is not kept")
@@ -69,7 +69,8 @@ Where = Annotated[AuditFilter, Depends(where_of)]
 async def list_audit_events(
     tenant_id: TenantId, services: Services, where: Where, limit: Limit = DEFAULT_LIMIT, cursor: Cursor = ""
 ) -> Response:
-    """Every change to the tenant's things, newest first. A page may be short, and still has a next one while ``has_more`` says so."""
+    """Every change to the tenant's things, and every recording whose address was given out (`getRecording`), newest first. A page may be
+    short, and still has a next one while ``has_more`` says so."""
     page = await services.books.audit.list(tenant_id, where, limit=limit, cursor=cursor)
     await services.tenants.check_known(tenant_id, page.data)
     return told(_page(page))

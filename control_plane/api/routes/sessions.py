@@ -110,7 +110,7 @@ async def get_transcript(tenant_id: TenantId, call_id: CallId, request: Request,
 @router.get("/{call_id}/recording", operation_id="getRecording", response_model=RecordingDetail, responses=refusals(404))
 async def get_recording(tenant_id: TenantId, call_id: CallId, request: Request, services: Services) -> Response:
     """From where the call's sound can be read for five minutes, by anybody who has the URL: Ogg Opus, caller left, agent right. Byte
-    ranges work. ``recording_not_found`` where there is none; its detail says why."""
+    ranges work. ``recording_not_found`` where there is none; its detail says why. Leaves an audit event."""
     record = await services.sessions.record(tenant_id, call_id)
     seen_within_mode(request, test=record.test, missing="session_not_found")
     link = await services.sessions.recording(record, services.policy.now())

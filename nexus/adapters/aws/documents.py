@@ -24,7 +24,7 @@ _BEFORE_ALL_KEYS = "\x01"
 
 
 class DynamoDocumentStore:
-    """What is to be changed is read, and changed only where it is still what was read.
+    """What is to be changed is read, and changed only where it is still what was read. One document that must be new is not read first.
 
     Args:
         table: where they lie.
@@ -60,6 +60,9 @@ class DynamoDocumentStore:
     async def write(self, tenant_id: str, *changes: Change) -> tuple[int, ...]:
         check_changes(changes)
         table = self._table(tenant_id)
+        match changes:
+            case (Put(expected=0) as new,) if await table.put(_item(new, keys.document(tenant_id, new.key), 1), ABSENT) is None:
+                return (1,)
         places = [keys.document(tenant_id, change.key) for change in changes]
         for _ in range(_TRIES):
             raw = {str(one["sk"]): one for one in await table.get_many(places)}

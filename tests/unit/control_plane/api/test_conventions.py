@@ -13,7 +13,7 @@ from fastapi.routing import APIRoute
 
 from control_plane.access.matrix import MATRIX
 from control_plane.api.app import operations
-from control_plane.api.conventions import OWN_IDEMPOTENCY, UNAUDITED, WITHOUT_EFFECT
+from control_plane.api.conventions import AUDITED_READS, OWN_IDEMPOTENCY, UNAUDITED, WITHOUT_EFFECT
 from nexus.errors import Unavailable
 from tests.fakes.control_plane import House, disk_stores, house, memory_stores
 from tests.fakes.faulty_documents import FaultyDocuments
@@ -348,3 +348,4 @@ def test_every_operation_that_changes_something_is_known_by_its_method() -> None
             assert not MATRIX[name].permission.endswith(":write"), name
     assert set(routes) >= OWN_IDEMPOTENCY | UNAUDITED
     assert all(name not in routes or routes[name].methods == {"POST"} for name in WITHOUT_EFFECT)
+    assert all(routes[name].methods == {"GET"} for name in AUDITED_READS)

@@ -6,11 +6,15 @@ import re
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import botocore.handlers
 
+from nexus.adapters.aws import AwsStores
+from nexus.domain.session import RecordingTrace
+from tests.fakes.stored import private, record
 from tests.unit.control_plane.handlers.conftest import Deployment, Door
 from tests.unit.control_plane.handlers.test_api import shop_with_key
 
@@ -19,6 +23,7 @@ SHOP = "/v1/tenants/corner_shop"
 READS = (
     *("", "/config", "/config/versions", "/sessions", "/leads", "/failed-items", "/webhooks", "/secrets", "/knowledge", "/usage"),
     "/calls/{call}",
+    *("/sessions/{call}", "/sessions/{call}/transcript", "/sessions/{call}/recording"),
 )
 WRITES: tuple[tuple[str, str, Any], ...] = (
     ("POST", "/calls", {}),
@@ -45,13 +50,23 @@ def counted_requests() -> Iterator[Counter[str]]:
         botocore.handlers.BUILTIN_HANDLERS.remove(hook)
 
 
-def requests_by_route(deployment: Deployment) -> dict[str, tuple[int, str]]:
+async def recorded_call(stores: AwsStores, call_id: str, sound: Path) -> None:
+    """The ordered call is over, and was recorded."""
+    trace = RecordingTrace(status="stored", media_type="audio/ogg", channels=2, sample_rate_hz=16_000, duration_ms=60_000.0, bytes=4)
+    kept = record(tenant_id="corner_shop").model_copy(update={"id": call_id, "session_id": call_id, "recording": trace})
+    await stores.archive.put(kept, private(tenant_id="corner_shop").model_copy(update={"call_id": call_id}))
+    sound.write_bytes(b"OggS")
+    await stores.recordings.put("corner_shop", call_id, sound, delete_after=datetime.now(UTC) + timedelta(days=1))
+
+
+def requests_by_route(deployment: Deployment, sound: Path) -> dict[str, tuple[int, str]]:
     """Each route asked once, with an API key that the function knows already."""
     with counted_requests() as found:
         door = Door(deployment.load("api"))
     key = shop_with_key(deployment, door, *SCOPES)
     deployment.with_stores(deployment.engine_slots)
     call = door.ask("POST", f"{SHOP}/calls", {}, authorization=key, idempotency_key="before")[1]["id"]
+    deployment.with_stores(lambda stores: recorded_call(stores, call, sound))
     assert door.ask("GET", SHOP, authorization=key)[0] == 200  # the call has noted that the key is used today: it is looked up once more
     rows: dict[str, tuple[int, str]] = {}
     asked = [("GET", "/health/live", None, ""), *(("GET", SHOP + path, None, key) for path in READS)]
@@ -73,8 +88,8 @@ def documented() -> dict[str, tuple[int, str]]:
     return {name: (int(total), which) for name, total, which in rows}
 
 
-def test_routes_make_the_requests_that_the_document_says(deployment: Deployment) -> None:
-    assert requests_by_route(deployment) == documented()
+def test_routes_make_the_requests_that_the_document_says(deployment: Deployment, tmp_path: Path) -> None:
+    assert requests_by_route(deployment, tmp_path / "sound") == documented()
 
 
 def test_reading_takes_one_request() -> None:

@@ -35,10 +35,21 @@ async def test_a_document_that_came_back_between_reading_and_writing_is_another(
 
 async def test_a_lost_answer_is_no_conflict(lossy_stores: tuple[AwsStores, AwsLine]) -> None:
     stores, line = lossy_stores
-    for change in (Put("k", {}, expected=0), Put("k", {"n": 1}, expected=1), Delete("k", expected=2)):
+    line.lose("PutItem")
+    assert await stores.documents.write("barber", Put("k", {}, expected=0)) == (1,)
+    for change in (Put("k", {"n": 1}, expected=1), Delete("k", expected=2)):
         line.lose("TransactWriteItems")
         await stores.documents.write("barber", change)
     assert await stores.documents.get("barber", "k") is None
+
+
+async def test_one_that_has_expired_and_still_lies_there_makes_way_for_a_new_one(lossy_stores: tuple[AwsStores, AwsLine]) -> None:
+    stores, _ = lossy_stores
+    await stores.documents.write("barber", Put("k", {"n": 1}, expires_at=datetime(2020, 1, 1, tzinfo=UTC)))
+    assert await stores.documents.write("barber", Put("k", {"n": 2}, expected=0)) == (1,)
+    with pytest.raises(Conflict):
+        await stores.documents.write("barber", Put("k", {"n": 3}, expected=0))
+    assert await stores.documents.get("barber", "k") == Document("k", {"n": 2}, 1)
 
 
 async def test_the_operators_documents_are_no_tenants(moto_stores: AwsStores) -> None:

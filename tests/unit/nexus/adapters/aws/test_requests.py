@@ -41,6 +41,7 @@ OPERATIONS: dict[str, Operation] = {
     "documents.get": lambda stores: stores.documents.get("barber", "a"),
     "documents.list": lambda stores: stores.documents.list("barber", "", limit=1),
     "documents.write": lambda stores: stores.documents.write("barber", Put("a", {}, expected=1), Put("b", {})),
+    "documents.write, one new": lambda stores: stores.documents.write("barber", Put("c", {}, expected=0)),
     "tool_values.get": lambda stores: stores.tool_values.get("barber", "k"),
     "tool_values.put": lambda stores: stores.tool_values.put("barber", "k", 2),
     "tool_values.put, new only": lambda stores: stores.tool_values.put("barber", "new", 2, new_only=True),
