@@ -12,6 +12,11 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
 
+def instant(moment: datetime) -> str:
+    """RFC 3339 in UTC with milliseconds, as it is written everywhere: answers, webhooks, logs."""
+    return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
 @dataclass(frozen=True, slots=True)
 class Clock:
     """Real time, or real time times ``speed``.

@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from typing import Literal, TextIO
 
 from nexus import context
+from nexus.clock import instant
 
 _COLORS = {"DEBUG": "2", "INFO": "32", "WARNING": "33", "ERROR": "31", "CRITICAL": "1;31"}
 _SECRETS: tuple[tuple[re.Pattern[str], str], ...] = (
@@ -78,7 +79,7 @@ class JsonFormatter(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
         work = context.current()
         entry = {
-            "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z"),
+            "time": instant(datetime.fromtimestamp(record.created, UTC)),
             "level": record.levelname,
             "tenant": work.tenant_id or None,
             "call": work.call_id or None,

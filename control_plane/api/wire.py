@@ -13,6 +13,7 @@ from pydantic import BaseModel, BeforeValidator
 from starlette.responses import Response
 
 from control_plane.api.problems import MEDIA_TYPE
+from nexus.clock import instant
 
 DEFAULT_LIMIT = 20
 MOST = 100
@@ -70,11 +71,6 @@ def told(model: BaseModel, *, status: int = 200, headers: Mapping[str, str] | No
 def encoded(value: Any) -> bytes:
     """JSON bytes of dumped values; times become RFC 3339 UTC with milliseconds."""
     return json.dumps(value, default=_plain, ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode()
-
-
-def instant(moment: datetime) -> str:
-    """RFC 3339 in UTC with milliseconds."""
-    return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def in_utc(moment: datetime | None) -> datetime | None:

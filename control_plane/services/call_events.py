@@ -5,9 +5,10 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
+from nexus.clock import instant
 from nexus.domain.lead import Analysis
 from nexus.domain.session import SessionRecord
-from nexus.domain.webhook import Event, EventType, event_id, instant
+from nexus.domain.webhook import Event, EventType, event_id
 
 
 def ended(record: SessionRecord) -> Event:

@@ -22,9 +22,9 @@ from control_plane.services.webhook_book import (
     waiting,
     waits,
 )
-from nexus.clock import Clock
+from nexus.clock import Clock, instant
 from nexus.context import working_for
-from nexus.domain.webhook import Event, EventType, Sent, event_id, instant, next_attempt, pause_reason, signed_headers
+from nexus.domain.webhook import Event, EventType, Sent, event_id, next_attempt, pause_reason, signed_headers
 from nexus.errors import Conflict, StoreError
 from nexus.ports.documents import Delete, Document, Put
 from nexus.ports.secrets import Seal

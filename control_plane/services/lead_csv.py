@@ -12,8 +12,8 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 
 from control_plane.services.leads import TrackedLead
+from nexus.clock import instant
 from nexus.domain.lead import ExtraField
-from nexus.domain.webhook import instant
 
 _FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
 _PHONE = re.compile(r"\+[0-9]{5,15}")

@@ -8,6 +8,7 @@ from datetime import datetime
 
 from pydantic import ValidationError
 
+from control_plane.access.decision import unknown_tenant
 from nexus.clock import Clock
 from nexus.domain import tenancy
 from nexus.domain.ids import check_tenant_id
@@ -60,7 +61,7 @@ class TenantHeads:
             return await self._of_folder(tenant_id)
         head = tenancy.read_head(found.body)
         if head.state == "deleted":
-            raise _unknown()
+            raise unknown_tenant()
         return KeptHead(head, found.version)
 
     async def new(self, head: TenantHead, *beside: Change) -> KeptHead:
@@ -131,7 +132,7 @@ class TenantHeads:
     async def _of_folder(self, tenant_id: str) -> KeptHead:
         found = await self.folder(tenant_id)
         if found is None:
-            raise _unknown()
+            raise unknown_tenant()
         now = self.clock.now()
         return KeptHead(TenantHead(tenant_id=tenant_id, profile=_profile(tenant_id, found), created_at=now, updated_at=now), 0)
 
@@ -151,7 +152,3 @@ def _profile(tenant_id: str, found: TenantConfig | ConfigurationError) -> Tenant
         return TenantProfile.model_validate({**said, "language": found.voice_settings.language})
     except ValidationError:  # a folder may call its language what it likes
         return TenantProfile.model_validate(said)
-
-
-def _unknown() -> NotFound:
-    return NotFound("tenant_not_found", "There is no such tenant.")

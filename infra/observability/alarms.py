@@ -6,6 +6,8 @@ import re
 from dataclasses import dataclass
 from typing import Literal
 
+from infra.names import title
+
 Source = Literal["media", "function", "lambda", "calls", "dead_letters", "undelivered", "api", "table", "stream", "door", "canary"]
 MEDIA_NAMESPACE = "Nexus/Media"
 FUNCTION_NAMESPACE = "Nexus"
@@ -45,11 +47,6 @@ class Alarm:
         """Of its runbook. One runbook serves every function."""
         words = self.id.removesuffix("Of" + title(self.of)) if self.of else self.id
         return re.sub(r"(?<!^)(?=[A-Z])", "-", words).lower()
-
-
-def title(module: str) -> str:
-    """``after_call``: ``AfterCall``."""
-    return "".join(word.capitalize() for word in module.split("_"))
 
 
 CALLS = (

@@ -21,6 +21,7 @@ from infra import environments
 from infra.constructs.function import FunctionSpec, NexusFunction, retention
 from infra.constructs.rights import READ_ITEMS, WRITE_ITEMS
 from infra.nag import DEAD_END, OBJECTS_OF_A_KIND, OPEN_ROUTE, Reason, acknowledge, arn_as_told
+from infra.names import title
 from infra.settings import StageSettings
 from infra.stacks.data import NexusData
 
@@ -84,7 +85,7 @@ class NexusControl(Stack):
             self._jobs_spec(),
             self._expire_spec(),
         )
-        made = {one.module: NexusFunction(self, _title(one.module), settings=self.settings, spec=one) for one in specs}
+        made = {one.module: NexusFunction(self, title(one.module), settings=self.settings, spec=one) for one in specs}
         there = arn_as_told(self, self._data.bucket)
         for module, prefixes in OBJECTS.items():
             acknowledge(
@@ -153,7 +154,7 @@ class NexusControl(Stack):
         )
         return FunctionSpec(
             module="after_call",
-            environment=self._told(),
+            environment={**self._told(), **environments.of_after_call(self.settings)},
             bundle="lambda-models",
             may=(
                 self._keys(),
@@ -234,7 +235,7 @@ class NexusControl(Stack):
 
     def _schedules(self) -> None:
         for module, every in (("webhooks", Duration.minutes(1)), ("jobs", Duration.minutes(1)), ("expire", Duration.hours(1))):
-            rule = events.Rule(self, f"{_title(module)}Schedule", schedule=events.Schedule.rate(every))
+            rule = events.Rule(self, f"{title(module)}Schedule", schedule=events.Schedule.rate(every))
             # A run that failed is made up for by the next; an event is not worth keeping.
             rule.add_target(targets.LambdaFunction(self.functions[module].target, retry_attempts=0, max_event_age=Duration.minutes(1)))
 
@@ -309,7 +310,3 @@ _METHODS = (
     apigateway.HttpMethod.PATCH,
     apigateway.HttpMethod.DELETE,
 )
-
-
-def _title(module: str) -> str:
-    return "".join(word.capitalize() for word in module.split("_"))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator
-from contextlib import aclosing, asynccontextmanager
+from contextlib import aclosing
 from dataclasses import dataclass, replace
 from zoneinfo import ZoneInfo
 
@@ -15,6 +15,7 @@ from media_plane.dialogue.sentences import SentenceSplitter
 from media_plane.dialogue.steps import AgentStep, HangUp, Notice, Passed, SentenceReady, ToolWanted
 from media_plane.ports.chat import AgentSaid, AnswerDone, CallerSaid, ChatMessage, ChatModel, ChatRequest, TextDelta, ToolCall, ToolReturned
 from media_plane.ports.engine import CallBrief
+from media_plane.streams import closing
 from nexus.clock import Clock
 from nexus.errors import UpstreamError
 
@@ -128,7 +129,7 @@ class TextAgent:
         request = self._request()
         live = self._live = AgentSaid("")
         try:
-            async with _closing(self._model.stream(request)) as stream:
+            async with closing(self._model.stream(request)) as stream:
                 async for item in stream:
                     for piece in splitter.feed(item.text) if isinstance(item, TextDelta) else splitter.flush():
                         live = replace(live, text=f"{live.text} {piece}".strip())
@@ -205,15 +206,3 @@ class TextAgent:
     def _apology(self, text: str) -> SentenceReady:
         self._messages.append(AgentSaid(text))
         return SentenceReady(text)
-
-
-@asynccontextmanager
-async def _closing(
-    stream: AsyncIterator[TextDelta | AnswerDone],
-) -> AsyncIterator[AsyncIterator[TextDelta | AnswerDone]]:
-    """Stop the model's request when the block is left early."""
-    try:
-        yield stream
-    finally:
-        if isinstance(stream, AsyncGenerator):
-            await stream.aclose()

@@ -5,10 +5,11 @@ All ``*_ms`` offsets count from ``connected_at``. A journal that an older releas
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import datetime
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import Field, TypeAdapter, ValidationError
 
 from nexus.domain.call import CallerTrace, EndReason, Value
 from nexus.domain.session import AudioFacts, CallFault, EngineRotation, LineTaken, ModeChange, RecordingTrace, ToolUse, Turn
@@ -108,3 +109,18 @@ JournalEntry = Annotated[
     Opened | TurnNoted | ToolNoted | ModeNoted | RotationNoted | FaultNoted | Interrupted | FirstAudio | LineNoted | RecordingNoted | Ended,
     Field(discriminator="kind"),
 ]
+
+_ENTRY: TypeAdapter[JournalEntry] = TypeAdapter(JournalEntry)
+
+
+def encode_entries(entries: Iterable[JournalEntry]) -> bytes:
+    """One line of JSON each, with its line feed."""
+    return b"".join(_ENTRY.dump_json(entry) + b"\n" for entry in entries)
+
+
+def decode_entry(line: bytes | str) -> JournalEntry | None:
+    """The entry that a line holds; None for one that was torn by the death of its process, then appended after."""
+    try:
+        return _ENTRY.validate_json(line)
+    except ValidationError:
+        return None

@@ -12,7 +12,7 @@ import hashlib
 import hmac
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any, Literal
 
@@ -67,11 +67,6 @@ class Sent:
     def ok(self) -> bool:
         """Whether the receiver took the message."""
         return self.status is not None and 200 <= self.status < 300
-
-
-def instant(moment: datetime) -> str:
-    """RFC 3339 in UTC with milliseconds, as everywhere in the API."""
-    return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def event_id(happened_at: datetime, *what: str) -> str:

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncGenerator, AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field, replace
-from typing import TypeVar
 from zoneinfo import ZoneInfo
 
 from media_plane.conversation.commands import CallerAudio, CallerTurn, EngineInput, Inform, Interrupted, Say, ToolAnswer
@@ -55,11 +53,11 @@ from media_plane.ports.speech_line import (
     ModelHeard,
     ModelText,
 )
+from media_plane.streams import closing
 from nexus.clock import Clock
 from nexus.errors import UpstreamError
 
 AgentFactory = Callable[[CallBrief], Agent]
-_Event = TypeVar("_Event")
 _ANSWER_DUE_MS = 2_500.0
 """So long after the caller has spoken the model's answer is awaited: a session that has not heard the question would never give it."""
 _TOLD_AFTER_MS = 300.0
@@ -250,7 +248,7 @@ class DuplexCall:
     # --- the model -----------------------------------------------------------------------------------------------------------
 
     async def _pump(self, _group: asyncio.TaskGroup) -> None:
-        async with _closing(self._line.events()) as events:
+        async with closing(self._line.events()) as events:
             async for event in events:
                 await self._line_event(event)
         raise UpstreamError("engine_lost", "The line to the speech model ended without being asked")
@@ -349,7 +347,7 @@ class DuplexCall:
     async def events(self) -> AsyncIterator[EngineEvent]:
         """What goes out, noted as it does."""
         self._floor.attend()
-        async with _closing(self._outbox.events()) as events:
+        async with closing(self._outbox.events()) as events:
             async for event in events:
                 self._note(event)
                 yield event
@@ -380,13 +378,3 @@ class DuplexCall:
 
     def _now(self) -> float:
         return self._clock.monotonic_ms()
-
-
-@asynccontextmanager
-async def _closing(stream: AsyncIterator[_Event]) -> AsyncIterator[AsyncIterator[_Event]]:
-    """A stream that is left early is closed now, not when it is collected."""
-    try:
-        yield stream
-    finally:
-        if isinstance(stream, AsyncGenerator):
-            await stream.aclose()

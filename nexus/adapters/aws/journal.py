@@ -10,16 +10,13 @@ from collections import OrderedDict
 from collections.abc import AsyncIterator, Sequence
 from datetime import UTC, datetime, timedelta
 
-from pydantic import TypeAdapter, ValidationError
-
 from nexus.adapters.aws import keys
 from nexus.adapters.aws.items import Item, item
 from nexus.adapters.aws.schema import TTL_ATTRIBUTE
 from nexus.adapters.aws.table import ABSENT, Range, Table
-from nexus.domain.journal import JournalEntry
+from nexus.domain.journal import JournalEntry, decode_entry, encode_entries
 from nexus.errors import Unavailable
 
-_ENTRY: TypeAdapter[JournalEntry] = TypeAdapter(JournalEntry)
 _PART_CHARACTERS = 90_000
 """DynamoDB takes items up to 400 KB, and a character may have four bytes."""
 _REMEMBERED = 1000
@@ -38,14 +35,14 @@ class DynamoCallJournal:
     async def append(self, call_id: str, entries: Sequence[JournalEntry]) -> None:
         if not entries:
             return
-        lines = b"".join(_ENTRY.dump_json(entry) + b"\n" for entry in entries).decode()
+        lines = encode_entries(entries).decode()
         text = "\n" + lines  # a line torn by an earlier death is closed first, so that it never swallows a new one
         for first in range(0, len(text), _PART_CHARACTERS):
             await self._write(call_id, text[first : first + _PART_CHARACTERS])
 
     async def read(self, call_id: str) -> tuple[JournalEntry, ...]:
         text = "".join([str(part["lines"]) async for part in self._parts(call_id)])
-        return tuple(entry for line in text.split("\n")[:-1] if line and (entry := _entry(line)) is not None)
+        return tuple(entry for line in text.split("\n")[:-1] if line and (entry := decode_entry(line)) is not None)
 
     async def open_calls(self) -> tuple[str, ...]:
         return tuple([str(found["sk"]) async for found in self._table.query(Range(keys.JOURNALS))])
@@ -84,13 +81,6 @@ class DynamoCallJournal:
         self._next.move_to_end(call_id)
         if len(self._next) > _REMEMBERED:
             self._next.popitem(last=False)
-
-
-def _entry(line: str) -> JournalEntry | None:
-    try:
-        return _ENTRY.validate_json(line)
-    except ValidationError:
-        return None  # torn by the death of the process, then appended after
 
 
 def _until() -> dict[str, int]:

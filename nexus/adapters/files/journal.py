@@ -6,13 +6,9 @@ import asyncio
 from collections.abc import Sequence
 from pathlib import Path
 
-from pydantic import TypeAdapter, ValidationError
-
 from nexus.adapters.files import disk
 from nexus.domain.ids import check_call_id
-from nexus.domain.journal import JournalEntry
-
-_ENTRY: TypeAdapter[JournalEntry] = TypeAdapter(JournalEntry)
+from nexus.domain.journal import JournalEntry, decode_entry, encode_entries
 
 
 class FileCallJournal:
@@ -23,7 +19,7 @@ class FileCallJournal:
 
     async def append(self, call_id: str, entries: Sequence[JournalEntry]) -> None:
         path = self._path(call_id)
-        lines = b"".join(_ENTRY.dump_json(entry) + b"\n" for entry in entries)
+        lines = encode_entries(entries)
         with disk.translated(path):
             await asyncio.to_thread(disk.append, path, lines)
 
@@ -34,7 +30,7 @@ class FileCallJournal:
                 data = await asyncio.to_thread(path.read_bytes)
         except FileNotFoundError:
             return ()
-        return tuple(entry for line in data.split(b"\n")[:-1] if (entry := _entry(line)) is not None)
+        return tuple(entry for line in data.split(b"\n")[:-1] if (entry := decode_entry(line)) is not None)
 
     async def open_calls(self) -> tuple[str, ...]:
         with disk.translated(self._folder):
@@ -47,10 +43,3 @@ class FileCallJournal:
 
     def _path(self, call_id: str) -> Path:
         return self._folder / f"{check_call_id(call_id)}.jsonl"
-
-
-def _entry(line: bytes) -> JournalEntry | None:
-    try:
-        return _ENTRY.validate_json(line)
-    except ValidationError:
-        return None  # torn by the death of the process, then appended after
