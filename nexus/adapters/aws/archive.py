@@ -8,13 +8,14 @@ from datetime import datetime
 
 from nexus.adapters.aws import keys
 from nexus.adapters.aws.bucket import Bucket
+from nexus.adapters.aws.expiry import Marks, delete_due
 from nexus.adapters.aws.keys import TenantContext
 from nexus.domain import archive
 from nexus.domain.session import PrivateTranscript, SessionRecord
-from nexus.errors import NotFound, RequestRejected, StoreError
+from nexus.errors import NotFound, StoreError
 
 _TYPE = "application/gzip"
-_MOST_AT_ONCE = 1000
+_MARKS = Marks(keys.EXPIRY_PREFIX, keys.read_expiry_mark, keys.private_object)
 
 
 class S3SessionArchive:
@@ -50,17 +51,7 @@ class S3SessionArchive:
         return tuple([keys.call_of_object(name) async for name in self._bucket.names(prefix)])
 
     async def delete_expired(self, now: datetime) -> int:
-        """Deletes the transcripts before their marks: stopped between the two, the marks are found again."""
-        deleted = 0
-        due: list[str] = []
-        async for mark in self._bucket.names(keys.EXPIRY_PREFIX):
-            if mark >= keys.expired_before(now):
-                break
-            due.append(mark)
-            if len(due) == _MOST_AT_ONCE:
-                deleted += await self._delete(due)
-                due = []
-        return deleted + await self._delete(due)
+        return await delete_due(self._bucket, _MARKS, below=keys.expired_before(now))
 
     async def erase_tenant(self, tenant_id: str) -> bool:
         """Transcripts first, recordings too."""
@@ -71,19 +62,6 @@ class S3SessionArchive:
     async def _write(self, name: str, value: SessionRecord | PrivateTranscript, metadata: dict[str, str]) -> None:
         data = await asyncio.to_thread(lambda: gzip.compress(archive.encode_record(value), mtime=0))
         await self._bucket.put_new(name, data, content_type=_TYPE, metadata=metadata)
-
-    async def _delete(self, marks: list[str]) -> int:
-        transcripts = [keys.private_object(*of_call) for mark in marks if (of_call := _meant(mark)) is not None]
-        await self._bucket.delete_many(transcripts)
-        await self._bucket.delete_many(marks)
-        return len(transcripts)
-
-
-def _meant(mark: str) -> tuple[TenantContext, str] | None:
-    try:
-        return keys.read_expiry_mark(mark)
-    except RequestRejected:
-        return None  # somebody else's object
 
 
 async def _unpacked(data: bytes) -> bytes:

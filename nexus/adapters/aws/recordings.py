@@ -7,13 +7,14 @@ from pathlib import Path
 
 from nexus.adapters.aws import keys
 from nexus.adapters.aws.bucket import Bucket
+from nexus.adapters.aws.expiry import Marks, delete_due
 from nexus.adapters.aws.keys import TenantContext
-from nexus.errors import NotFound, RequestRejected
+from nexus.errors import NotFound
 
 NAME = "recording.opus"
 MEDIA_TYPE = "audio/ogg"
 LONGEST_URL_S = 900
-_MOST_AT_ONCE = 1000
+_MARKS = Marks(keys.MEDIA_EXPIRY_PREFIX, keys.read_media_expiry_mark, lambda of, call_id: keys.media_object(of, call_id, NAME))
 
 
 class S3Recordings:
@@ -38,32 +39,9 @@ class S3Recordings:
         return self._bucket.url(name, lifetime_s=max(1, min(lifetime_s, LONGEST_URL_S)))
 
     async def delete_expired(self, now: datetime) -> int:
-        """Deletes the recordings before their marks: stopped between the two, the marks are found again."""
-        deleted = 0
-        due: list[str] = []
-        async for mark in self._bucket.names(keys.MEDIA_EXPIRY_PREFIX):
-            if mark >= keys.media_expired_before(now):
-                break
-            due.append(mark)
-            if len(due) == _MOST_AT_ONCE:
-                deleted += await self._delete(due)
-                due = []
-        return deleted + await self._delete(due)
+        return await delete_due(self._bucket, _MARKS, below=keys.media_expired_before(now))
 
     async def erase_tenant(self, tenant_id: str) -> bool:
         prefix = keys.media_objects(TenantContext(tenant_id))
         await self._bucket.delete_many([name async for name in self._bucket.names(prefix)])
         return True
-
-    async def _delete(self, marks: list[str]) -> int:
-        meant = [keys.media_object(*of_call, NAME) for mark in marks if (of_call := _meant(mark)) is not None]
-        await self._bucket.delete_many(meant)
-        await self._bucket.delete_many(marks)
-        return len(meant)
-
-
-def _meant(mark: str) -> tuple[TenantContext, str] | None:
-    try:
-        return keys.read_media_expiry_mark(mark)
-    except RequestRejected:
-        return None  # somebody else's object
