@@ -119,13 +119,15 @@ def _add_lists(commands: Any) -> None:
     sessions = commands.add_parser("sessions", help="list or show finished calls").add_subparsers(required=True, metavar="ACTION")
     listed = _add(sessions, "list", _sessions_list, "finished calls, newest first")
     shown = _add(sessions, "show", _sessions_show, "one call: transcript, tools, lead")
+    traced = _add(commands, "trace", _trace, "where the time of one call went: its trace as a waterfall")
     leads = commands.add_parser("leads", help="list or export what calls were worth").add_subparsers(required=True, metavar="ACTION")
     leads_listed = _add(leads, "list", _leads_list, "leads, newest first")
-    for one in (listed, shown, leads_listed):
+    for one in (listed, shown, traced, leads_listed):
         _server(one)
         one.add_argument("tenant")
     add_leads(leads, _administering)
-    shown.add_argument("call", help="the session's id, or 'last'")
+    for one in (shown, traced):
+        one.add_argument("call", help="the session's id, or 'last'")
     listed.add_argument("--status", default="", choices=get_args(RecordStatus), help="only calls that ended so")
     listed.add_argument(
         "--end-reason", default="", choices=[str(reason) for reason in EndReason], metavar="REASON", help="and for this reason"
@@ -241,7 +243,7 @@ def _tenant_new(options: argparse.Namespace) -> int:
 
 
 def _tenant_check(options: argparse.Namespace) -> int:
-    from local.scaffold import check_tenant, tenant_folders
+    from local.scaffold import check_tenant, tenant_folders, tenant_warnings
 
     settings = _settings()
     faulty = False
@@ -251,6 +253,9 @@ def _tenant_check(options: argparse.Namespace) -> int:
         _console.print(f"[red]✗[/red] {folder.name}" if faults else f"[green]✓[/green] {folder.name}", highlight=False)
         for fault in faults:
             _console.print(f"    {fault}", highlight=False, markup=False, soft_wrap=True)
+        for warning in tenant_warnings(folder):
+            _console.print("    [yellow]![/yellow] ", end="", highlight=False)
+            _console.print(warning, highlight=False, markup=False, soft_wrap=True)
     return 1 if faulty else 0
 
 
@@ -280,17 +285,31 @@ def _sessions_list(options: argparse.Namespace) -> int:
 def _sessions_show(options: argparse.Namespace) -> int:
     from local.show import session_view
 
-    client = _client(options)
-    call_id = options.call
+    session = _session(options)
+    for part in session_view(session) if session else ():
+        _console.print(part)
+    return 0 if session else 1
+
+
+def _trace(options: argparse.Namespace) -> int:
+    from local.trace_view import spans_of, trace_view
+
+    session = _session(options)
+    for part in trace_view(spans_of(session), _console.width) if session else ():
+        _console.print(part, highlight=False)
+    return 0 if session else 1
+
+
+def _session(options: argparse.Namespace) -> Any:
+    """The session that is named, or the newest; None, and said so, where there is none yet."""
+    client, call_id = _client(options), options.call
     if call_id == "last":
         newest = client.sessions.page(options.tenant, limit=1)["data"]
         if not newest:
             _console.print("No finished call yet.")
-            return 1
+            return None
         call_id = newest[0]["id"]
-    for part in session_view(client.sessions.get(options.tenant, call_id)):
-        _console.print(part)
-    return 0
+    return client.sessions.get(options.tenant, call_id)
 
 
 def _leads_list(options: argparse.Namespace) -> int:

@@ -10,6 +10,7 @@ from local.command import command
 from local.doctor import absent_engines, config_faults
 from media_plane.tooling.check import check_tenant_tools
 from nexus.domain.config_file import parse_config
+from nexus.domain.config_check import warnings_of
 from nexus.domain.ids import check_tenant_id
 from nexus.domain.tenant import TenantConfig
 from nexus.errors import ConfigurationError, Conflict, NotFound
@@ -49,6 +50,14 @@ def tenant_folders(root: Path, tenant_id: str | None) -> list[Path]:
     if not folder.is_dir():
         raise NotFound("tenant_not_found", f"There is no {folder}; make it with: {command()} tenant new {tenant_id}")
     return [folder]
+
+
+def tenant_warnings(folder: Path) -> tuple[str, ...]:
+    """What a sound ``config.yaml`` allows and probably does not mean; nothing where it has faults."""
+    if config_faults(folder):
+        return ()
+    config = parse_config((folder / "config.yaml").read_text(encoding="utf-8"), folder=folder.name)
+    return tuple(f"config.yaml {one.sentence}" for one in warnings_of(config))
 
 
 def check_tenant(folder: Path, settings: Settings | None = None) -> tuple[str, ...]:

@@ -17,7 +17,7 @@ from pydantic import JsonValue
 from control_plane.services.cursors import Listing, Page, page_of, read_cursor
 from control_plane.services.tenant_heads import Decision, HeadChange, KeptHead, TenantHeads
 from nexus.domain import tenancy
-from nexus.domain.config_check import MAX_CONFIG_BYTES, FaultyConfig, Finding, check_config, missing_secrets, warnings_of
+from nexus.domain.config_check import MAX_CONFIG_BYTES, FaultyConfig, Finding, check_config, missing_secrets, unknown_tools, warnings_of
 from nexus.domain.ids import check_tenant_id
 from nexus.domain.tenancy import FILE_VERSION, KEPT_VERSIONS, Canary, Publication, TenantHead
 from nexus.domain.tenant import TenantConfig
@@ -289,7 +289,9 @@ class ConfigDesk:
             faults = (Finding(("tenant_id",), "other_tenant", f"is {config.tenant_id!r}, but this is {tenant_id!r}; leave it out"),)
         if config is None or faults:
             return Verdict(None, faults, ())
-        return Verdict(config, (), (*warnings_of(config), *await self._missing_secrets(config)))
+        without_folder = await self._heads.folder(tenant_id) is None
+        unknown = unknown_tools(config) if without_folder else ()
+        return Verdict(config, (), (*warnings_of(config), *unknown, *await self._missing_secrets(config)))
 
     async def _missing_secrets(self, config: TenantConfig) -> tuple[Finding, ...]:
         if self._secrets is None or not any(tool.secret_names for tool in config.http_tools):

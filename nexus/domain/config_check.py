@@ -10,7 +10,7 @@ from typing import Any
 from pydantic import BaseModel, ValidationError
 
 from nexus.domain.knowledge import knowledge_text
-from nexus.domain.tenant import TenantConfig
+from nexus.domain.tenant import BargeIn, Recording, TenantConfig
 from nexus.errors import ConfigurationError
 
 Path = tuple[str | int, ...]
@@ -70,6 +70,16 @@ def missing_secrets(config: TenantConfig, known: Iterable[str]) -> tuple[Finding
     )
 
 
+def unknown_tools(config: TenantConfig) -> tuple[Finding, ...]:
+    """The tools in use that a tenant without a ``tools.py`` has nowhere: the agent can do nothing by them."""
+    declared = {tool.name for tool in config.http_tools}
+    return tuple(
+        Finding(("enabled_tools", at), "tool_unknown", f"names {name}, which http_tools does not declare; the agent will not have it")
+        for at, name in enumerate(config.enabled_tools)
+        if name not in declared
+    )
+
+
 def dotted(path: Path) -> str:
     """A place as people write it."""
     return ".".join(str(part) for part in path) or "config"
@@ -84,13 +94,26 @@ def _warnings(config: TenantConfig) -> Iterator[Finding]:
         yield Finding(("system_prompt",), "prompt_long", f"has {len(config.system_prompt)} characters; a long prompt makes answers slow")
     if config.first_speaker == "agent" and not config.greeting.strip():
         yield Finding(("greeting",), "greeting_empty", "is empty although the agent speaks first; write one, or set first_speaker: caller")
-    if config.recording.enabled and not config.recording.consent_line.strip():
-        yield Finding(("recording", "consent_line"), "consent_missing", "is empty although recording is enabled; callers are told nothing")
+    if config.first_speaker == "caller" and config.greeting.strip() and config.greeting != TenantConfig.model_fields["greeting"].default:
+        yield Finding(("greeting",), "never_said", "is never said, as the caller speaks first; set first_speaker: agent, or take it out")
+    yield from _recording_warnings(config.recording)
     if config.limits.no_input_s > config.limits.max_duration_s:
         yield Finding(("limits", "no_input_s"), "never_reached", "is longer than max_duration_s, so it never happens")
+    barge_in = config.barge_in
+    if not barge_in.enabled and barge_in != BargeIn(enabled=False):
+        yield Finding(("barge_in",), "never_read", "says how callers interrupt, but enabled: false lets none of them")
     yield from _tool_warnings(config)
     if config.engines[:1] == ("text",):
         yield Finding(("engines",), "no_voice", "begins with text: with that engine the agent cannot be heard")
+
+
+def _recording_warnings(recording: Recording) -> Iterator[Finding]:
+    """Recording without a word is allowed: where one party's consent is enough, or where the greeting tells."""
+    at = ("recording", "consent_line")
+    if recording.enabled and not recording.consent_line.strip():
+        yield Finding(at, "consent_missing", "is empty although recording is enabled: callers are recorded and told nothing; write it")
+    if recording.consent_line.strip() and not recording.enabled:
+        yield Finding(at, "never_said", "is never said, and nothing is recorded; set recording.enabled: true, or take it out")
 
 
 def _tool_warnings(config: TenantConfig) -> Iterator[Finding]:

@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from local.cli import main
 from local.command import command
-from local.scaffold import check_tenant, new_tenant, tenant_folders
+from local.scaffold import check_tenant, new_tenant, tenant_folders, tenant_warnings
 from nexus.errors import Conflict, NotFound, RequestRejected
 
 TENANTS = Path(__file__).parents[3] / "tenants"
@@ -43,6 +44,22 @@ def test_faults_of_both_files_are_named_at_once_with_their_lines(root: Path) -> 
     (folder / "tools.py").write_text("import os\n")
     faults = check_tenant(folder)
     assert [fault.split(":")[0] for fault in faults] == ["config.yaml line 1", "tools.py line 1"]
+
+
+def test_what_is_allowed_and_probably_not_meant_is_told_and_is_no_fault(
+    root: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = new_tenant(root, "my_shop")
+    assert tenant_warnings(folder) == ()
+    (folder / "config.yaml").write_text("tenant_id: my_shop\nsystem_prompt: x\nrecording: {enabled: true}\n")
+    (told,) = tenant_warnings(folder)
+    assert told.startswith("config.yaml recording.consent_line: is empty although recording is enabled")
+    assert check_tenant(folder) == ()
+    monkeypatch.setenv("TENANTS_DIR", str(root))
+    assert main(["tenant", "check", "my_shop"]) == 0
+    assert "✓ my_shop\n    ! config.yaml recording.consent_line: is empty" in capsys.readouterr().out
+    (folder / "config.yaml").write_text("tenant_id: other\nsystem_prompt: x\nrecording: {enabled: true}\n")
+    assert tenant_warnings(folder) == ()
 
 
 def test_hints_name_the_command_as_it_can_be_pasted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -112,6 +112,15 @@ async def test_what_is_allowed_but_looks_like_a_slip_is_warned_of(shop: House) -
     }
 
 
+async def test_a_tool_that_a_tenant_without_a_folder_has_nowhere_is_warned_of(shop: House, door: House) -> None:
+    await put(shop, CONFIG | {"enabled_tools": ["book"]})
+    warnings = (await shop.client.post(f"{AT}/draft:validate")).json()["warnings"]
+    assert [(one["pointer"], one["code"]) for one in warnings] == [("/enabled_tools/0", "tool_unknown")]
+    in_a_folder = "/v1/tenants/barber_shop/config/draft"
+    await door.client.put(in_a_folder, json=CONFIG | {"enabled_tools": ["book"]})
+    assert (await door.client.post(f"{in_a_folder}:validate")).json()["warnings"] == [], "its tools.py may have it"
+
+
 async def test_a_draft_is_replaced_only_by_who_has_seen_it(shop: House) -> None:
     first = (await put(shop, CONFIG)).headers["etag"]
     assert (await shop.client.get(f"{AT}/draft")).headers["etag"] == first
