@@ -9,8 +9,8 @@ from pathlib import Path
 from local.command import command
 from local.doctor import absent_engines, config_faults
 from media_plane.tooling.check import check_tenant_tools
-from nexus.domain.config_file import parse_config
 from nexus.domain.config_check import warnings_of
+from nexus.domain.config_file import parse_config
 from nexus.domain.ids import check_tenant_id
 from nexus.domain.tenant import TenantConfig
 from nexus.errors import ConfigurationError, Conflict, NotFound
