@@ -23,7 +23,7 @@ def order(deployment: Deployment, key: str) -> dict[str, Any]:
     return call
 
 
-def test_a_call_lives_through_a_deployment_and_a_new_task(deployment: Deployment, media: MediaTask, key: str, agent: EcsAgent) -> None:
+def test_a_call_lives_through_a_deployment_and_a_new_task(deployment: Deployment, media: MediaTask, key: str) -> None:
     """The control plane changes, a second task starts, the first is stopped; the call in it goes on and ends by itself."""
 
     async def day() -> None:
@@ -32,7 +32,7 @@ def test_a_call_lives_through_a_deployment_and_a_new_task(deployment: Deployment
             await caller.begin()
             await caller.hears("audio.end", within_s=30)
             await asyncio.to_thread(deployment.deploy, "deploy during a call", api_memory_mb="1536")
-            with media_task(deployment, agent, engine="scripted") as fresh:
+            with EcsAgent(task_id=os.urandom(16).hex()) as agent, media_task(deployment, agent, engine="scripted") as fresh:
                 media.process.terminate()
                 await asyncio.to_thread(until, "the stopped task is still ready", 20, lambda: not media.ready())
                 following = await asyncio.to_thread(order, deployment, key)
