@@ -104,6 +104,7 @@ class LeadDesk:
         if known is not None and known.status == "done" and known.reading >= assignment.reading:
             return known
         transcript = private or _from_record(record)
+        started_at = self._clock.now()
         failure: Exception | None = None
         try:
             read, error = await self._read(transcript, assignment.wanted), ""
@@ -111,7 +112,10 @@ class LeadDesk:
             failure, error = met, met.code if isinstance(met, NexusError) else "model_failed"
             _log.warning("lead extraction failed (%s), what is certain is kept", error, exc_info=not isinstance(met, NexusError))
             read = LeadReading(lead=fallback_lead(transcript))
-        analysis = known if known is not None and failure is not None else self._analysis(record, read, assignment.reading, error)
+        if known is not None and failure is not None:
+            analysis = known
+        else:
+            analysis = self._analysis(record, read, assignment.reading, error).model_copy(update={"started_at": started_at})
         if analysis is not known:
             await self._store.put(analysis)
         if failure is not None and not assignment.last_attempt and _may_pass(failure):

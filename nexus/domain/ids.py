@@ -12,6 +12,7 @@ from nexus.errors import RequestRejected
 _CROCKFORD = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 _TENANT_ID = re.compile(r"[a-z0-9][a-z0-9_-]{1,62}")
 _CALL_ID = re.compile(r"call_[0-7][0-9A-HJKMNP-TV-Z]{25}")
+_PREFIXED = re.compile(r"[a-z]+_[0-7][0-9A-HJKMNP-TV-Z]{25}")
 RESERVED_TENANT_IDS = frozenset({"all", "none", "null", "undefined", "default", "system", "admin", "nexus"})
 
 
@@ -24,6 +25,16 @@ def ulid(at_ms: int, entropy: bytes) -> str:
     """
     value = (at_ms << 80) | int.from_bytes(entropy[:10], "big")
     return "".join(_CROCKFORD[(value >> shift) & 31] for shift in range(125, -1, -5))
+
+
+def made_at_ms(prefixed: str) -> int:
+    """When a prefixed ULID (``call_...``) was made, in milliseconds since the Unix epoch; 0 for what is none."""
+    if _PREFIXED.fullmatch(prefixed) is None:
+        return 0
+    value = 0
+    for letter in prefixed[-26:-16]:
+        value = value << 5 | _CROCKFORD.index(letter)
+    return value
 
 
 def check_tenant_id(tenant_id: str) -> str:

@@ -66,7 +66,8 @@ class LeadReading(Value):
 class Analysis(Value):
     """One reading of one call. ``status`` is ``fallback`` when the model failed and the lead holds only what is certain.
 
-    ``reading`` counts how often the call has been read: a newer reading replaces an older one.
+    ``reading`` counts how often the call has been read: a newer reading replaces an older one. ``created_at`` is when it was done,
+    ``started_at`` when it was begun (None: the first release did not keep it).
     """
 
     schema_version: int = 1
@@ -74,6 +75,7 @@ class Analysis(Value):
     tenant_id: str
     lead_id: str
     created_at: datetime
+    started_at: datetime | None = None
     call_started_at: datetime
     model: str
     status: Literal["done", "fallback"] = "done"
