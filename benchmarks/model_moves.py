@@ -7,7 +7,6 @@ import contextlib
 from collections.abc import Callable
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
-from typing import Any
 
 from benchmarks.caller import calling, frames, now_ms, repeated, until
 from benchmarks.doubles import address, doubles
@@ -15,9 +14,11 @@ from benchmarks.figures import Figure, percentile, spread
 from benchmarks.processes import load
 from benchmarks.served import MODEL_TENANTS, Product, product
 from benchmarks.steps import START, Heard, crossings, cycle
+from local.client import schemas
 from local.sidecar.options import Faults, SidecarOptions
 from local.sidecar.server import Sidecar
 from media_plane.audio import EAR_RATE_HZ, FRAME_MS, AudioFrame, silence
+from nexus.errors import NotFound
 
 _CALLS = 2
 _PROCESSES = 3
@@ -60,12 +61,12 @@ async def _long_call(server: Product, tenant_id: str) -> tuple[str, int, int]:
         return caller.call_id, times, len(crossings(came, START, quiet_before=True))
 
 
-async def _record(server: Product, tenant_id: str, call_id: str) -> dict[str, Any]:
+async def _record(server: Product, tenant_id: str, call_id: str) -> schemas.SessionDetail:
     """The session record, once it is written."""
     async with asyncio.timeout(20):
         while True:
-            with contextlib.suppress(Exception):
-                return await asyncio.to_thread(server.api.session, tenant_id, call_id)
+            with contextlib.suppress(NotFound):
+                return await asyncio.to_thread(server.api.sessions.get, tenant_id, call_id)
             await asyncio.sleep(0.2)
 
 

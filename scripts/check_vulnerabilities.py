@@ -14,7 +14,7 @@ LOCK = "requirements/run.txt"
 def main() -> int:
     """1 when something is vulnerable, or when NEXUS_REQUIRE_AUDIT is set and nothing could be asked."""
     tool = Path(sys.executable).with_name("pip-audit")
-    command = [tool, "--progress-spinner", "off", "-r", LOCK, "--require-hashes", "--disable-pip", "--format", "json"]
+    command = [str(tool), "--progress-spinner", "off", "-r", LOCK, "--require-hashes", "--disable-pip", "--format", "json"]
     try:
         done = subprocess.run(command, capture_output=True, text=True, timeout=240)
         packages = json.loads(done.stdout)["dependencies"]

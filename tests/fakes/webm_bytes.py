@@ -18,7 +18,7 @@ UNKNOWN = b"\x01\xff\xff\xff\xff\xff\xff\xff"
 def speech(name: str = "book_tomorrow") -> bytes:
     """PCM16 mono 16 kHz of a speech fixture."""
     with wave.open(str(GOLDEN / "speech" / f"{name}.wav")) as file:
-        return file.readframes(file.getnframes())
+        return bytes(file.readframes(file.getnframes()))
 
 
 def opus_packets(pcm: bytes) -> list[bytes]:
@@ -75,7 +75,7 @@ def wav_bytes(pcm: bytes, rate_hz: int = 16_000, channels: int = 1, width: int =
 def tone(duration_ms: int, rate_hz: int, hz: float = 440.0, level: int = 8_000) -> bytes:
     """PCM16 mono of a sine."""
     t = np.arange(duration_ms * rate_hz // 1000) / rate_hz
-    return np.rint(level * np.sin(2 * np.pi * hz * t)).astype("<i2").tobytes()
+    return bytes(np.rint(level * np.sin(2 * np.pi * hz * t)).astype("<i2").tobytes())
 
 
 def likeness(a: bytes, b: bytes, most_shift: int = 400) -> float:
