@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -12,6 +12,7 @@ from nexus.domain.analytics import AnalyticsRow
 from nexus.domain.lead import LeadReading
 from nexus.domain.session import PrivateTranscript, ToolUse
 from nexus.domain.tenant import TenantConfig
+from nexus.domain.trace import Span
 from nexus.domain.webhook import Sent
 
 
@@ -104,6 +105,19 @@ class AnalyticsSink(Protocol):
 
     async def erase_tenant(self, tenant_id: str) -> bool:
         """Remove every row of a tenant; whether nothing is left."""
+        ...
+
+
+class TraceSink(Protocol):
+    """Where the spans of calls go."""
+
+    async def export(self, spans: Sequence[Span]) -> None:
+        """Hand them over: whole calls, or what came after one. A span that is handed over again takes the place of the first, or stands
+        beside it; its ids are the same.
+
+        Raises:
+            Unavailable: they were not taken, or not all of them.
+        """
         ...
 
 

@@ -15,11 +15,12 @@ from control_plane.api.books import Books
 from control_plane.api.guards import LOOPBACK_HOSTS, DoorPolicy
 from control_plane.api.services import ApiPolicy, ApiServices, Check, always_ready
 from control_plane.models.scripted import ScriptedLeads
-from control_plane.ports import AnalyticsSink, Conversations, LeadModel, WebhookSender
+from control_plane.ports import AnalyticsSink, Conversations, LeadModel, TraceSink, WebhookSender
 from control_plane.services.after_call import AfterCall, CallDesks, CallStores, Wake, unheard
 from control_plane.services.api_keys import ApiKeyDesk, KeyVault
 from control_plane.services.audit import AuditBook, AuditRules, Deed
 from control_plane.services.authentication import Authenticator
+from control_plane.services.call_traces import CallTraces
 from control_plane.services.calls import CallDesk, CallPolicy
 from control_plane.services.configs import ConfigDesk
 from control_plane.services.conversations import ConversationDesk
@@ -64,12 +65,13 @@ from nexus.adapters.seal import AesSeal
 from nexus.adapters.tenant_secrets import SealedSecrets
 from nexus.adapters.webhook_sender import HttpWebhookSender, SendingRules
 from nexus.clock import Clock
+from nexus.errors import ConfigurationError
 from nexus.ports.calls import LiveLedger
 from nexus.ports.documents import DocumentStore
 from nexus.ports.secrets import Seal
 from nexus.ports.sessions import LeadStore, Recordings, SessionArchive, SessionIndex
 from nexus.ports.tenants import TenantStore
-from nexus.settings import Environment, Settings
+from nexus.settings import Environment, Settings, TracesName
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,12 +112,14 @@ class AfterOutside:
         sender: sends webhooks.
         wake: hands a call to whoever finishes calls.
         nudge: tells whoever delivers webhooks that something is due.
+        traces: keeps the traces of calls; None: nobody does.
     """
 
     sink: AnalyticsSink = field(default_factory=MemoryAnalyticsSink)
     sender: WebhookSender = field(default_factory=HttpWebhookSender)
     wake: Wake = unheard
     nudge: Callable[[], None] = unheard_nudge
+    traces: TraceSink | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,6 +145,7 @@ class ControlPlane:
     after_call: AfterCall
     courier: Courier
     jobs: JobDesk
+    traces: CallTraces
 
 
 def walled(stores: Stores) -> Stores:
@@ -176,6 +181,23 @@ def lead_model(settings: Settings) -> LeadModel:
     )
 
 
+def trace_sink(settings: Settings) -> TraceSink | None:
+    """The collector that the settings name; None where they name none. Raises ConfigurationError."""
+    if settings.traces is TracesName.XRAY:
+        raise ConfigurationError(
+            "setting_invalid", "TRACES=xray is for the functions in AWS; elsewhere name a collector, which can send there."
+        )
+    if not settings.exports_otlp:
+        return None
+    try:
+        from nexus.adapters.otlp import OtlpTraces  # its messages take Protobuf: not for those who send none
+    except ImportError as error:
+        raise ConfigurationError(
+            "missing_package", "OTEL_EXPORTER_OTLP_ENDPOINT needs opentelemetry-proto: pip install opentelemetry-proto."
+        ) from error
+    return OtlpTraces(settings.otel_exporter_otlp_endpoint, settings.otel_exporter_otlp_headers.get_secret_value())
+
+
 def build(settings: Settings, stores: Stores, given: Secrets, outside: Outside, clock: Clock) -> ControlPlane:
     """The whole control plane over the given stores."""
     ids = UlidIds()
@@ -198,9 +220,10 @@ def build(settings: Settings, stores: Stores, given: Secrets, outside: Outside, 
     configs = ConfigDesk(heads, given.cursor_key, secrets)
     webhooks = WebhookDesk(book, courier, means, clock, WebhookRules(given.cursor_key, ids, outside.after.nudge))
     calls = CallPolicy(given.signing_key, settings.engine.value, weights=settings.weights)
+    traces = CallTraces(outside.after.traces, clock)
     after_call = AfterCall(
         CallStores(stores.archive, stores.leads, stores.tenants),
-        CallDesks(sessions, leads, outbox, outside.after.sink, usage),
+        CallDesks(sessions, leads, outbox, outside.after.sink, usage, traces),
         ProgressBook(stores.documents, clock),
         outside.after.wake,
     )
@@ -225,7 +248,7 @@ def build(settings: Settings, stores: Stores, given: Secrets, outside: Outside, 
         policy=_policy(settings, ids, clock),
         ready=outside.ready,
     )
-    return ControlPlane(services, after_call, courier, jobs)
+    return ControlPlane(services, after_call, courier, jobs, traces)
 
 
 def _policy(settings: Settings, ids: UlidIds, clock: Clock) -> ApiPolicy:

@@ -80,7 +80,13 @@ async def local_app(settings: Settings, clock: Clock | None = None, *, instead: 
     secrets = embedded_wiring.local_secrets(settings)
     async with media_plane(settings, stores, chosen, instead=instead) as media:
         conversations = TextConversations(media.chat, partial(tools_for, media.tools), stores.ids, chosen)
-        after = control.AfterOutside(embedded_wiring.analytics_sink(settings), control.webhook_sender(settings), bells.wake, bells.due.set)
+        after = control.AfterOutside(
+            embedded_wiring.analytics_sink(settings),
+            control.webhook_sender(settings),
+            bells.wake,
+            bells.due.set,
+            traces=control.trace_sink(settings),
+        )
         outbound = (instead.outbound if instead else None) or OutboundRules()
         outside = control.Outside(conversations, control.lead_model(settings), partial(_ready, settings, media), after, outbound)
         plane = control.build(settings, embedded_wiring.stores_of(stores), secrets, outside, chosen)

@@ -11,6 +11,7 @@ from typing import Literal, TextIO
 
 from nexus import context
 from nexus.clock import instant
+from nexus.domain.trace import trace_id_of
 
 _COLORS = {"DEBUG": "2", "INFO": "32", "WARNING": "33", "ERROR": "31", "CRITICAL": "1;31"}
 _SECRETS: tuple[tuple[re.Pattern[str], str], ...] = (
@@ -83,6 +84,7 @@ class JsonFormatter(logging.Formatter):
             "level": record.levelname,
             "tenant": work.tenant_id or None,
             "call": work.call_id or None,
+            "trace_id": trace_id_of(work.call_id) if work.call_id else None,
             "request_id": work.request_id or None,
             "logger": record.name,
             "msg": scrub(record.getMessage()),

@@ -65,6 +65,12 @@ class MetricsName(StrEnum):
 
 class ProtectionName(StrEnum):
     NONE = "none"
+class TracesName(StrEnum):
+    AUTO = "auto"
+    NONE = "none"
+    XRAY = "xray"
+
+
     ECS = "ecs"
 
 
@@ -141,6 +147,17 @@ class Settings(BaseSettings):
     )
     fair_share_weights: str = Field(
         "",
+    traces: TracesName = Field(
+        TracesName.AUTO,
+        description="where each call's trace goes after it: auto (to OTEL_EXPORTER_OTLP_ENDPOINT, where that is set), none, or xray (for "
+        "the function in AWS that finishes calls)",
+    )
+    otel_exporter_otlp_endpoint: str = Field(
+        "", description="base URL of a collector that takes OTLP over HTTP (http://localhost:4318); /v1/traces is added"
+    )
+    otel_exporter_otlp_headers: SecretStr = Field(
+        SecretStr(""), description="headers for that collector, such as its key: name=value,name=value, values percent-encoded"
+    )
         description="comma list tenant=weight (hotel=3,shop=2): how much of scarce slots a tenant is due beside the others; 1 without",
     )
     engine_connect_timeout_s: float = Field(10.0, gt=0, le=120, description="how long an engine may take to connect")
@@ -291,6 +308,13 @@ class Settings(BaseSettings):
     def _weights(cls, value: str) -> str:
         for part in filter(None, (part.strip() for part in value.split(","))):
             if not re.fullmatch(r"[a-z0-9_-]+=[1-9][0-9]{0,3}", part):
+    @field_validator("otel_exporter_otlp_endpoint")
+    @classmethod
+    def _collector(cls, value: str) -> str:
+        if value and not (re.fullmatch(r"https?://[^/\s?#]+[^\s?#]*", value) and _has_port(value)):
+            raise ValueError(f"{value!r} is no base URL; write for example http://localhost:4318")
+        return value
+
                 raise ValueError(f"{part!r} is no weight; write for example hotel=3,shop=2 (whole numbers from 1 to 9999)")
         return value
 
@@ -397,6 +421,11 @@ class Settings(BaseSettings):
         return self.dev_door and self.environment is Environment.DEVELOPMENT
 
     @property
+    @property
+    def exports_otlp(self) -> bool:
+        """Whether calls' traces go to a collector."""
+        return self.traces is TracesName.AUTO and bool(self.otel_exporter_otlp_endpoint)
+
     def origins(self) -> frozenset[str]:
         """``ALLOWED_ORIGINS`` as a set."""
         return frozenset(part.strip() for part in self.allowed_origins.split(",") if part.strip())
@@ -431,6 +460,14 @@ def _are_processes(urls: tuple[str, ...], spares: int) -> bool:
 def _check_processes(urls: tuple[str, ...], spares: int) -> None:
     """Each process once, by a URL of its own contract. Raises ValueError."""
     for url in urls:
+def _has_port(url: str) -> bool:
+    """Whether its port, where it names one, is a port."""
+    try:
+        return urlsplit(url).port != 0
+    except ValueError:
+        return False
+
+
         parts = urlsplit(url)
         if parts.path == "/v1/audio-stream":
             raise ValueError(f"PERSONAPLEX_WS_URL: {url}: that is the original's contract: ENGINE=pcm_sidecar and PCM_SIDECAR_WS_URL")

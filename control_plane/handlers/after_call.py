@@ -17,7 +17,7 @@ from nexus.errors import NexusError, NotFound
 
 logger, metrics = telemetry("after_call")
 _stands_on = foundations()
-_after_call = control_plane(_stands_on, reads_calls=True).after_call
+_plane = control_plane(_stands_on, reads_calls=True)
 started()
 
 
@@ -28,6 +28,8 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     returned = run(_batch(event["Records"]))
     metrics.add_metric("Messages", MetricUnit.Count, len(event["Records"]))
     metrics.add_metric("MessagesReturned", MetricUnit.Count, len(returned))
+    if dropped := _plane.traces.take_dropped():
+        metrics.add_metric("SpansDropped", MetricUnit.Count, dropped)
     return {"batchItemFailures": [{"itemIdentifier": one} for one in returned]}
 
 
@@ -54,6 +56,6 @@ async def _one(message: dict[str, Any]) -> bool:
 
 async def _finished(tenant_id: str, call_id: str, last: bool) -> None:
     try:
-        await _after_call.finish(tenant_id, call_id, last_attempt=last)
+        await _plane.after_call.finish(tenant_id, call_id, last_attempt=last)
     except NotFound:
         logger.warning("call %s is gone: its tenant was deleted since", call_id)

@@ -8,15 +8,17 @@ from control_plane import wiring
 from control_plane.api.services import ApiServices
 from control_plane.handlers.foundations import KEYS_KEPT_S, Foundations
 from control_plane.models.scripted import ScriptedLeads
-from control_plane.ports import ConversationReply, LeadModel, OpenConversation
+from control_plane.ports import ConversationReply, LeadModel, OpenConversation, TraceSink
 from control_plane.services.erasure import ErasedStores
 from nexus.adapters.aws.bucket import Bucket
 from nexus.adapters.aws.firehose import FirehoseAnalyticsSink
 from nexus.adapters.aws.kms_seal import KmsSeal
 from nexus.adapters.aws.queue import CallsQueue
+from nexus.adapters.aws.xray import XRayTraces
 from nexus.adapters.seal import AesSeal
 from nexus.domain.tenant import TenantConfig
 from nexus.errors import NotFound, Unavailable
+from nexus.settings import TracesName
 
 
 class NoConversations:
@@ -40,7 +42,7 @@ def control_plane(of: Foundations, *, reads_calls: bool = False) -> wiring.Contr
     queue = CallsQueue(stores.connection, environment.nexus_calls_queue_url)
     sink = FirehoseAnalyticsSink(stores.connection, environment.nexus_analytics_stream, Bucket(stores.connection))
     model: LeadModel = wiring.lead_model(of.settings) if reads_calls else ScriptedLeads()
-    after = wiring.AfterOutside(sink, wiring.webhook_sender(of.settings), queue.wake)
+    after = wiring.AfterOutside(sink, wiring.webhook_sender(of.settings), queue.wake, traces=_traces(of))
     given = _secrets(of)
     outside = wiring.Outside(NoConversations(), model, after=after, seal=_seal(of, given), keys_kept_s=KEYS_KEPT_S)
     plane = wiring.build(of.settings, _stores(of), given, outside, of.clock)
@@ -67,6 +69,11 @@ def _seal(of: Foundations, given: wiring.Secrets) -> KmsSeal | None:
     """KMS, asked under the role of the tenant at hand; None where the environment names no key of it."""
     key = of.settings.nexus_kms_key
     return KmsSeal(of.stores.tenant_connection, key, AesSeal(given.seal_key)) if key else None
+
+
+def _traces(of: Foundations) -> TraceSink | None:
+    """X-Ray or nobody: a collector's messages are in no bundle, and what a layer says to its own exporter is not said to us."""
+    return XRayTraces(of.stores.connection) if of.settings.traces is TracesName.XRAY else None
 
 
 def _secrets(of: Foundations) -> wiring.Secrets:

@@ -9,6 +9,7 @@ from aws_lambda_powertools import Logger, Metrics
 from aws_lambda_powertools.logging.formatter import LambdaPowertoolsFormatter
 
 from nexus import context
+from nexus.domain.trace import trace_id_of
 from nexus.logs import scrub, set_up_logging
 
 NAMESPACE = "Nexus"
@@ -22,7 +23,8 @@ class ScrubbedFormatter(LambdaPowertoolsFormatter):
     def serialize(self, log: Any) -> str:
         """The line."""
         work = context.current()
-        told = {"tenant": work.tenant_id, "call": work.call_id, "request_id": work.request_id}
+        trace_id = trace_id_of(work.call_id) if work.call_id else ""
+        told = {"tenant": work.tenant_id, "call": work.call_id, "trace_id": trace_id, "request_id": work.request_id}
         return scrub(super().serialize({**log, **{name: value for name, value in told.items() if value}}))
 
 

@@ -15,6 +15,7 @@ from pydantic import JsonValue
 
 from control_plane.ports import AnalyticsSink
 from control_plane.services.call_events import analyzed, artifacts_ready, ended
+from control_plane.services.call_traces import CallTraces
 from control_plane.services.leads import Assignment, LeadDesk
 from control_plane.services.outbox import Outbox
 from control_plane.services.progress import FailedCall, Failure, Progress, ProgressBook, Step
@@ -57,6 +58,7 @@ class CallDesks:
     outbox: Outbox
     sink: AnalyticsSink
     usage: UsageBook
+    traces: CallTraces
 
 
 class AfterCall:
@@ -156,6 +158,7 @@ class AfterCall:
                 await self._progress.mark(progress, step, failure, changes)
             except Conflict:
                 continue  # another process finishes the same call: go on from where it is
+            await self._trace(step, record, progress)
 
     async def _attempt(
         self, step: Step, record: SessionRecord, progress: Progress, last_attempt: bool
@@ -207,6 +210,16 @@ class AfterCall:
         if analysis is None or analysis.reading < progress.wanted:
             return ()
         return await self._desks.outbox.changes(analyzed(record, analysis))
+
+    async def _trace(self, step: Step, record: SessionRecord, progress: Progress) -> None:
+        """Once a call and once a reading, by whoever marked the step: the record's spans early, whatever becomes of its reading."""
+        traces = self._desks.traces
+        if step is Step.ARTIFACTS:
+            await traces.archived(record)
+        elif step is Step.ANALYZED and traces.wanted:
+            analysis = await self._stores.leads.get(record.tenant_id, record.id)
+            if analysis is not None and analysis.reading >= progress.wanted:
+                await traces.read(analysis)
 
     async def _wanted_fields(self, tenant_id: str) -> Mapping[str, JsonValue]:
         try:

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 from nexus import tickets
 from nexus.context import working_for
+from nexus.domain.trace import trace_id_of
 from nexus.logs import scrub, set_up_logging
 from tests.growth import grows_in_proportion
 
@@ -101,6 +102,7 @@ def test_json_lines_carry_the_ids(logged: io.StringIO) -> None:
         "level": "WARNING",
         "tenant": "barber",
         "call": "call_1",
+        "trace_id": trace_id_of("call_1"),
         "request_id": "req_1",
         "logger": "nexus.api",
         "msg": "שלום\nline two",
