@@ -276,9 +276,9 @@ async def _note_pause(audit: AuditBook, webhook: Webhook) -> None:
     await audit.note(webhook.tenant_id, deed)
 
 
-def webhook_sender(settings: Settings) -> HttpWebhookSender:
-    """Public HTTPS addresses; in development this machine's own too."""
-    return HttpWebhookSender(SendingRules(loopback=settings.environment is Environment.DEVELOPMENT))
+def webhook_sender(settings: Settings, *, emulated: bool = False) -> HttpWebhookSender:
+    """Public HTTPS addresses; in development, and where AWS is an emulator of this machine, its own too."""
+    return HttpWebhookSender(SendingRules(loopback=emulated or settings.environment is Environment.DEVELOPMENT))
 
 
 def books(settings: Settings, stores: Stores, given: Secrets, ids: UlidIds, clock: Clock) -> Books:

@@ -15,6 +15,7 @@ from tests.e2e_aws.deployment import Deployment, deployed
 from tests.e2e_aws.media import MediaTask, media_task
 from tests.fakes.ecs_agent import EcsAgent
 from tests.fakes.gemini_server import GeminiServer, gemini_server
+from tests.fakes.webhook_receiver import Receiver, receiver
 from tests.unit.control_plane.handlers.conftest import in_a_thread
 
 ROOT = Path(__file__).parents[2]
@@ -77,6 +78,23 @@ def key(deployment: Deployment, operator: str, shop: dict[str, Any]) -> str:
     assert made.status_code == 201, made.text
     secret: str = made.json()["secret"]
     return secret
+
+
+@pytest.fixture(scope="session")
+def crm() -> Iterator[Receiver]:
+    """A web server of the shop, on this machine; what has arrived there lies in ``requests``."""
+    with in_a_thread(receiver) as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def webhook(deployment: Deployment, owner: str, crm: Receiver) -> dict[str, Any]:
+    """The shop has itself told of finished calls; the answer holds the secret."""
+    with deployment.api(owner) as api:
+        made = api.post(f"/v1/tenants/{TENANT}/webhooks", json={"url": crm.url})
+    assert made.status_code == 201, made.text
+    found: dict[str, Any] = made.json()
+    return found
 
 
 @pytest.fixture(scope="session")

@@ -19,6 +19,8 @@ from tests.e2e_aws.deployment import Deployment, until
 from tests.e2e_aws.media import MediaTask
 from tests.fakes.ecs_agent import EcsAgent
 from tests.fakes.gemini_server import GeminiServer, text
+from tests.fakes.lambda_events import scheduled
+from tests.fakes.webhook_receiver import Receiver, signature_holds
 
 pytestmark = pytest.mark.speech
 SPEECH = Path(__file__).parents[1] / "golden" / "speech"
@@ -37,8 +39,10 @@ LEAD = {
 
 
 @pytest.fixture(scope="module")
-def report(deployment: Deployment, media: MediaTask, key: str, agent: EcsAgent, gemini: GeminiServer) -> CallReport:
-    """The call: a haircut is booked by voice; Gemini reads it afterwards."""
+def report(  # noqa: PLR0913 - what stands around the call
+    deployment: Deployment, media: MediaTask, key: str, agent: EcsAgent, gemini: GeminiServer, webhook: dict[str, Any]
+) -> CallReport:
+    """The call: a haircut is booked by voice; Gemini reads it afterwards; the shop has a webhook."""
     gemini.turns.append(text(json.dumps(LEAD)))
     with deployment.api(key) as api:
         answer = api.post(f"/v1/tenants/{TENANT}/calls", json={}, headers={"Idempotency-Key": os.urandom(8).hex()})
@@ -97,6 +101,30 @@ def test_the_lead_is_read_by_the_function(deployment: Deployment, report: CallRe
     assert gemini.violations == [] and len(gemini.requests) == 1
 
 
+def test_the_shop_is_told_of_its_call(
+    deployment: Deployment, report: CallReport, webhook: dict[str, Any], crm: Receiver, owner: str
+) -> None:
+    """Signed with the secret that was told when the webhook was made."""
+    wanted = {"call.ended", "call.artifacts_ready", "call.analyzed"}
+
+    def arrived() -> dict[str, tuple[dict[str, str], bytes]]:
+        _by_the_clock(deployment)
+        told = [(json.loads(body), headers, body) for _, headers, body in [*crm.requests]]
+        found = {event["type"]: (headers, body) for event, headers, body in told if event["data"]["session_id"] == report.call_id}
+        return found if set(found) >= wanted else {}
+
+    found = until(f"the webhooks did not arrive; the functions say: {deployment.logs()[-1500:]}", 120, arrived)
+    for headers, body in found.values():
+        assert signature_holds(headers, body, webhook["secret"]), "the signature is not that of the webhook's secret"
+        assert not signature_holds(headers, body + b" ", webhook["secret"])
+        assert json.loads(body)["id"] == headers["webhook-id"]
+    assert json.loads(found["call.analyzed"][1])["data"]["lead"]["call_outcome"] == "booking_made"
+    with deployment.api(owner) as api:
+        logged = api.get(f"/v1/tenants/{TENANT}/webhooks/{webhook['id']}/deliveries").json()["data"]
+    assert {one["type"] for one in logged if one["status"] == "delivered"} >= wanted
+    assert len(crm.requests) == len({headers["webhook-id"] for _, headers, _ in crm.requests}), "one was delivered twice"
+
+
 def test_sql_finds_the_row_within_minutes(deployment: Deployment, report: CallReport) -> None:
     columns, where = "call_id, status, outcome, tool_calls", f"tenant_id = '{TENANT}' AND call_id = '{report.call_id}'"
     sql = f"SELECT {columns} FROM sessions WHERE {where}"  # noqa: S608 - both are the test's own
@@ -110,6 +138,16 @@ def test_what_the_functions_wrote_holds_nothing_secret(deployment: Deployment, r
     for secret in (key, operator, PHONE, "Dana", *map(str, held)):
         assert secret not in written, f"the logs hold {secret[:6]}…"
     assert '"level":"ERROR"' not in written
+
+
+def _by_the_clock(deployment: Deployment) -> None:
+    """Call what the rule of each minute names, with what it sends. The emulator may do so too: whoever is second finds nothing due."""
+    rules = deployment.aws("events")
+    (rule,) = [one for one in rules.list_rules()["Rules"] if "WebhooksSchedule" in one["Name"]]
+    assert (rule["ScheduleExpression"], rule["State"]) == ("rate(1 minute)", "ENABLED")
+    (target,) = rules.list_targets_by_rule(Rule=rule["Name"])["Targets"]
+    answer = deployment.aws("lambda").invoke(FunctionName=target["Arn"], Payload=json.dumps(scheduled("webhooks")))
+    assert "FunctionError" not in answer, answer["Payload"].read()[:2000]
 
 
 def _query(deployment: Deployment, sql: str) -> list[list[str]]:

@@ -9,12 +9,14 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any, TypeVar
+from urllib.parse import urlsplit
 
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 from botocore.loaders import Loader, create_loader
 from botocore.session import Session, get_session
 
+from nexus.domain.outbound import LOOPBACK_NAMES
 from nexus.errors import StoreError, Unavailable
 
 Result = TypeVar("Result")
@@ -81,6 +83,10 @@ class Connection:
                 if self._credentials is not None:
                     self._session.get_component("credential_provider").providers.insert(0, self._credentials)
             return self._clients.setdefault(service, self._session.create_client(service, **self._options(**more)))
+
+    def on_this_machine(self, service: str) -> bool:
+        """Whether a service answers on loopback: then it is an emulator, and nothing here is a real account's."""
+        return urlsplit(self.client(service).meta.endpoint_url).hostname in LOOPBACK_NAMES
 
     def _options(self, **more: Any) -> dict[str, Any]:
         config = Config(

@@ -12,7 +12,6 @@ import time
 from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
-from urllib.parse import urlsplit
 
 from botocore.credentials import Credentials, ReadOnlyCredentials
 
@@ -25,7 +24,6 @@ SESSION_S = 1800
 USED_S = 900
 """So long a session is used. What it signs (an address of a recording) is good for as long again."""
 MOST_SESSIONS = 256
-_LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +85,7 @@ class TenantSessions(Credentials):
         sts = self._own.client("sts")
         named = arns(self._role, self._own.place, sts.meta.region_name)
         policy = tenant_session_policy(named.table, named.bucket, tenant_id)
-        if urlsplit(sts.meta.endpoint_url).hostname in _LOOPBACK:
+        if self._own.on_this_machine("sts"):
             policy = for_an_emulator(policy)
         given = sts.assume_role(
             RoleArn=named.role,

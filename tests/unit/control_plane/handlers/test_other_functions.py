@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ from nexus.adapters.aws import AwsStores
 from nexus.errors import ConfigurationError
 from tests.fakes.control_plane import finished_call, private_of
 from tests.fakes.lambda_events import Context, authorizer_request, scheduled
-from tests.unit.control_plane.handlers.conftest import KEYS, Deployment, Door
+from tests.unit.control_plane.handlers.conftest import KEYS, PACKAGE, Deployment, Door
 from tests.unit.control_plane.handlers.test_api import shop_with_key
 
 
@@ -59,6 +60,16 @@ def test_webhooks_jobs_and_expiry_run_by_the_clock(deployment: Deployment) -> No
     ]
 
 
+def test_a_webhook_to_the_functions_own_machine_is_refused_whatever_the_environment_says(deployment: Deployment) -> None:
+    deployment.patch.setenv("ENVIRONMENT", "development")
+    door = Door(deployment.load("api"))
+    shop_with_key(deployment, door)
+    admin = deployment.person("tenant_admin", tenant_id="corner_shop")
+    for url in ("http://127.0.0.1:9000/hooks", "http://localhost:9000/hooks", "https://127.0.0.1/hooks"):
+        status, told, _ = door.ask("POST", "/v1/tenants/corner_shop/webhooks", {"url": url}, authorization=admin)
+        assert (status, told["code"]) == (422, "url_not_allowed")
+
+
 def test_webhooks_out_of_time_stay_due(deployment: Deployment) -> None:
     shop_with_key(deployment, Door(deployment.load("api")))
     answer = deployment.load("webhooks").handler(scheduled("webhooks"), Context(remaining_ms=4_000))
@@ -76,6 +87,13 @@ def test_a_cold_start_tells_every_missing_name(deployment: Deployment) -> None:
 def test_a_cold_start_names_what_is_wrong_with_the_keys_and_shows_none(deployment: Deployment) -> None:
     deployment.keys(seal="not hex at all", cursors=KEYS["cursors"][2:])
     with pytest.raises(ConfigurationError) as caught:
-        deployment.load("expire")
+        deployment.load("api")
     assert [fault.partition(":")[0] for fault in caught.value.faults] == ["cursors", "seal"]
     assert "not hex" not in str(caught.value) and KEYS["cursors"][2:] not in str(caught.value)
+
+
+@pytest.mark.parametrize(("function", "needs"), [("authorizer", "api_keys"), ("after_call", "gemini_api_key"), ("webhooks", "seal")])
+def test_a_function_that_works_with_a_key_and_is_told_of_no_secret_says_so(deployment: Deployment, function: str, needs: str) -> None:
+    deployment.load("expire")  # is told of none, and of no key of KMS
+    with pytest.raises(ConfigurationError, match=f"NEXUS_KEYS_SECRET.*{needs}"):
+        importlib.reload(importlib.import_module(f"{PACKAGE}.{function}"))
