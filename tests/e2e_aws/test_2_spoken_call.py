@@ -39,7 +39,7 @@ LEAD = {
 
 
 @pytest.fixture(scope="module")
-def report(  # noqa: PLR0913 - what stands around the call
+def report(
     deployment: Deployment, media: MediaTask, key: str, agent: EcsAgent, gemini: GeminiServer, webhook: dict[str, Any]
 ) -> CallReport:
     """The call: a haircut is booked by voice; Gemini reads it afterwards; the shop has a webhook."""
@@ -132,10 +132,12 @@ def test_sql_finds_the_row_within_minutes(deployment: Deployment, report: CallRe
     assert row[:3] == [report.call_id, "completed", "booking_made"] and int(row[3]) >= 1
 
 
-def test_what_the_functions_wrote_holds_nothing_secret(deployment: Deployment, report: CallReport, key: str, operator: str) -> None:
+def test_what_the_functions_wrote_holds_nothing_secret(
+    deployment: Deployment, report: CallReport, key: str, operator: str, webhook: dict[str, Any]
+) -> None:
     written = deployment.logs()
     held = [value for name in ("KeysSecretArn", "MediaSecretArn") for value in deployment.secret(name).values() if value]
-    for secret in (key, operator, PHONE, "Dana", *map(str, held)):
+    for secret in (key, operator, webhook["secret"], PHONE, "Dana", *map(str, held)):
         assert secret not in written, f"the logs hold {secret[:6]}…"
     assert '"level":"ERROR"' not in written
 
