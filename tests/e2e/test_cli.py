@@ -23,6 +23,7 @@ from websockets.sync.client import connect
 from local.cli import main
 from local.doctor import free_space
 from nexus.domain.call import EndReason
+from nexus.domain.trace import trace_id_of
 from tests.e2e.product import BARBER, ROOT, free_port
 
 Captured = pytest.CaptureFixture[str]
@@ -108,6 +109,7 @@ def with_tenants(home: Path) -> Path:
         (["tenant"], ["new", "check", "list"]),
         (["sessions", "list"], ["--status", "--end-reason", "--limit"]),
         (["sessions", "show"], ["'last'"]),
+        (["trace"], ["'last'", "--url"]),
         (["leads", "list"], ["--limit"]),
     ],
 )
@@ -377,6 +379,8 @@ def test_a_call_leaves_audio_a_session_and_a_lead(home: Path, capsys: Captured, 
     assert "No lead yet" in words(capsys)
     assert main(["sessions", "show", "pizza_shop_01", "last", *url]) == 1
     assert "No finished call yet" in words(capsys)
+    assert main(["trace", "pizza_shop_01", "last", *url]) == 1
+    assert "No finished call yet" in words(capsys)
 
     assert main(["call", BARBER, *url, "--type", "Hello", "--out", "heard.wav", "--out-stereo", "both.wav"]) == 0
     told = words(capsys)
@@ -398,6 +402,12 @@ def test_a_call_leaves_audio_a_session_and_a_lead(home: Path, capsys: Captured, 
     told = words(capsys)
     assert call_id in told
     assert "Hello" in told
+    assert main(["trace", BARBER, call_id, *url]) == 0
+    told = words(capsys)
+    assert f"trace {trace_id_of(call_id)}" in told
+    for span in ("wait for caller", "session", "caller turn", "agent turn", "lead"):
+        assert span in told
+    assert "Hello" not in told
     for filters, found in (
         ([], True),
         (["--status", "completed"], True),

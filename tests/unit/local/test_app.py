@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 
 import httpx
 import pytest
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from websockets.asyncio.client import connect
 from websockets.exceptions import InvalidStatus
 
@@ -20,8 +21,10 @@ from media_plane.wiring import Instead
 from nexus.adapters.embedded import embedded_stores
 from nexus.clock import Clock
 from nexus.domain.call import EndReason
+from nexus.domain.trace import trace_id_of
 from nexus.settings import Settings, load_settings
 from tests.fakes.stored import private, record
+from tests.fakes.webhook_receiver import Receiver, receiver
 from tests.scenarios.duplex_house import doubles
 from tests.scenarios.house import speech
 
@@ -53,7 +56,11 @@ def client(base: str) -> httpx.AsyncClient:
 
 
 async def test_after_each_call_its_lead_and_its_row_appear(tmp_path: Path) -> None:
-    async with serving(settings_of(tmp_path)) as base, client(base) as http:
+    async with (
+        receiver(default_status=200) as collector,
+        serving(settings_of(tmp_path, otel_exporter_otlp_endpoint=collector.url)) as base,
+        client(base) as http,
+    ):
 
         async def call(number: int) -> str:
             key = {"Idempotency-Key": f"key-{number}"}
@@ -75,6 +82,23 @@ async def test_after_each_call_its_lead_and_its_row_appear(tmp_path: Path) -> No
         assert {row["id"] for row in rows} == called
         session = (await http.get(f"/v1/tenants/{BARBER}/sessions/{rows[0]['id']}")).json()
         assert session["intelligence"]["core_intent"] == session["summary"]["intent"]
+        await collector.wait_for(4)
+        traces = _traces(collector)
+        assert traces.keys() == {trace_id_of(call_id) for call_id in called}
+        for names in traces.values():
+            assert {"call", "wait for caller", "session", "caller turn", "agent turn", "lead"} <= names
+        assert session["trace_id"] in traces
+        assert not any(b"Hello" in body for _, _, body in collector.requests)
+
+
+def _traces(collector: Receiver) -> dict[str, set[str]]:
+    """The names of the spans that have arrived, by trace."""
+    found: dict[str, set[str]] = {}
+    for _, _, body in collector.requests:
+        for group in ExportTraceServiceRequest.FromString(body).resource_spans:
+            for span in (one for scope in group.scope_spans for one in scope.spans):
+                found.setdefault(span.trace_id.hex(), set()).add(span.name)
+    return found
 
 
 async def test_a_call_archived_before_a_crash_is_finished_at_the_next_start(tmp_path: Path) -> None:

@@ -275,3 +275,22 @@ class TestStoresInAws:
 
     def test_without_aws_none_of_it_is_asked(self) -> None:
         assert load_settings(None, aws_table="", aws_bucket="").stores == "embedded"
+
+
+class TestCollector:
+    """Where traces go."""
+
+    def test_it_is_named_as_opentelemetry_names_it(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", "http://localhost:4318")
+        monkeypatch.setenv("OTEL_EXPORTER_OTLP_HEADERS", "api-key=very-secret")
+        settings = load_settings(None)
+        assert settings.exports_otlp
+        assert "very-secret" not in repr(settings)
+        assert not load_settings(None, traces="none").exports_otlp
+
+    @pytest.mark.parametrize(
+        "url", ["localhost:4318", "grpc://localhost:4317", "http://", "http://a b", "http://a?x=1", "http://a:99999", "http://["]
+    )
+    def test_what_is_no_base_url_is_refused(self, url: str) -> None:
+        with pytest.raises(ConfigurationError, match="OTEL_EXPORTER_OTLP_ENDPOINT"):
+            load_settings(None, otel_exporter_otlp_endpoint=url)

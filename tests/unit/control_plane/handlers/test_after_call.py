@@ -6,9 +6,15 @@ import json
 from functools import partial
 from typing import Any
 
+import pytest
+
 from nexus.adapters.aws import AwsStores
+from nexus.adapters.aws.xray import xray_id
+from nexus.domain.call_spans import call_spans
 from nexus.domain.session import SessionRecord
+from nexus.domain.trace import trace_id_of
 from nexus.ports.sessions import SessionFilter
+from tests.aws import client
 from tests.fakes.control_plane import finished_call, private_of
 from tests.fakes.gemini_server import GeminiServer, gemini_server, text
 from tests.fakes.gemini_server import Turn as Answer
@@ -77,6 +83,29 @@ def test_an_archived_call_is_found_read_counted_and_told(deployment: Deployment)
     ]
     events = [one.body["type"] for one in documents if one.key.startswith("event/")]
     assert sorted(events) == ["call.analyzed", "call.artifacts_ready", "call.ended"]
+
+
+def test_a_finished_calls_trace_is_in_xray(deployment: Deployment) -> None:
+    deployment.patch.setenv("TRACES", "xray")
+    record, key = archived(deployment, 4)
+    assert handled(deployment, created(deployment, key)) == []
+    trace_id = xray_id(trace_id_of(record.id))
+    (found,) = client("xray", "").batch_get_traces(TraceIds=[trace_id])["Traces"]
+    segments = {told["name"]: told for told in (json.loads(one["Document"]) for one in found["Segments"])}
+    assert set(segments) == {"nexus-api", "nexus-media", "nexus-after-call"}
+    assert segments["nexus-after-call"]["parent_id"] == segments["nexus-media"]["parent_id"] == segments["nexus-api"]["id"]
+    assert segments["nexus-api"]["annotations"]["session_id"] == record.id
+
+
+def test_where_xray_takes_nothing_calls_are_finished_and_it_is_counted(deployment: Deployment, capsys: pytest.CaptureFixture[str]) -> None:
+    deployment.patch.setenv("TRACES", "xray")
+    deployment.patch.setenv("AWS_ENDPOINT_URL_XRAY", "http://127.0.0.1:1")
+    record, key = archived(deployment, 5)
+    assert handled(deployment, created(deployment, key)) == []
+    _, lead, _ = deployment.with_stores(partial(_kept, record))
+    assert lead is not None
+    (counted,) = [json.loads(line) for line in capsys.readouterr().out.splitlines() if '"SpansDropped"' in line]
+    assert counted["SpansDropped"] == [float(len(call_spans(record)) + 1)]
 
 
 def test_of_a_batch_only_the_poison_goes_back(deployment: Deployment) -> None:
