@@ -26,6 +26,8 @@ LOOPBACK = ("127.0.0.1", "localhost", "::1")
 _CURRENT_GEMINI = "gemini-3.8-flash"
 _TABLE = re.compile(r"[A-Za-z0-9_.-]{3,255}")
 _BUCKET = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
+_SCOPE = re.compile(r"[!#-\[\]-~]+")
+_ORIGIN = re.compile(r"https?://[A-Za-z0-9.-]+(:[0-9]{1,5})?")
 _SECRET = re.compile(r"(?:[0-9a-fA-F]{2}){32,}")
 
 
@@ -63,14 +65,14 @@ class MetricsName(StrEnum):
     EMF = "emf"
 
 
-class ProtectionName(StrEnum):
-    NONE = "none"
 class TracesName(StrEnum):
     AUTO = "auto"
     NONE = "none"
     XRAY = "xray"
 
 
+class ProtectionName(StrEnum):
+    NONE = "none"
     ECS = "ecs"
 
 
@@ -145,8 +147,6 @@ class Settings(BaseSettings):
     metrics: MetricsName = Field(
         MetricsName.NONE, description="where figures go (docs/metrics.md): emf (CloudWatch's embedded metric format on stdout) or none"
     )
-    fair_share_weights: str = Field(
-        "",
     traces: TracesName = Field(
         TracesName.AUTO,
         description="where each call's trace goes after it: auto (to OTEL_EXPORTER_OTLP_ENDPOINT, where that is set), none, or xray (for "
@@ -158,6 +158,8 @@ class Settings(BaseSettings):
     otel_exporter_otlp_headers: SecretStr = Field(
         SecretStr(""), description="headers for that collector, such as its key: name=value,name=value, values percent-encoded"
     )
+    fair_share_weights: str = Field(
+        "",
         description="comma list tenant=weight (hotel=3,shop=2): how much of scarce slots a tenant is due beside the others; 1 without",
     )
     engine_connect_timeout_s: float = Field(10.0, gt=0, le=120, description="how long an engine may take to connect")
@@ -190,6 +192,16 @@ class Settings(BaseSettings):
     oidc_issuer: str = Field("", description="issuer (iss) of people's tokens, an https URL; empty: only API keys are taken")
     oidc_audience: str = Field("", description="audience (aud) that people's tokens are made for; with Cognito the app client's id")
     oidc_jwks_url: str = Field("", description="address of the issuer's signing keys; empty: asked of OIDC_ISSUER")
+    oidc_scopes: str = Field(
+        "",
+        description="scopes with which the console sends people to the issuer's own sign-in page: openid, and what else its token needs to "
+        "hold tenant and roles (Cognito: openid alone); empty: the console asks for a key or a token by hand",
+    )
+    oidc_token_origin: str = Field(
+        "",
+        description="origin (https://login.example.com) where the console redeems its code, if it is not OIDC_ISSUER's own (Cognito: that of "
+        "its sign-in page)",
+    )
     oidc_tenant_claim: str = Field("custom:tenant_id", description="claim that names a person's tenant")
     oidc_roles_claim: str = Field(
         "cognito:groups", description="claim that lists a person's roles: platform_admin, tenant_admin, tenant_viewer, analyst"
@@ -296,6 +308,13 @@ class Settings(BaseSettings):
                 raise ValueError(f"{origin!r} is no origin; write for example https://www.example.com")
         return value
 
+    @field_validator("otel_exporter_otlp_endpoint")
+    @classmethod
+    def _collector(cls, value: str) -> str:
+        if value and not (re.fullmatch(r"https?://[^/\s?#]+[^\s?#]*", value) and _has_port(value)):
+            raise ValueError(f"{value!r} is no base URL; write for example http://localhost:4318")
+        return value
+
     @field_validator("call_pepper", "seal_key")
     @classmethod
     def _hex(cls, value: SecretStr) -> SecretStr:
@@ -308,13 +327,6 @@ class Settings(BaseSettings):
     def _weights(cls, value: str) -> str:
         for part in filter(None, (part.strip() for part in value.split(","))):
             if not re.fullmatch(r"[a-z0-9_-]+=[1-9][0-9]{0,3}", part):
-    @field_validator("otel_exporter_otlp_endpoint")
-    @classmethod
-    def _collector(cls, value: str) -> str:
-        if value and not (re.fullmatch(r"https?://[^/\s?#]+[^\s?#]*", value) and _has_port(value)):
-            raise ValueError(f"{value!r} is no base URL; write for example http://localhost:4318")
-        return value
-
                 raise ValueError(f"{part!r} is no weight; write for example hotel=3,shop=2 (whole numbers from 1 to 9999)")
         return value
 
@@ -350,6 +362,7 @@ class Settings(BaseSettings):
             raise ValueError("OIDC_ISSUER needs OIDC_AUDIENCE: a token made for another service must not be taken")
         for url in (self.oidc_issuer, self.oidc_jwks_url):
             _check_issuer_url(url)
+        _check_sign_in(self.oidc_issuer, self.oidc_scopes.split(), self.oidc_token_origin)
         return self
 
     @model_validator(mode="after")
@@ -409,6 +422,11 @@ class Settings(BaseSettings):
         return tuple(name for name, is_told in told.items() if is_told)
 
     @property
+    def exports_otlp(self) -> bool:
+        """Whether calls' traces go to a collector."""
+        return self.traces is TracesName.AUTO and bool(self.otel_exporter_otlp_endpoint)
+
+    @property
     def uses_gemini(self) -> bool:
         """Whether the dialogue and the lead extraction ask Gemini."""
         return self.chat_model is ChatModelName.GEMINI or (
@@ -421,14 +439,14 @@ class Settings(BaseSettings):
         return self.dev_door and self.environment is Environment.DEVELOPMENT
 
     @property
-    @property
-    def exports_otlp(self) -> bool:
-        """Whether calls' traces go to a collector."""
-        return self.traces is TracesName.AUTO and bool(self.otel_exporter_otlp_endpoint)
-
     def origins(self) -> frozenset[str]:
         """``ALLOWED_ORIGINS`` as a set."""
         return frozenset(part.strip() for part in self.allowed_origins.split(",") if part.strip())
+
+    @property
+    def sign_in_origins(self) -> tuple[str, ...]:
+        """Where the console asks on its way through the issuer's sign-in page; none where people are not sent there."""
+        return tuple(dict.fromkeys(filter(None, (_origin(self.oidc_issuer), self.oidc_token_origin)))) if self.oidc_scopes.split() else ()
 
     @property
     def weights(self) -> Mapping[str, int]:
@@ -442,11 +460,36 @@ class Settings(BaseSettings):
         return self.data_dir / "keys"
 
 
+def _has_port(url: str) -> bool:
+    """Whether its port, where it names one, is a port."""
+    try:
+        return urlsplit(url).port != 0
+    except ValueError:
+        return False
+
+
 def _check_issuer_url(url: str) -> None:
     """Signing keys are fetched over https, or from this machine. Raises ValueError."""
     parts = urlsplit(url)
     if url and (parts.scheme != "https" or not parts.hostname) and not (parts.scheme == "http" and parts.hostname in LOOPBACK):
         raise ValueError(f"OIDC_ISSUER, OIDC_JWKS_URL: {url!r} is no https URL; whoever can change it on the way could sign in as anybody")
+
+
+def _check_sign_in(issuer: str, scopes: list[str], token_origin: str) -> None:
+    """Raises ValueError."""
+    if scopes and (not issuer or "openid" not in scopes or not all(map(_SCOPE.fullmatch, scopes))):
+        raise ValueError("OIDC_SCOPES: needs OIDC_ISSUER, and openid among its words: without it an issuer gives no ID token")
+    for origin in filter(None, (_origin(issuer) if scopes else "", token_origin)):
+        if _ORIGIN.fullmatch(origin) is None:  # it becomes a part of a header
+            raise ValueError(
+                f"OIDC_ISSUER, OIDC_TOKEN_ORIGIN: {origin!r} is no origin; write https:// and a host, the latter without a path"
+            )
+    _check_issuer_url(token_origin)
+
+
+def _origin(url: str) -> str:
+    parts = urlsplit(url)
+    return f"{parts.scheme}://{parts.netloc}"
 
 
 def _are_processes(urls: tuple[str, ...], spares: int) -> bool:
@@ -460,14 +503,6 @@ def _are_processes(urls: tuple[str, ...], spares: int) -> bool:
 def _check_processes(urls: tuple[str, ...], spares: int) -> None:
     """Each process once, by a URL of its own contract. Raises ValueError."""
     for url in urls:
-def _has_port(url: str) -> bool:
-    """Whether its port, where it names one, is a port."""
-    try:
-        return urlsplit(url).port != 0
-    except ValueError:
-        return False
-
-
         parts = urlsplit(url)
         if parts.path == "/v1/audio-stream":
             raise ValueError(f"PERSONAPLEX_WS_URL: {url}: that is the original's contract: ENGINE=pcm_sidecar and PCM_SIDECAR_WS_URL")

@@ -157,6 +157,15 @@ def test_credentials_are_asked_for_everywhere_but_at_home(given: dict[str, str],
         {"oidc_issuer": "https://login.example.com", "oidc_audience": "a", "oidc_jwks_url": "http://login.example.com/keys"},
         {"oidc_issuer": "http://localhost.evil.example", "oidc_audience": "a"},
         {"oidc_issuer": "http://localhost@evil.example", "oidc_audience": "a"},
+        {"oidc_scopes": "openid"},
+        {"oidc_issuer": "https://login.example.com", "oidc_audience": "a", "oidc_scopes": "profile"},
+        {"oidc_issuer": "https://login.example.com", "oidc_audience": "a", "oidc_scopes": 'openid "'},
+        {"oidc_issuer": "https://login.example.com;script-src", "oidc_audience": "a", "oidc_scopes": "openid"},
+        {"oidc_issuer": "https://x@login.example.com", "oidc_audience": "a", "oidc_scopes": "openid"},
+        {"oidc_token_origin": "https://login.example.com/oauth2"},
+        {"oidc_token_origin": "https://login.example.com; script-src *"},
+        {"oidc_token_origin": "http://login.example.com"},
+        {"oidc_token_origin": "https://*"},
     ],
 )
 def test_doors_that_would_stand_open(given: dict[str, str]) -> None:
@@ -166,6 +175,15 @@ def test_doors_that_would_stand_open(given: dict[str, str]) -> None:
 
 def test_an_issuer_on_this_machine_may_speak_http() -> None:
     assert load_settings(None, oidc_issuer="http://127.0.0.1:9000", oidc_audience="a").oidc_issuer
+
+
+def test_the_console_asks_at_the_issuer_and_where_it_redeems_codes_and_only_where_people_are_sent_there() -> None:
+    given = {"oidc_issuer": "https://login.example.com:8443/pool", "oidc_audience": "a", "oidc_token_origin": "https://pool.example.com"}
+    assert load_settings(None, **given).sign_in_origins == ()
+    told = load_settings(None, **given, oidc_scopes="openid profile")
+    assert told.sign_in_origins == ("https://login.example.com:8443", "https://pool.example.com")
+    one = load_settings(None, oidc_issuer="http://127.0.0.1:9000", oidc_audience="a", oidc_scopes="openid")
+    assert one.sign_in_origins == ("http://127.0.0.1:9000",)
 
 
 def test_origins_are_a_set() -> None:
