@@ -46,6 +46,11 @@ def of_function(settings: StageSettings, at: Places) -> dict[str, str]:
     return {name: value for name, value in told.items() if value}
 
 
+def of_after_call(settings: StageSettings) -> dict[str, str]:
+    """What the function that finishes calls is told besides."""
+    return {"TRACES": "xray"} if settings.trace else {}
+
+
 def of_keys_function(keys_secret: str, media_secret: str) -> dict[str, str]:
     """What the function that makes the keys is told."""
     return {"NEXUS_KEYS_SECRET": keys_secret, "NEXUS_MEDIA_SECRET": media_secret}

@@ -205,7 +205,7 @@ class StageSettings(BaseModel):
     )
     canary_minutes: int = Field(5, ge=1, le=1440, description="how many minutes lie between two test calls")
     nag: bool = Field(True, description="findings of cdk-nag stop the synthesis (never in stage local)")
-    trace: bool = Field(True, description="requests and calls are traced (X-Ray)")
+    trace: bool = Field(True, description="requests to functions and whole calls are traced (X-Ray)")
 
     @field_validator("log_retention_days")
     @classmethod

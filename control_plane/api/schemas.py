@@ -234,6 +234,7 @@ class AnalysisDetail(_Given):
     schema_version: int
     lead_id: str
     created_at: datetime
+    started_at: datetime | None = Field(description="when this reading was begun; null: not kept by the first release")
     model: str
     status: Literal["done", "fallback"] = Field(description="fallback: the model failed and only what is certain stands in the lead")
     error: str
@@ -256,6 +257,7 @@ class SessionDetail(SessionRecord):
 
     intelligence: LeadObject | None
     analysis: AnalysisDetail | None
+    trace_id: str = Field(description="of the call's trace, where traces are kept (docs/operations.md); it follows from the id")
 
 
 class Transcript(_Given):

@@ -37,6 +37,7 @@ class AnalysisDetail(TypedDict):
     model: str
     reading: int
     schema_version: int
+    started_at: str | None
     status: Literal["done", "fallback"]
 
 
@@ -785,6 +786,7 @@ class SessionDetail(TypedDict):
     test: NotRequired[bool]
     tools: NotRequired[list[ToolUse]]
     transcript: NotRequired[list[TranscriptEvent]]
+    trace_id: str
     turns: NotRequired[list[Turn]]
     voice_id: NotRequired[str]
 

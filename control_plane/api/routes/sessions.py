@@ -16,6 +16,7 @@ from control_plane.api.wire import DEFAULT_LIMIT, CallId, Cursor, Limit, Moment,
 from control_plane.services.sessions import AnalysedSession
 from nexus.domain.call import EndReason, RecordStatus
 from nexus.domain.session import SessionRow, TranscriptEvent
+from nexus.domain.trace import trace_id_of
 from nexus.errors import RequestRejected
 from nexus.ports.sessions import SessionFilter
 
@@ -140,6 +141,7 @@ def _joined(session: AnalysedSession) -> bytes:
             "summary": session.summary.model_dump(),
             "intelligence": analysis.lead.model_dump() if analysis else None,
             "analysis": AnalysisDetail(**analysis.model_dump(include=set(AnalysisDetail.model_fields))).model_dump() if analysis else None,
+            "trace_id": trace_id_of(session.record.id),
         }
     )
 
