@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from infra.settings import StageSettings
@@ -51,9 +52,9 @@ def of_after_call(settings: StageSettings) -> dict[str, str]:
     return {"TRACES": "xray"} if settings.trace else {}
 
 
-def of_keys_function(keys_secret: str, media_secret: str) -> dict[str, str]:
-    """What the function that makes the keys is told."""
-    return {"NEXUS_KEYS_SECRET": keys_secret, "NEXUS_MEDIA_SECRET": media_secret}
+def of_keys_function(keys_secret: str, shares: Mapping[str, str]) -> dict[str, str]:
+    """What the function that makes the keys is told. ``shares``: the secrets of those who read a part, by their name (``media``)."""
+    return {"NEXUS_KEYS_SECRET": keys_secret, **{f"NEXUS_{name.upper()}_SECRET": secret for name, secret in shares.items()}}
 
 
 def of_console_function(bucket: str) -> dict[str, str]:

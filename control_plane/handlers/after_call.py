@@ -16,7 +16,7 @@ from control_plane.handlers.telemetry import telemetry
 from nexus.errors import NexusError, NotFound
 
 logger, metrics = telemetry("after_call")
-_stands_on = foundations()
+_stands_on = foundations("gemini_api_key")
 _plane = control_plane(_stands_on, reads_calls=True)
 started()
 

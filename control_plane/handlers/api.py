@@ -17,7 +17,7 @@ from control_plane.handlers.telemetry import NAMESPACE, telemetry
 from nexus.errors import HTTP_STATUS
 
 logger, metrics = telemetry("api")
-_app = build_app(control_plane(foundations()).services, lazily=True)
+_app = build_app(control_plane(foundations("ticket_private_key", "cursors", "api_keys", "seal")).services, lazily=True)
 _served = Mangum(_app, lifespan="off", text_mime_types=[*DEFAULT_TEXT_MIME_TYPES, "application/problem+json"])
 started()
 

@@ -18,7 +18,7 @@ from control_plane.handlers.telemetry import telemetry
 from nexus.errors import NotAuthorised
 
 logger, metrics = telemetry("authorizer")
-_authenticator = authenticator(foundations())
+_authenticator = authenticator(foundations("api_keys"))
 started()
 
 

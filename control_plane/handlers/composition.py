@@ -6,6 +6,7 @@ from dataclasses import replace
 
 from control_plane import wiring
 from control_plane.api.services import ApiServices
+from control_plane.handlers.environment import raw
 from control_plane.handlers.foundations import KEYS_KEPT_S, Foundations
 from control_plane.models.scripted import ScriptedLeads
 from control_plane.ports import ConversationReply, LeadModel, OpenConversation, TraceSink
@@ -68,7 +69,7 @@ def _stores(of: Foundations) -> wiring.Stores:
 
 def _seal(of: Foundations, given: wiring.Secrets) -> KmsSeal | None:
     """KMS, asked under the role of the tenant at hand; None where the environment names no key of it."""
-    key = of.settings.nexus_kms_key
+    key = of.environment.nexus_kms_key
     return KmsSeal(of.stores.tenant_connection, key, AesSeal(given.seal_key)) if key else None
 
 
@@ -79,8 +80,7 @@ def _traces(of: Foundations) -> TraceSink | None:
 
 def _secrets(of: Foundations) -> wiring.Secrets:
     keys = of.keys
-    cursors, api_keys, seal = (bytes.fromhex(one.get_secret_value()) for one in (keys.cursors, keys.api_keys, keys.seal))
-    return wiring.Secrets(keys.ticket_private_key.get_secret_value(), cursors, api_keys, seal)
+    return wiring.Secrets(keys.ticket_private_key.get_secret_value(), raw(keys.cursors), raw(keys.api_keys), raw(keys.seal))
 
 
 def _behind_gateway(services: ApiServices) -> ApiServices:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import secrets
+from collections.abc import Iterable, Mapping
 from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator
@@ -19,7 +20,8 @@ class HandlerEnvironment(BaseSettings):
 
     Attributes:
         nexus_table, nexus_bucket: the stores.
-        nexus_keys_secret: the secret in Secrets Manager that holds ``Keys`` as JSON.
+        nexus_keys_secret: the secret in Secrets Manager that holds this function's share of ``Keys`` as JSON; empty: it works with none.
+        nexus_kms_key: the key of KMS that seals tenants' secrets; empty: ``Keys.seal`` does.
         nexus_calls_queue_url: the queue of calls to finish.
         nexus_analytics_stream: the Firehose stream of analytics rows.
         nexus_tenant_role_arn: the role under which a tenant's own things are asked for, narrowed to the tenant; empty: none.
@@ -32,7 +34,8 @@ class HandlerEnvironment(BaseSettings):
 
     nexus_table: str = Field(min_length=3, max_length=255)
     nexus_bucket: str = Field(min_length=3, max_length=63)
-    nexus_keys_secret: str = Field(min_length=1)
+    nexus_keys_secret: str = ""
+    nexus_kms_key: str = ""
     nexus_calls_queue_url: str = Field(pattern=r"^https?://\S+$")
     nexus_analytics_stream: str = Field(min_length=1, max_length=64)
     nexus_tenant_role_arn: str = ""
@@ -42,7 +45,7 @@ class HandlerEnvironment(BaseSettings):
 
 
 class Keys(BaseModel):
-    """What the secret holds; nothing of it goes into a log or a message.
+    """What a function works with; the rest is empty. Nothing of it goes into a log or a message.
 
     Attributes:
         ticket_private_key: signs tickets, PEM.
@@ -52,10 +55,10 @@ class Keys(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="ignore", hide_input_in_errors=True)
 
-    ticket_private_key: SecretStr = Field(min_length=1)
-    cursors: _Hex
-    api_keys: _Hex
-    seal: _Hex
+    ticket_private_key: SecretStr = Field(SecretStr(""), min_length=1)
+    cursors: _Hex = SecretStr("")
+    api_keys: _Hex = SecretStr("")
+    seal: _Hex = SecretStr("")
     gemini_api_key: SecretStr = SecretStr("")
 
     @field_validator("cursors", "api_keys", "seal")
@@ -70,6 +73,11 @@ class Keys(BaseModel):
         return value
 
 
+def raw(key: SecretStr) -> bytes:
+    """A key as bytes. Where the function was given none: one that nobody has, so that nothing made with it is taken for ours."""
+    return bytes.fromhex(key.get_secret_value()) or secrets.token_bytes(_SECRET_BYTES)
+
+
 def read_environment() -> HandlerEnvironment:
     """Raises ConfigurationError ``setting_invalid`` with every fault, each beginning with the variable's name."""
     try:
@@ -78,10 +86,10 @@ def read_environment() -> HandlerEnvironment:
         raise _wrong("The function's environment is wrong", error, upper=True) from None
 
 
-def read_keys(found: Mapping[str, object]) -> Keys:
-    """Raises ConfigurationError ``setting_invalid``; values are not shown."""
+def read_keys(found: Mapping[str, object], needs: Iterable[str]) -> Keys:
+    """What ``needs`` names, and nothing else of what was found. Raises ConfigurationError ``setting_invalid``; values are not shown."""
     try:
-        return Keys.model_validate(found)
+        return Keys.model_validate({name: found.get(name, "") for name in needs})
     except ValidationError as error:
         raise _wrong("The secret NEXUS_KEYS_SECRET is wrong", error, upper=False) from None
 

@@ -19,7 +19,7 @@ MARGIN_S = 5.0
 """What is left for the function's own end; deliveries cut off are tried again after their claim."""
 
 logger, metrics = telemetry("webhooks")
-_stands_on = foundations()
+_stands_on = foundations("seal")
 _courier = control_plane(_stands_on).courier
 started()
 

@@ -28,6 +28,7 @@ class FunctionSpec:
         bundle: the requirements that it needs (``requirements/<bundle>.txt``).
         may: what its role may do; nothing else.
         snapshot: whether somebody waits for its start.
+        role: one that another stack has made for it; None: one is made.
     """
 
     module: str
@@ -37,6 +38,7 @@ class FunctionSpec:
     memory_mb: int = 512
     timeout_s: int = 30
     snapshot: bool = False
+    role: iam.IRole | None = None
     reasons: Sequence[Reason] = field(default=())
 
 
@@ -47,10 +49,10 @@ class NexusFunction(Construct):
         super().__init__(scope, id)
         platform = platform_of(settings)
         self.log_group = logs.LogGroup(self, "Logs", retention=retention(settings.log_retention_days), removal_policy=RemovalPolicy.DESTROY)
-        self.role = iam.Role(self, "Role", assumed_by=iam.ServicePrincipal("lambda.amazonaws.com"), description=f"Nexus: {spec.module}")
+        self.role = self._role(spec)
         self.log_group.grant_write(self.role)
         for statement in spec.may:
-            self.role.add_to_policy(statement)
+            self.role.add_to_principal_policy(statement)
         self.function = lambda_.Function(
             self,
             "Function",
@@ -72,6 +74,12 @@ class NexusFunction(Construct):
         acknowledge(self, LOCKED_RUNTIME, *([TRACES] if settings.trace else []), *spec.reasons)
         if self._snapshot(settings, spec):
             acknowledge(self, SNAPSHOT_PUBLISHED)
+
+    def _role(self, spec: FunctionSpec) -> iam.IRole:
+        """Known by its name, a given role takes its policy from the stack of the function, not from its own."""
+        if spec.role is not None:
+            return iam.Role.from_role_name(self, "Role", spec.role.role_name)
+        return iam.Role(self, "Role", assumed_by=iam.ServicePrincipal("lambda.amazonaws.com"), description=f"Nexus: {spec.module}")
 
     def _alias(self) -> lambda_.IFunction:
         return lambda_.Alias(self, "Live", alias_name=LIVE, version=self.function.current_version)

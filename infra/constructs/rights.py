@@ -32,15 +32,15 @@ class Rights:
     region: str
     evaluates_keys: bool = True
 
-    def items(self, *actions: str, leading: Sequence[str] = ()) -> iam.PolicyStatement:
-        """Items of the table and its index. ``leading``: only those whose partition keys are like one of these."""
+    def items(self, *actions: str, leading: Sequence[str] = (), index: bool = False) -> iam.PolicyStatement:
+        """Items of the table, or of its index too. ``leading``: only those whose partition keys are like one of these."""
         conditions: dict[str, Any] = {}
         if leading and self.evaluates_keys:
             # ForAllValues is true of a request that names no key, so that one is refused beside.
             conditions = {"ForAllValues:StringLike": {"dynamodb:LeadingKeys": [*leading]}, "Null": {"dynamodb:LeadingKeys": "false"}}
         return iam.PolicyStatement(
             actions=[f"dynamodb:{one}" for one in actions],
-            resources=[self.table_arn, f"{self.table_arn}/index/{INDEX}"],
+            resources=[self.table_arn, *([f"{self.table_arn}/index/{INDEX}"] if index else [])],
             conditions=conditions or None,
         )
 

@@ -14,6 +14,7 @@ from aws_cdk import aws_events_targets as targets
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_lambda_event_sources as sources
 from aws_cdk import aws_logs as logs
+from aws_cdk import aws_secretsmanager as secretsmanager
 from aws_cdk import aws_sqs as sqs
 from constructs import Construct
 
@@ -93,7 +94,8 @@ class NexusControl(Stack):
             )
         return made
 
-    def _told(self, *, tenant_role: bool = False, seals: bool = False) -> dict[str, str]:
+    def _told(self, keys: secretsmanager.ISecret | None = None, *, tenant_role: bool = False, seals: bool = False) -> dict[str, str]:
+        """``keys``: the secret that the function reads; ``seals``: whether it opens what tenants keep secret."""
         data = self._data
         at = environments.Places(
             table=data.table.table_name,
@@ -101,7 +103,7 @@ class NexusControl(Stack):
             issuer=data.issuer,
             audience=data.client.user_pool_client_id,
             issuer_keys_url=data.issuer_keys_url,
-            keys_secret=data.keys_secret.secret_arn,
+            keys_secret=keys.secret_arn if keys else "",
             calls_queue_url=self.queue.queue_url,
             public_url=self._public_url,
             tenant_role_arn=data.tenant_role.role_arn if tenant_role else "",
@@ -109,8 +111,9 @@ class NexusControl(Stack):
         )
         return environments.of_function(self.settings, at)
 
-    def _keys(self) -> iam.PolicyStatement:
-        return iam.PolicyStatement(actions=["secretsmanager:GetSecretValue"], resources=[self._data.keys_secret.secret_arn])
+    @staticmethod
+    def _reads(keys: secretsmanager.ISecret) -> iam.PolicyStatement:
+        return iam.PolicyStatement(actions=["secretsmanager:GetSecretValue"], resources=[keys.secret_arn])
 
     def _send(self) -> iam.PolicyStatement:
         return iam.PolicyStatement(actions=["sqs:SendMessage"], resources=[self.queue.queue_arn])
@@ -119,9 +122,9 @@ class NexusControl(Stack):
         may = self._data.rights
         return FunctionSpec(
             module="api",
-            environment=self._told(tenant_role=True, seals=True),
+            environment=self._told(self._data.keys_secret, tenant_role=True, seals=True),
             may=(
-                self._keys(),
+                self._reads(self._data.keys_secret),
                 may.items(*READ_ITEMS, *WRITE_ITEMS, leading=DOOR_KEYS),
                 may.encrypted("dynamodb", "secretsmanager", writes=True),
                 self._send(),
@@ -130,15 +133,16 @@ class NexusControl(Stack):
             memory_mb=self.settings.api_memory_mb,
             timeout_s=_API_S,
             snapshot=True,
+            role=self._data.api_role,
         )
 
     def _authorizer_spec(self) -> FunctionSpec:
         may = self._data.rights
         return FunctionSpec(
             module="authorizer",
-            environment=self._told(),
+            environment=self._told(self._data.authorizer_secret),
             may=(
-                self._keys(),
+                self._reads(self._data.authorizer_secret),
                 may.items(*READ_ITEMS, "PutItem", "ConditionCheckItem", leading=("TENANT#*#DOCUMENTS",)),
                 may.encrypted("dynamodb", "secretsmanager", writes=True),
             ),
@@ -154,10 +158,10 @@ class NexusControl(Stack):
         )
         return FunctionSpec(
             module="after_call",
-            environment={**self._told(), **environments.of_after_call(self.settings)},
+            environment={**self._told(self._data.reader_secret), **environments.of_after_call(self.settings)},
             bundle="lambda-models",
             may=(
-                self._keys(),
+                self._reads(self._data.reader_secret),
                 may.items(*READ_ITEMS, "PutItem", "DeleteItem", "ConditionCheckItem"),
                 may.objects("GetObject", prefixes=OBJECTS["after_call"]),
                 may.names(),
@@ -175,9 +179,8 @@ class NexusControl(Stack):
             module="webhooks",
             environment=self._told(seals=True),
             may=(
-                self._keys(),
                 may.items(*READ_ITEMS, "PutItem", "DeleteItem", "ConditionCheckItem"),
-                may.encrypted("dynamodb", "secretsmanager", writes=True),
+                may.encrypted("dynamodb", writes=True),
                 may.seals("Decrypt"),
             ),
             timeout_s=55,
@@ -190,11 +193,10 @@ class NexusControl(Stack):
             module="jobs",
             environment=self._told(),
             may=(
-                self._keys(),
                 may.items(*READ_ITEMS, "PutItem", "DeleteItem", "BatchWriteItem", "ConditionCheckItem"),
                 may.objects("DeleteObject", prefixes=erased),
                 may.names(erased),
-                may.encrypted("dynamodb", "secretsmanager", writes=True),
+                may.encrypted("dynamodb", writes=True),
             ),
             timeout_s=300,
         )
@@ -205,7 +207,7 @@ class NexusControl(Stack):
         return FunctionSpec(
             module="expire",
             environment=self._told(),
-            may=(self._keys(), may.objects("DeleteObject", prefixes=due), may.names(due), may.encrypted("secretsmanager")),
+            may=(may.objects("DeleteObject", prefixes=due), may.names(due)),
             timeout_s=300,
         )
 

@@ -26,8 +26,9 @@ BACKSTOP_DAYS = 731
 
 
 class NexusData(Stack):
-    """Attributes: ``key``, ``table``, ``bucket``, ``logs`` (access logs), ``keys_secret``, ``media_secret``, ``people``, ``client``,
-    ``issuer``, ``issuer_keys_url``, ``tenant_role``."""
+    """Attributes: ``key``, ``table``, ``bucket``, ``logs`` (access logs), ``keys_secret`` (every key), ``media_secret``,
+    ``authorizer_secret`` and ``reader_secret`` (a share each), ``people``, ``client``, ``issuer``, ``issuer_keys_url``,
+    ``api_role``, ``tenant_role``."""
 
     def __init__(self, scope: Construct, id: str, *, settings: StageSettings, **kwargs: Any) -> None:
         super().__init__(scope, id, **kwargs)
@@ -40,12 +41,15 @@ class NexusData(Stack):
         self.rights = Rights(self.table.table_arn, self.bucket.bucket_arn, self.key, self.region, evaluates_keys=not settings.local)
         self.keys_secret = self._secret("Keys", "what the control plane signs, hashes and seals with")
         self.media_secret = self._secret("MediaKeys", "what the media plane needs of that: no private key")
+        self.authorizer_secret = self._secret("AuthorizerKeys", "what API keys are hashed with")
+        self.reader_secret = self._secret("ReaderKeys", "the key of the model that reads finished calls")
         self._keys_function()
         self.people = self._people()
         self.client = self._client()
         self.issuer = f"https://cognito-idp.{self.region}.amazonaws.com/{self.people.user_pool_id}"
         host = settings.issuer_keys_host
         self.issuer_keys_url = f"{host}/{self.people.user_pool_id}/.well-known/jwks.json" if host else ""
+        self.api_role = self._api_role()
         self.tenant_role = self._tenant_role()
         self._outputs()
 
@@ -140,18 +144,27 @@ class NexusData(Stack):
         return secretsmanager.Secret.from_secret_attributes(self, f"{id}Secret", secret_complete_arn=bare.attr_id, encryption_key=self.key)
 
     def _keys_function(self) -> None:
-        """Fills both secrets when they are made, and turns keys when an operator asks for it."""
-        both = [self.keys_secret.secret_arn, self.media_secret.secret_arn]
+        """Fills the secrets when they are made, and turns keys when an operator asks for it."""
+        shares = {"media": self.media_secret, "authorizer": self.authorizer_secret, "reader": self.reader_secret}
+        told = environments.of_keys_function(self.keys_secret.secret_arn, {name: one.secret_arn for name, one in shares.items()})
         spec = FunctionSpec(
             module="keys",
-            environment=environments.of_keys_function(*both),
+            environment=told,
             may=(
-                iam.PolicyStatement(actions=["secretsmanager:GetSecretValue", "secretsmanager:PutSecretValue"], resources=both),
+                iam.PolicyStatement(
+                    actions=["secretsmanager:GetSecretValue", "secretsmanager:PutSecretValue"], resources=[*told.values()]
+                ),
                 self.rights.encrypted("secretsmanager", writes=True),
             ),
         )
         made = NexusFunction(self, "MakeKeys", settings=self.settings, spec=spec)
-        CustomResource(self, "KeysMade", resource_type="Custom::NexusKeys", service_token=made.function.function_arn)
+        CustomResource(
+            self,
+            "KeysMade",
+            resource_type="Custom::NexusKeys",
+            service_token=made.function.function_arn,
+            properties={"Shares": sorted(shares)},  # one more reader: the function is asked again
+        )
 
     def _people(self) -> cognito.UserPool:
         factors = {"off": cognito.Mfa.OFF, "optional": cognito.Mfa.OPTIONAL, "required": cognito.Mfa.REQUIRED}
@@ -211,22 +224,25 @@ class NexusData(Stack):
             logout_urls=back,
         )
 
+    def _api_role(self) -> iam.Role:
+        """The API's own. It is made here, so that the tenant access role can name it; what it may do is said where its function is."""
+        return iam.Role(
+            self, "ApiRole", assumed_by=iam.ServicePrincipal("lambda.amazonaws.com"), description="Nexus: the role of the API's function"
+        )
+
     def _tenant_role(self) -> iam.Role:
-        """What a function becomes for one tenant; the session policy that it gives narrows it to that tenant."""
-        ours = [f"arn:{self.partition}:iam::{self.account}:role/{self.settings.stack('Control')}-Api*"]
-        if self.settings.local:  # where AWS says who asks by the role, the emulator says it by the role's session
-            ours.append(f"arn:{self.partition}:sts::{self.account}:assumed-role/{self.settings.stack('Control')}-Api*")
+        """What the API's function, and nobody else, becomes for one tenant; the session policy that it gives narrows it to that tenant."""
         role = iam.Role(
             self,
             "TenantAccess",
-            assumed_by=iam.AccountRootPrincipal().with_conditions({"ArnLike": {"aws:PrincipalArn": ours if len(ours) > 1 else ours[0]}}),
+            assumed_by=iam.ArnPrincipal(self.api_role.role_arn),
             description="Nexus: one tenant's items and objects, narrowed by a session policy",
             max_session_duration=Duration.hours(1),
         )
         may = self.rights
         kinds = ("sessions/tenant_id=", "private/tenant_id=", "media/tenant_id=")
         for statement in (
-            may.items(*READ_ITEMS, *WRITE_ITEMS, "BatchWriteItem", leading=("TENANT#*",)),
+            may.items(*READ_ITEMS, *WRITE_ITEMS, "BatchWriteItem", leading=("TENANT#*",), index=True),
             may.objects("DeleteObject", "GetObject", "PutObject", prefixes=kinds),
             may.names(),
             may.encrypted("dynamodb", "s3", writes=True),

@@ -18,7 +18,7 @@ from infra.constructs.media_door import DoorParts, MediaDoor
 from infra.constructs.media_scaling import MediaScaling
 from infra.constructs.media_task import CONTAINER, PORT, TaskParts, fargate_task, gpu_task, server_ports, slots
 from infra.constructs.network import Network
-from infra.constructs.rights import READ_ITEMS, WRITE_ITEMS
+from infra.constructs.rights import READ_ITEMS, Rights
 from infra.environments import Places, of_media
 from infra.nag import Reason, acknowledge, arn_as_told
 from infra.settings import SettingsError, StageSettings
@@ -27,6 +27,8 @@ from infra.stacks.data import NexusData
 RELEASE = "0.1.0"
 """The tag of our images in the account's own repositories, where no other image is named."""
 _ENGINES = ("personaplex", "cascade", "scripted")
+WRITTEN = ("sessions/", "private/", "expiry/", "media/")
+"""Which kinds of objects a media process writes; it reads and deletes none."""
 
 
 class NexusMedia(Stack):
@@ -108,26 +110,18 @@ class NexusMedia(Stack):
         role = iam.Role(
             self, "TaskRole", assumed_by=iam.ServicePrincipal("ecs-tasks.amazonaws.com"), description="Nexus: the media plane's process"
         )
-        rights = data.rights
-        kept = ("sessions/", "private/", "expiry/", "media/")
-        for statement in (
-            rights.items(*READ_ITEMS, *WRITE_ITEMS, "BatchWriteItem"),
-            iam.PolicyStatement(actions=["dynamodb:DescribeTable"], resources=[rights.table_arn]),
-            rights.objects("GetObject", "PutObject", prefixes=kept),
-            rights.objects("DeleteObject", prefixes=("private/", "expiry/")),
-            rights.names(),
-            rights.encrypted("dynamodb", "s3", writes=True),
-            rights.seals("Decrypt"),
-            iam.PolicyStatement(actions=["ecs:GetTaskProtection", "ecs:UpdateTaskProtection"], resources=[self._arn_of_tasks()]),
-        ):
+        for statement in (*may_of_media(data.rights, self.settings.fleet), self._may_protect()):
             role.add_to_policy(statement)
         why = "Objects of one of the archive's prefixes, each called by its tenant and its call."
         archive = arn_as_told(self, data.bucket)
-        acknowledge(role, *(Reason(f"AwsSolutions-IAM5[Resource::{archive}/{prefix}*]", why) for prefix in kept))
+        acknowledge(role, *(Reason(f"AwsSolutions-IAM5[Resource::{archive}/{prefix}*]", why) for prefix in WRITTEN))
         cluster = self.get_logical_id(self._bare_cluster())
         tasks = f"arn:<AWS::Partition>:ecs:<AWS::Region>:<AWS::AccountId>:task/<{cluster}>/*"
         acknowledge(role, Reason(f"AwsSolutions-IAM5[Resource::{tasks}]", "Tasks of this cluster have no names before they run."))
         return role
+
+    def _may_protect(self) -> iam.PolicyStatement:
+        return iam.PolicyStatement(actions=["ecs:GetTaskProtection", "ecs:UpdateTaskProtection"], resources=[self._arn_of_tasks()])
 
     def _bare_cluster(self) -> ecs.CfnCluster:
         bare = self.cluster.node.default_child
@@ -217,6 +211,24 @@ class NexusMedia(Stack):
         }
         for name, value in told.items():
             CfnOutput(self, name, value=value)
+
+
+def may_of_media(rights: Rights, fleet: str) -> tuple[iam.PolicyStatement, ...]:
+    """What a media process does to the stores: it carries calls, runs tools, writes what a call leaves behind, and reads none of it again.
+
+    It reads what tenants have published, and tenants' secrets, and changes neither.
+    """
+    fleets = (f"FLEET#{fleet}", "FLEET#JOURNAL#*", "FLEET#JOURNALS")
+    tenants = ("TENANT#*#CALLS", "TENANT#*#SEATS", "TENANT#*#TOOLS", "TENANT#*#EFFECTS")
+    changes = ("PutItem", "UpdateItem", "DeleteItem", "BatchWriteItem")
+    return (
+        rights.items(*READ_ITEMS, *changes, leading=(*fleets, *tenants)),
+        rights.items("GetItem", leading=("TENANT#*#DOCUMENTS",)),
+        rights.objects("PutObject", prefixes=WRITTEN),
+        rights.names(("sessions/", "media/")),
+        rights.encrypted("dynamodb", "s3", writes=True),
+        rights.seals("Decrypt"),
+    )
 
 
 def check(settings: StageSettings) -> None:

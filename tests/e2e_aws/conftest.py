@@ -34,8 +34,9 @@ def gemini() -> Iterator[GeminiServer]:
 def deployment(tmp_path_factory: pytest.TempPathFactory, gemini: GeminiServer) -> Iterator[Deployment]:
     """The stacks in the emulator, and the language model's key in the secret, as an operator puts it there."""
     with deployed(tmp_path_factory.mktemp("deployment"), {"gemini_base_url": gemini.base_url}) as made:
-        keys = {**made.secret("KeysSecretArn"), "gemini_api_key": gemini.key}
-        made.aws("secretsmanager").put_secret_value(SecretId=made.outputs["KeysSecretArn"], SecretString=json.dumps(keys))
+        told = json.dumps({"gemini_api_key": gemini.key})
+        made.aws("lambda").invoke(FunctionName=made.function("Data-MakeKeys")["FunctionName"], Payload=told)
+        assert made.secret("KeysSecretArn")["gemini_api_key"] == gemini.key, made.logs()[-2000:]
         yield made
 
 

@@ -112,6 +112,18 @@ class Deployment:
         found: dict[str, Any] = json.loads(held)
         return found
 
+    def function(self, part: str) -> dict[str, Any]:
+        """The configuration of a function, by stack and construct: ``Control-Api``."""
+        listed = self.aws("lambda").get_paginator("list_functions").paginate()
+        (found,) = (one for page in listed for one in page["Functions"] if one["FunctionName"].startswith(f"Nexus-local-{part}Fun"))
+        return dict(found)
+
+    def taken_up(self, role: str) -> dict[str, str]:
+        """The credentials of a role, as boto3 and, in capitals, the environment name them."""
+        given = self.aws("sts").assume_role(RoleArn=role, RoleSessionName="taken-up")["Credentials"]
+        names = {"AccessKeyId": "aws_access_key_id", "SecretAccessKey": "aws_secret_access_key", "SessionToken": "aws_session_token"}
+        return {mine: given[theirs] for theirs, mine in names.items()}
+
     def logs(self) -> str:
         """Everything that the functions have written."""
         logs = self.aws("logs")

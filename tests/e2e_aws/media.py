@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
@@ -10,16 +11,22 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, cast
 
 import httpx
 
+from infra.constructs.rights import Rights
 from infra.environments import MEDIA_SECRETS, Places, of_media
 from infra.settings import stage_settings
+from infra.stacks.media import may_of_media
 from tests.e2e_aws.deployment import Deployment, until
-from tests.emulator import free_port
+from tests.emulator import REGION, free_port
 from tests.fakes.ecs_agent import EcsAgent
 
 ROOT = Path(__file__).parents[2]
+ACCOUNT = "000000000000"
+_ROLE = "media-task"
 _START_S = 60.0
 _STOP_S = 60.0
 
@@ -79,4 +86,20 @@ def _environment(deployment: Deployment, agent: EcsAgent, port: int, engine: str
     held = deployment.secret("MediaSecretArn")
     secrets = {name: str(held[field]) for name, field in MEDIA_SECRETS.items() if held.get(field)}
     here = {"PATH": os.environ["PATH"], "HOME": str(deployment.folder), "HOST": "127.0.0.1", "PORT": str(port)}
-    return {**told, **secrets, **deployment.aws_environment(), **agent.environment, **here, "CHAT_MODEL": "scripted"}
+    taken_up = {name.upper(): value for name, value in deployment.taken_up(task_role(deployment)).items()}
+    return {**told, **secrets, **deployment.aws_environment(), **taken_up, **agent.environment, **here, "CHAT_MODEL": "scripted"}
+
+
+def task_role(deployment: Deployment) -> str:
+    """A role with what the media stack lets its task do to the stores, as far as an emulator evaluates it, which takes no media stack."""
+    out, iam = deployment.outputs, deployment.aws("iam")
+    table, key = f"arn:aws:dynamodb:{REGION}:{ACCOUNT}:table/{out['TableName']}", cast(Any, SimpleNamespace(key_arn=out["KeyArn"]))
+    rights = Rights(table, f"arn:aws:s3:::{out['BucketName']}", key, REGION, evaluates_keys=False)
+    may = [one.to_statement_json() for one in may_of_media(rights, stage_settings("local").fleet)]
+    role = f"arn:aws:iam::{ACCOUNT}:role/{_ROLE}"
+    if _ROLE not in [one["RoleName"] for one in iam.list_roles()["Roles"]]:
+        trust = {"Effect": "Allow", "Action": "sts:AssumeRole", "Principal": {"AWS": f"arn:aws:iam::{ACCOUNT}:root"}}
+        iam.create_role(RoleName=_ROLE, AssumeRolePolicyDocument=json.dumps({"Version": "2012-10-17", "Statement": [trust]}))
+    document = {"Version": "2012-10-17", "Statement": may}
+    iam.put_role_policy(RoleName=_ROLE, PolicyName="stores", PolicyDocument=json.dumps(document))
+    return role

@@ -12,14 +12,14 @@ from typing import Any
 _KNOWN = {"Sid", "Effect", "Action", "Resource", "NotResource", "Condition"}
 
 
-def allowed(document: Mapping[str, Any], action: str, resource: str, **context: str) -> bool:
-    """Whether a role with only this document may do it. ``context``: condition keys, ``:`` written as ``__``."""
+def allowed(document: Mapping[str, Any], action: str, resource: str, **context: str | Sequence[str]) -> bool:
+    """Whether a role with only this document may do it. ``context``: condition keys, ``:`` written as ``__``; lists for keys of many."""
     given = {name.replace("__", ":").replace("_", "-"): value for name, value in context.items()}
     effects = {one["Effect"] for one in document["Statement"] if _applies(one, action, resource, given)}
     return effects == {"Allow"}
 
 
-def _applies(statement: Mapping[str, Any], action: str, resource: str, context: Mapping[str, str]) -> bool:
+def _applies(statement: Mapping[str, Any], action: str, resource: str, context: Mapping[str, str | Sequence[str]]) -> bool:
     assert set(statement) <= _KNOWN, statement
     if not _any_like(action, statement["Action"]):
         return False
@@ -34,9 +34,14 @@ def _applies(statement: Mapping[str, Any], action: str, resource: str, context: 
     )
 
 
-def _holds(operator: str, value: str | None, wanted: Any) -> bool:
+def _holds(operator: str, value: str | Sequence[str] | None, wanted: Any) -> bool:
     if operator == "Null":
         return (value is None) == (wanted == "true")
+    if operator == "ForAllValues:StringLike":
+        return all(_any_like(one, wanted) for one in value or ())
+    assert value is None or isinstance(value, str), f"{operator} is for one value"
+    if operator == "StringEquals":
+        return value is not None and value in ([wanted] if isinstance(wanted, str) else wanted)
     if operator == "StringLike":
         return value is not None and _any_like(value, wanted)
     if operator == "StringNotLike":

@@ -16,7 +16,7 @@ from threading import Thread
 import pytest
 
 from infra.bundling import Bundle, platform_of
-from infra.environments import Places, of_canary_function, of_console_function, of_function
+from infra.environments import Places, of_canary_function, of_console_function, of_function, of_keys_function
 from infra.settings import stage_settings
 from nexus.adapters.aws.installation import filled
 from tests.synth import REPOSITORY, synthesised
@@ -106,7 +106,7 @@ def environment(endpoint: str) -> dict[str, str]:
     )
     return {
         **of_function(settings, at),
-        "NEXUS_MEDIA_SECRET": "media",
+        **of_keys_function("keys", {"media": "media", "authorizer": "authorizer", "reader": "reader"}),
         **of_console_function("console"),
         **of_canary_function(stage_settings("local", {"canary_tenant": "demo"}), endpoint, "canary"),
         "AWS_ENDPOINT_URL": endpoint,

@@ -65,6 +65,25 @@ def test_the_api_reaches_no_tenants_own_things_under_its_own_role(prod: Assembly
     assert "s3:" not in text.replace('"s3.', "")
 
 
+def test_a_function_reads_the_one_secret_with_its_share_of_the_keys_or_none(prod: Assembly) -> None:
+    """Only the API, which signs tickets, reads the one with the private key."""
+    read = {}
+    for function in MODULES:
+        asked = [json.dumps(one["Resource"]) for one in statements(prod, function) if "secretsmanager:GetSecretValue" in one["Action"]]
+        (told,) = (one for name, one in prod.of("Control", "AWS::Lambda::Function").items() if name.startswith(f"{function}Function"))
+        variable = told["Properties"]["Environment"]["Variables"].get("NEXUS_KEYS_SECRET")
+        assert asked == ([json.dumps(variable)] if variable else []), function
+        read[function] = [re.sub(r".*GetAtt(\w*Keys).*", r"\1", one) for one in asked]
+    assert read == {
+        "Api": ["Keys"],
+        "Authorizer": ["AuthorizerKeys"],
+        "AfterCall": ["ReaderKeys"],
+        "Webhooks": [],
+        "Jobs": [],
+        "Expire": [],
+    }
+
+
 def routes(of: Assembly) -> dict[str, dict[str, Any]]:
     return {one["Properties"]["RouteKey"]: one["Properties"] for one in of.of("Control", "AWS::ApiGatewayV2::Route").values()}
 

@@ -148,10 +148,16 @@ def tenant_statements(of: Assembly) -> list[dict[str, Any]]:
 def test_only_the_api_of_the_same_stage_becomes_a_tenant(prod: Assembly) -> None:
     (role,) = (one["Properties"] for name, one in prod.of("Data", "AWS::IAM::Role").items() if name.startswith("TenantAccess"))
     (trust,) = role["AssumeRolePolicyDocument"]["Statement"]
-    assert trust["Action"] == "sts:AssumeRole"
-    assert json.dumps(trust["Condition"]["ArnLike"]["aws:PrincipalArn"]).endswith(':role/Nexus-prod-Control-Api*"]]}')
-    assert any(name.startswith("Api") for name in prod.of("Control", "AWS::IAM::Role"))
+    (api,) = (name for name in prod.of("Data", "AWS::IAM::Role") if name.startswith("ApiRole"))
+    assert (trust["Effect"], trust["Action"], trust["Principal"]) == ("Allow", "sts:AssumeRole", {"AWS": {"Fn::GetAtt": [api, "Arn"]}})
     assert role["MaxSessionDuration"] == 3600
+    used = {
+        name: json.dumps(one["Properties"]["Role"])
+        for part in prod.templates
+        for name, one in prod.of(part, "AWS::Lambda::Function").items()
+        if api in json.dumps(one["Properties"]["Role"])
+    }
+    assert [name.startswith("ApiFunction") for name in used] == [True], used
 
 
 def test_the_role_can_do_what_a_session_policy_gives_and_no_more(prod: Assembly) -> None:
@@ -181,7 +187,16 @@ def test_a_key_that_is_given_encrypts_everything_and_none_is_made() -> None:
 
 
 def test_the_outputs_are_those_that_others_read(stage: Assembly) -> None:
-    wanted = {"TableName", "BucketName", "KeysSecretArn", "UserPoolId", "UserPoolClientId", "KeyArn", "TenantAccessRoleArn"}
+    wanted = {
+        "TableName",
+        "BucketName",
+        "KeysSecretArn",
+        "MediaSecretArn",
+        "UserPoolId",
+        "UserPoolClientId",
+        "KeyArn",
+        "TenantAccessRoleArn",
+    }
     assert wanted <= set(stage.templates["Data"]["Outputs"])
 
 

@@ -8,12 +8,12 @@ import pytest
 
 from control_plane.handlers.environment import HandlerEnvironment, read_environment
 from infra.environments import MEDIA_SECRETS
-from nexus.adapters.aws.installation import filled, for_media
+from nexus.adapters.aws.installation import SHARES, filled, for_media
 from nexus.settings import Settings, load_settings
 from tests.synth import Assembly, synthesised
 
 OF_LAMBDA = {"POWERTOOLS_METRICS_NAMESPACE", "POWERTOOLS_SERVICE_NAME"}
-OF_KEYS = {"NEXUS_KEYS_SECRET", "NEXUS_MEDIA_SECRET"}
+OF_KEYS = {"NEXUS_KEYS_SECRET", *SHARES}
 SETTINGS = {name.upper() for name in Settings.model_fields}
 HANDLERS = {name.upper() for name in HandlerEnvironment.model_fields}
 

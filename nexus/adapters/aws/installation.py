@@ -1,4 +1,4 @@
-"""The installation's own keys: two secrets in Secrets Manager, of which the media plane reads the one without a private key.
+"""The installation's own keys: one secret with all of them in Secrets Manager, and one for each reader with its share alone.
 
 Nothing that is there is ever replaced but the key that signs tickets, and that in two steps (``Turn``): calls go on all the while.
 """
@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import os
 import secrets
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
@@ -34,19 +34,19 @@ class Turn(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class KeysPlace:
-    """The two secrets, and a client of boto3 for Secrets Manager."""
+    """The secret with every key, those of shares by the variable that names them, and a client of boto3 for Secrets Manager."""
 
     client: Any
     control_secret: str
-    media_secret: str
+    shares: Mapping[str, str]
 
 
 def keys_place() -> KeysPlace:
-    """As the environment names it: ``NEXUS_KEYS_SECRET``, ``NEXUS_MEDIA_SECRET``. Raises ConfigurationError."""
-    named = {name: os.environ.get(name, "") for name in ("NEXUS_KEYS_SECRET", "NEXUS_MEDIA_SECRET")}
+    """As the environment names it: ``NEXUS_KEYS_SECRET``, and one variable for each of ``SHARES``. Raises ConfigurationError."""
+    named = {name: os.environ.get(name, "") for name in ("NEXUS_KEYS_SECRET", *SHARES)}
     if missing := [name for name, value in named.items() if not value]:
         raise ConfigurationError("setting_invalid", f"The function's environment lacks {', '.join(missing)}.")
-    return KeysPlace(boto3.client("secretsmanager"), *named.values())
+    return KeysPlace(boto3.client("secretsmanager"), named.pop("NEXUS_KEYS_SECRET"), named)
 
 
 def filled(control: Mapping[str, str], turn: Turn = Turn.NONE) -> dict[str, str]:
@@ -70,8 +70,26 @@ def for_media(keys: Mapping[str, str]) -> dict[str, str]:
     return {"ticket_public_keys": "".join(public), **{name: keys[name] for name in ("call_pepper", "seal", "gemini_api_key")}}
 
 
+def for_authorizer(keys: Mapping[str, str]) -> dict[str, str]:
+    """What the function that knows API keys is to hold: what they are hashed with."""
+    return {"api_keys": keys["api_keys"]}
+
+
+def for_reader(keys: Mapping[str, str]) -> dict[str, str]:
+    """What the function that reads finished calls is to hold: the key of the model."""
+    return {"gemini_api_key": keys["gemini_api_key"]}
+
+
+SHARES: Mapping[str, Callable[[Mapping[str, str]], dict[str, str]]] = {
+    "NEXUS_MEDIA_SECRET": for_media,
+    "NEXUS_AUTHORIZER_SECRET": for_authorizer,
+    "NEXUS_READER_SECRET": for_reader,
+}
+"""Who is given a secret of their own, by the variable that names it, and what of the keys it holds."""
+
+
 def write_keys(place: KeysPlace, *, turn: Turn = Turn.NONE, given: Mapping[str, str] | None = None) -> None:
-    """Fill both secrets. Whatever is as it should be is not written.
+    """Fill every secret. Whatever is as it should be is not written.
 
     Raises:
         ConfigurationError: ``given`` names something that is not given from outside, or a turn has no beginning.
@@ -80,9 +98,10 @@ def write_keys(place: KeysPlace, *, turn: Turn = Turn.NONE, given: Mapping[str, 
         raise ConfigurationError("setting_invalid", f"{', '.join(unknown)}: only {', '.join(_GIVEN)} can be given.")
     held = _read(place.client, place.control_secret)
     keys = filled({**held, **(given or {})}, turn)
-    # Kept first: keys that only the media plane knew would be lost.
+    # Kept first: keys that only a reader knew would be lost.
     _write(place.client, place.control_secret, held, keys)
-    _write(place.client, place.media_secret, _read(place.client, place.media_secret), for_media(keys))
+    for name, share in SHARES.items():
+        _write(place.client, place.shares[name], _read(place.client, place.shares[name]), share(keys))
 
 
 def _read(client: Any, name: str) -> dict[str, str]:

@@ -19,6 +19,7 @@ import pytest
 
 from nexus import tickets
 from nexus.adapters.aws import AwsPlace, AwsStores, aws_stores
+from nexus.adapters.aws.installation import for_authorizer, for_reader
 from nexus.domain.call import MediaProcess
 from tests.aws import client, new_place
 from tests.fakes.issuer import AUDIENCE, claims, issuer_server, token
@@ -31,7 +32,12 @@ KEYS = {
     "cursors": "1f" * 32,
     "api_keys": "2f" * 32,
     "seal": "3f" * 32,
+    "gemini_api_key": "",
 }
+SHARES = {"authorizer": for_authorizer, "after_call": for_reader}
+"""Functions with a secret of their own; the API has the whole one, the others none."""
+SEALING = ("api", "webhooks")
+"""Functions that are told the key of KMS."""
 
 
 @contextmanager
@@ -56,19 +62,24 @@ class Deployment:
 
     place: AwsPlace
     queue_url: str
+    kms_key: str
     issuer: str
     patch: pytest.MonkeyPatch
     runner: asyncio.Runner = field(default_factory=asyncio.Runner)
 
     def load(self, name: str) -> ModuleType:
-        """A cold start of one function."""
+        """A cold start of one function, which is told of the secret with its share of the keys, if of any, as by the stack."""
+        secret = self.place.table if name == "api" else f"{self.place.table}-{name}" if name in SHARES else ""
+        self.patch.setenv("NEXUS_KEYS_SECRET", secret)
+        self.patch.setenv("NEXUS_KMS_KEY", self.kms_key if name in SEALING else "")
         sys.modules.pop(f"{PACKAGE}.{name}", None)
         return importlib.import_module(f"{PACKAGE}.{name}")
 
     def keys(self, **changed: str) -> None:
-        """What the secret holds."""
-        text = json.dumps(KEYS | changed)
-        client("secretsmanager", "").put_secret_value(SecretId=self.place.table, SecretString=text)
+        """What the secret holds, and those with shares of it."""
+        held = KEYS | changed
+        for suffix, share in {"": dict, **{f"-{name}": share for name, share in SHARES.items()}}.items():
+            client("secretsmanager", "").put_secret_value(SecretId=self.place.table + suffix, SecretString=json.dumps(share(held)))
 
     def person(self, *roles: str, tenant_id: str = "") -> str:
         """What a signed-in person's browser sends."""
@@ -124,14 +135,15 @@ def deployed(issuer: str, patch: pytest.MonkeyPatch) -> Iterator[Deployment]:
     """A fresh table, bucket, queue, stream and secret, and the environment that names them."""
     place = new_place("", workers=1)
     queue_url = client("sqs", "").create_queue(QueueName=place.table)["QueueUrl"]
-    client("secretsmanager", "").create_secret(Name=place.table, SecretString=json.dumps(KEYS))
+    for suffix in ("", *(f"-{name}" for name in SHARES)):
+        client("secretsmanager", "").create_secret(Name=place.table + suffix)
+    kms_key = client("kms", "").create_key()["KeyMetadata"]["Arn"]
     destination = {"RoleARN": "arn:aws:iam::123456789012:role/x", "BucketARN": f"arn:aws:s3:::{place.bucket}", "Prefix": "raw/"}
     client("firehose", "").create_delivery_stream(DeliveryStreamName=place.table, S3DestinationConfiguration=destination)
     told = {
         "AWS_DEFAULT_REGION": place.region,
         "NEXUS_TABLE": place.table,
         "NEXUS_BUCKET": place.bucket,
-        "NEXUS_KEYS_SECRET": place.table,
         "NEXUS_CALLS_QUEUE_URL": queue_url,
         "NEXUS_ANALYTICS_STREAM": place.table,
         "NEXUS_MAX_RECEIVES": "3",
@@ -144,7 +156,8 @@ def deployed(issuer: str, patch: pytest.MonkeyPatch) -> Iterator[Deployment]:
         patch.setenv(name, value)
     root = logging.getLogger()
     handlers, level = root.handlers[:], root.level
-    made = Deployment(place, queue_url, issuer, patch)
+    made = Deployment(place, queue_url, kms_key, issuer, patch)
+    made.keys()
     try:
         yield made
     finally:

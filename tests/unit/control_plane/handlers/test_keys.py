@@ -28,16 +28,24 @@ from tests.fakes.lambda_events import Context
 NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)
 TICKET = tickets.Ticket("call_1", "barber", "nonce_1", NOW + timedelta(seconds=30))
 _numbers = itertools.count(1)
-MEDIA = {"ticket_public_keys", "call_pepper", "seal", "gemini_api_key"}
+SHARES = {
+    "NEXUS_MEDIA_SECRET": {"ticket_public_keys", "call_pepper", "seal", "gemini_api_key"},
+    "NEXUS_AUTHORIZER_SECRET": {"api_keys"},
+    "NEXUS_READER_SECRET": {"gemini_api_key"},
+}
 
 
 @dataclass
 class Installation:
-    """Two empty secrets, as the stack makes them, and the function."""
+    """Empty secrets, as the stack makes them, and the function."""
 
     control: str
-    media: str
+    shares: dict[str, str]
     function: ModuleType
+
+    @property
+    def media(self) -> str:
+        return self.shares["NEXUS_MEDIA_SECRET"]
 
     def ask(self, **event: Any) -> Any:
         return self.function.handler(event, Context())
@@ -65,12 +73,12 @@ class Installation:
 def installation(moto: None, monkeypatch: pytest.MonkeyPatch) -> Iterator[Installation]:
     secrets = client("secretsmanager", "")
     number = next(_numbers)
-    named = {f"NEXUS_{one}_SECRET": secrets.create_secret(Name=f"{one}-{number}")["ARN"] for one in ("KEYS", "MEDIA")}
+    named = {one: secrets.create_secret(Name=f"{one}-{number}")["ARN"] for one in ("NEXUS_KEYS_SECRET", *SHARES)}
     for name, value in {**named, "AWS_DEFAULT_REGION": "us-east-1"}.items():
         monkeypatch.setenv(name, value)
     sys.modules.pop("control_plane.handlers.keys", None)
     handlers = logging.getLogger().handlers[:]
-    yield Installation(*named.values(), importlib.import_module("control_plane.handlers.keys"))
+    yield Installation(named.pop("NEXUS_KEYS_SECRET"), named, importlib.import_module("control_plane.handlers.keys"))
     logging.getLogger().handlers[:] = handlers
 
 
@@ -115,14 +123,23 @@ def test_the_stack_has_keys_that_both_planes_can_use(installation: Installation)
         installation.ask(**request(url))
     (answer,) = told
     assert (answer["Status"], answer["RequestId"], answer["LogicalResourceId"], answer["type"]) == ("SUCCESS", "r1", "KeysMade", "")
-    read_keys(installation.held(installation.control))
+    read_keys(installation.held(installation.control), ("ticket_private_key", "cursors", "api_keys", "seal"))
     assert installation.takes(installation.sign())
 
 
-def test_the_media_plane_has_what_it_needs_and_no_private_key(installation: Installation) -> None:
+def test_each_reader_has_its_share_and_nobody_else_a_private_key(installation: Installation) -> None:
+    installation.ask(gemini_api_key="given")
+    control = installation.held(installation.control)
+    held = {name: installation.held(secret) for name, secret in installation.shares.items()}
+    assert {name: set(share) for name, share in held.items()} == SHARES
+    assert "PRIVATE" not in json.dumps(held)
+    assert held["NEXUS_AUTHORIZER_SECRET"]["api_keys"] == control["api_keys"]
+    assert held["NEXUS_READER_SECRET"]["gemini_api_key"] == "given"
+
+
+def test_the_media_plane_has_what_it_needs(installation: Installation) -> None:
     installation.ask()
     media, control = installation.held(installation.media), installation.held(installation.control)
-    assert set(media) == MEDIA
     assert "PRIVATE" not in json.dumps(media)
     assert not {control["cursors"], control["api_keys"]} & set(media.values())
     assert media["seal"] == control["seal"]
@@ -135,7 +152,7 @@ def test_what_is_there_stays_and_nothing_is_written_twice(installation: Installa
     with cloudformation() as (url, told):
         installation.ask(**request(url, "Update"))
     assert installation.held(installation.control) == before
-    assert (installation.versions(installation.control), installation.versions(installation.media)) == (1, 1)
+    assert {installation.versions(one) for one in (installation.control, *installation.shares.values())} == {1}
     assert told[0]["Status"] == "SUCCESS"
 
 
@@ -184,7 +201,8 @@ def test_a_turn_is_finished_only_after_it_was_begun(installation: Installation) 
 def test_the_key_of_gemini_reaches_both_planes(installation: Installation) -> None:
     installation.ask(gemini_api_key="given")
     assert [installation.held(one)["gemini_api_key"] for one in (installation.control, installation.media)] == ["given", "given"]
-    assert read_keys(installation.held(installation.control)).gemini_api_key.get_secret_value() == "given"
+    reader = installation.held(installation.shares["NEXUS_READER_SECRET"])
+    assert read_keys(reader, ["gemini_api_key"]).gemini_api_key.get_secret_value() == "given"
 
 
 def test_nothing_else_can_be_given_from_outside(installation: Installation) -> None:
@@ -203,7 +221,8 @@ def test_cloudformation_is_told_of_a_fault_and_no_key_is_in_what_it_is_told(inst
 
 def test_a_function_that_is_not_told_where_names_what_is_missing(moto: None, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("NEXUS_KEYS_SECRET", raising=False)
-    monkeypatch.setenv("NEXUS_MEDIA_SECRET", "media")
+    for name in SHARES:
+        monkeypatch.setenv(name, "share")
     sys.modules.pop("control_plane.handlers.keys", None)
     with pytest.raises(ConfigurationError, match="NEXUS_KEYS_SECRET"):
         importlib.import_module("control_plane.handlers.keys")
