@@ -17,7 +17,7 @@ from benchmarks.served import ROOT, TENANTS, Product, product
 from nexus.adapters.embedded import embedded_stores
 from nexus.domain.call import EndReason
 from nexus.domain.session import SessionRow
-from nexus.settings import load_settings
+from nexus.settings.values import load_settings
 
 _SESSIONS = 1_000
 _ASKED = 50

@@ -13,7 +13,7 @@ from nexus.adapters.embedded import EmbeddedStores, embedded_stores, seal_key, t
 from nexus.adapters.identifiers import UlidIds
 from nexus.clock import Clock
 from nexus.ports.tenants import TenantStore
-from nexus.settings import Settings
+from nexus.settings.values import Settings
 
 
 def stores_of(embedded: EmbeddedStores) -> Stores:

@@ -71,7 +71,8 @@ from nexus.ports.documents import DocumentStore
 from nexus.ports.secrets import Seal
 from nexus.ports.sessions import LeadStore, Recordings, SessionArchive, SessionIndex
 from nexus.ports.tenants import TenantStore
-from nexus.settings import Environment, Settings, TracesName
+from nexus.settings.choices import Environment, TracesName
+from nexus.settings.values import Settings
 
 
 @dataclass(frozen=True, slots=True)

@@ -30,7 +30,7 @@ from nexus.clock import Clock
 from nexus.domain.session import PrivateTranscript, SessionRecord
 from nexus.errors import NexusError
 from nexus.ports.sessions import Recordings, SessionArchive
-from nexus.settings import Settings
+from nexus.settings.values import Settings
 
 _log = logging.getLogger("nexus.local")
 _CONSOLE = Path(control_plane.__file__).parent / "console"

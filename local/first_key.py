@@ -10,7 +10,7 @@ from control_plane.services.api_keys import KeyWish
 from nexus.clock import Clock
 from nexus.context import working_for
 from nexus.domain.ids import check_tenant_id
-from nexus.settings import Settings
+from nexus.settings.values import Settings
 
 
 async def new_key(settings: Settings, tenant_id: str, wished: Sequence[str], *, name: str, test: bool = False) -> str:

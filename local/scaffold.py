@@ -14,7 +14,7 @@ from nexus.domain.config_file import parse_config
 from nexus.domain.ids import check_tenant_id
 from nexus.domain.tenant import TenantConfig
 from nexus.errors import ConfigurationError, Conflict, NotFound
-from nexus.settings import Settings
+from nexus.settings.values import Settings
 
 TEMPLATE = "_template"
 

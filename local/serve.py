@@ -25,7 +25,8 @@ from media_plane.transports.websocket import SEND_BUFFER_BYTES, WRITE_LIMIT_BYTE
 from media_plane.wiring import Instead
 from nexus.clock import Clock
 from nexus.errors import ConfigurationError
-from nexus.settings import EngineName, Settings
+from nexus.settings.choices import EngineName
+from nexus.settings.values import Settings
 
 _GRACE_S = 5.0
 

@@ -14,7 +14,7 @@ from media_plane.wiring import MediaPlane, chosen_stores, identity, media_plane
 from nexus.clock import Clock
 from nexus.errors import NexusError
 from nexus.logs import set_up_logging
-from nexus.settings import Settings, load_settings
+from nexus.settings.values import Settings, load_settings
 
 _log = logging.getLogger("nexus.media")
 _FAREWELL_S = 20.0

@@ -32,7 +32,8 @@ from nexus.domain.call import CallEntry
 from nexus.domain.tenant import TenantConfig
 from nexus.errors import ConfigurationError
 from nexus.ports.tenants import TenantStore
-from nexus.settings import EngineName, Settings
+from nexus.settings.choices import EngineName
+from nexus.settings.values import Settings
 
 _log = logging.getLogger("nexus.wiring")
 _SIDECARS = (EngineName.PERSONAPLEX, EngineName.PCM_SIDECAR)

@@ -61,7 +61,8 @@ from nexus.domain.journal import Opened
 from nexus.domain.tenant import TenantConfig
 from nexus.errors import ConfigurationError
 from nexus.ports.secrets import Seal
-from nexus.settings import ECS, MetricsName, ProtectionName, Settings, StoresName
+from nexus.settings.choices import ECS, MetricsName, ProtectionName, StoresName
+from nexus.settings.values import Settings
 
 _log = logging.getLogger("nexus.wiring")
 _CODECS = replace(PRODUCT_CODECS, decoder_for=with_containers(PRODUCT_CODECS.decoder_for))

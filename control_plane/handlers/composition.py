@@ -19,7 +19,7 @@ from nexus.adapters.aws.xray import XRayTraces
 from nexus.adapters.seal import AesSeal
 from nexus.domain.tenant import TenantConfig
 from nexus.errors import NotFound, Unavailable
-from nexus.settings import TracesName
+from nexus.settings.choices import TracesName
 
 
 class NoConversations:

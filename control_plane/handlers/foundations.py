@@ -15,7 +15,8 @@ from nexus.adapters.aws.secret import read_secret
 from nexus.adapters.issuer import HttpIssuerKeys
 from nexus.clock import Clock
 from nexus.errors import ConfigurationError
-from nexus.settings import AuthMode, Environment, Settings, load_settings
+from nexus.settings.choices import AuthMode, Environment
+from nexus.settings.values import Settings, load_settings
 
 KEYS_KEPT_S = 30.0
 """So long a warm function believes an API key without another look: a revocation is seen everywhere after it."""

@@ -10,7 +10,8 @@ from collections.abc import AsyncIterator
 from rich.console import Console
 
 from nexus.errors import ConfigurationError
-from nexus.settings import EngineName, Environment, Settings
+from nexus.settings.choices import EngineName, Environment
+from nexus.settings.values import Settings
 
 COUNT = 2
 _START_S, _END_S = 60.0, 10.0

@@ -27,7 +27,8 @@ from nexus.ports.ids import Ids
 from nexus.ports.sessions import LeadStore, SessionArchive, SessionIndex
 from nexus.ports.tenants import TenantStore
 from nexus.ports.tools import EffectLog, ToolStore
-from nexus.settings import Settings, StoresName
+from nexus.settings.choices import StoresName
+from nexus.settings.values import Settings
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 import httpx2
 
 from nexus.errors import Unavailable
-from nexus.settings import LOOPBACK
+from nexus.settings.choices import LOOPBACK
 
 DEADLINE_S = 5.0
 MOST_BYTES = 256_000

@@ -55,7 +55,7 @@ from nexus.ports.documents import DocumentStore
 from nexus.ports.sessions import LeadStore, Recordings, SessionArchive, SessionIndex
 from nexus.ports.tenants import CallTerms
 from nexus.ports.tools import EffectLog, ToolStore
-from nexus.settings import load_settings
+from nexus.settings.values import load_settings
 
 FAULTS = ("config.yaml:3: system_prompt: is missing; write one", "config.yaml:7: limits.concurrent_calls: must be at least 1")
 PRIVATE_KEY = tickets.new_private_key()

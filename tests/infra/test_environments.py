@@ -9,7 +9,7 @@ import pytest
 from control_plane.handlers.environment import HandlerEnvironment, read_environment
 from infra.environments import MEDIA_SECRETS
 from nexus.adapters.aws.installation import SHARES, filled, for_media
-from nexus.settings import Settings, load_settings
+from nexus.settings.values import Settings, load_settings
 from tests.synth import Assembly, synthesised
 
 OF_LAMBDA = {"POWERTOOLS_METRICS_NAMESPACE", "POWERTOOLS_SERVICE_NAME"}

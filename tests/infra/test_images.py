@@ -25,7 +25,7 @@ from cyclonedx.validation.json import JsonStrictValidator
 
 from infra.constructs.media_task import LIVE_PROBE, safe_probe, server_command, server_environment
 from nexus.adapters.aws import AwsStores
-from nexus.settings import Settings
+from nexus.settings.values import Settings
 from scripts.pin_bases import pinned
 from scripts.sbom import document
 from tests.scenarios.test_aws_media import told

@@ -24,7 +24,7 @@ from infra.stacks.media import NexusMedia, check
 from media_plane.relay import _PING_S as RELAY_PING_S
 from media_plane.server.sockets import _PING_S
 from nexus.domain.metrics import METRICS
-from nexus.settings import Settings, load_settings
+from nexus.settings.values import Settings, load_settings
 
 ROOT = Path(__file__).parents[2]
 TLS = {

@@ -31,7 +31,7 @@ from nexus.adapters.aws import AwsStores
 from nexus.adapters.embedded import EmbeddedStores, embedded_stores, ticket_private_key
 from nexus.clock import Clock
 from nexus.domain.session import SessionRecord
-from nexus.settings import Settings, load_settings
+from nexus.settings.values import Settings, load_settings
 
 Shell = Literal["sockets", "uvicorn"]
 TENANT = "corner_shop"

@@ -25,7 +25,7 @@ from nexus import tickets
 from nexus.adapters.aws import AwsStores
 from nexus.clock import Clock
 from nexus.domain.session import SessionRecord
-from nexus.settings import load_settings
+from nexus.settings.values import load_settings
 from tests.aws import client
 from tests.emulator import REGION
 from tests.fakes.aws_line import AwsLine

@@ -14,7 +14,7 @@ import pytest
 
 from media_plane.server.draining import DrainTerms
 from nexus.errors import ConfigurationError
-from nexus.settings import load_settings
+from nexus.settings.values import load_settings
 from tests import emf
 from tests.fakes.ecs_agent import Asked
 from tests.scenarios.fleet import fleet_on_disk

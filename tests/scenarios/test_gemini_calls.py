@@ -14,7 +14,7 @@ from media_plane.dialogue.agent import APOLOGY
 from media_plane.engines.scripted import Script, ScriptedEngine
 from media_plane.wiring import Instead
 from nexus.clock import Clock
-from nexus.settings import Settings, load_settings
+from nexus.settings.values import Settings, load_settings
 from tests.fakes.gemini_server import GeminiServer, Turn, call, gemini_server, text
 
 TENANT = "barber_shop_demo"

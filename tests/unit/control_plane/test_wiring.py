@@ -8,7 +8,7 @@ from control_plane.embedded_wiring import local_secrets, stores_of
 from control_plane.models.gemini import GeminiLeads
 from control_plane.wiring import door_policy, lead_model
 from nexus.adapters.embedded import embedded_stores
-from nexus.settings import load_settings
+from nexus.settings.values import load_settings
 
 
 def test_the_door_answers_to_loopback_the_address_and_the_public_host() -> None:

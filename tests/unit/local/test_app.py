@@ -22,7 +22,7 @@ from nexus.adapters.embedded import embedded_stores
 from nexus.clock import Clock
 from nexus.domain.call import EndReason
 from nexus.domain.trace import trace_id_of
-from nexus.settings import Settings, load_settings
+from nexus.settings.values import Settings, load_settings
 from tests.fakes.stored import private, record
 from tests.fakes.webhook_receiver import Receiver, receiver
 from tests.scenarios.duplex_house import doubles

@@ -19,7 +19,7 @@ from media_plane.wiring import tools_for
 from nexus.adapters.embedded import EmbeddedStores, embedded_stores
 from nexus.clock import Clock
 from nexus.errors import NotFound
-from nexus.settings import load_settings
+from nexus.settings.values import load_settings
 
 ROOT = Path(__file__).resolve().parents[3]
 BARBER, PIZZA = "barber_shop_demo", "pizza_shop_01"

@@ -14,7 +14,7 @@ import pytest
 
 from local.doctor import Finding, absent_engines, examine
 from local.scaffold import check_tenant
-from nexus.settings import Settings, load_settings
+from nexus.settings.values import Settings, load_settings
 
 TENANTS = Path(__file__).parents[3] / "tenants"
 

@@ -11,7 +11,7 @@ import pytest
 
 from control_plane.handlers.environment import HandlerEnvironment
 from local.cli import main
-from nexus.settings import Settings
+from nexus.settings.values import Settings
 
 ROOT = Path(__file__).resolve().parents[3]
 DOCUMENTS = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"), *(ROOT / "control_plane" / "console").glob("*.md")])

@@ -16,7 +16,7 @@ from media_plane.ports.engine import VoiceEngine
 from nexus.clock import Clock
 from nexus.domain.tenant import TenantConfig
 from nexus.errors import ConfigurationError
-from nexus.settings import Settings, load_settings
+from nexus.settings.values import Settings, load_settings
 from tests.scenarios.duplex_house import QuickEar, QuickVoice
 
 URLS = "ws://127.0.0.1:1/api/chat,ws://127.0.0.1:2/api/chat"

@@ -10,7 +10,9 @@ from typing import ClassVar
 import pytest
 
 from nexus.errors import ConfigurationError
-from nexus.settings import ChatModelName, Environment, Settings, env_example, load_settings, settings_table
+from nexus.settings.choices import ChatModelName, Environment
+from nexus.settings.pages import env_example, settings_table
+from nexus.settings.values import Settings, load_settings
 
 ROOT = Path(__file__).parents[3]
 WRITE = "run: .venv/bin/python -m nexus.settings"

@@ -14,7 +14,7 @@ from nexus.context import working_for
 from nexus.domain.call_spans import call_spans
 from nexus.domain.trace import Span
 from nexus.errors import ConfigurationError, Unavailable, UpstreamError
-from nexus.settings import load_settings
+from nexus.settings.values import load_settings
 from tests.fakes.control_plane import House, finished_call, house, memory_stores, private_of
 from tests.fakes.hand_clock import HandClock
 

@@ -13,7 +13,7 @@ from rich.console import Console
 
 from local.doctor import examine
 from local.sidecar.stand_in import needs_stand_in, with_stand_in
-from nexus.settings import Settings, load_settings
+from nexus.settings.values import Settings, load_settings
 from tests.fakes.sidecar_client import GOOD, talking
 
 GIVEN = "ws://127.0.0.1:8998/api/chat"

@@ -11,7 +11,7 @@ from nexus import tickets
 from nexus.adapters import keys
 from nexus.adapters.embedded import call_pepper, embedded_stores, seal_key, ticket_private_key, ticket_public_keys
 from nexus.errors import ConfigurationError, Unavailable
-from nexus.settings import load_settings
+from nexus.settings.values import load_settings
 
 
 def test_a_key_pair_is_made_once_and_fits(tmp_path: Path) -> None:

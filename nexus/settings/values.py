@@ -1,91 +1,32 @@
-"""One typed settings value, read from the environment and ``.env`` at the edge and checked at start.
-
-``python -m nexus.settings`` writes ``.env.example`` and ``docs/settings.md`` from the fields below.
-"""
+"""Every setting, as one frozen value."""
 
 from __future__ import annotations
 
-import re
-import sys
 import tempfile
 from collections.abc import Mapping
-from enum import StrEnum
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 from urllib.parse import urlsplit
 
-from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationError, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from nexus.errors import ConfigurationError
-
-_RETIRED_GEMINI = re.compile(r"(models/)?gemini-((1|2)(\.\d+)?-.*|3\.[57]-flash|pro|pro-vision)")
-_PLACEHOLDER_KEY = re.compile(r"your_.*_here|changeme|<.*>", re.IGNORECASE)
-ECS = "ecs"
-LOOPBACK = ("127.0.0.1", "localhost", "::1")
-_CURRENT_GEMINI = "gemini-3.8-flash"
-_TABLE = re.compile(r"[A-Za-z0-9_.-]{3,255}")
-_BUCKET = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
-_SCOPE = re.compile(r"[!#-\[\]-~]+")
-_ORIGIN = re.compile(r"https?://[A-Za-z0-9.-]+(:[0-9]{1,5})?")
-_SECRET = re.compile(r"(?:[0-9a-fA-F]{2}){32,}")
-
-
-class Environment(StrEnum):
-    DEVELOPMENT = "development"
-    PRODUCTION = "production"
-
-
-class EngineName(StrEnum):
-    CASCADE = "cascade"
-    PERSONAPLEX = "personaplex"
-    PCM_SIDECAR = "pcm_sidecar"
-    SCRIPTED = "scripted"
-
-
-class ChatModelName(StrEnum):
-    AUTO = "auto"
-    GEMINI = "gemini"
-    SCRIPTED = "scripted"
-
-
-class AuthMode(StrEnum):
-    AUTO = "auto"
-    REQUIRED = "required"
-    OFF = "off"
-
-
-class StoresName(StrEnum):
-    EMBEDDED = "embedded"
-    AWS = "aws"
-
-
-class MetricsName(StrEnum):
-    NONE = "none"
-    EMF = "emf"
-
-
-class TracesName(StrEnum):
-    AUTO = "auto"
-    NONE = "none"
-    XRAY = "xray"
-
-
-class ProtectionName(StrEnum):
-    NONE = "none"
-    ECS = "ecs"
-
-
-class LogFormat(StrEnum):
-    COLOR = "COLOR"
-    JSON = "JSON"
-
-
-class LogLevel(StrEnum):
-    DEBUG = "DEBUG"
-    INFO = "INFO"
-    WARNING = "WARNING"
-    ERROR = "ERROR"
+from nexus.settings import checks
+from nexus.settings.choices import (
+    ECS,
+    LOOPBACK,
+    AuthMode,
+    ChatModelName,
+    EngineName,
+    Environment,
+    LogFormat,
+    LogLevel,
+    MetricsName,
+    ProtectionName,
+    StoresName,
+    TracesName,
+)
 
 
 class Settings(BaseSettings):
@@ -99,7 +40,7 @@ class Settings(BaseSettings):
     host: str = Field("127.0.0.1", description="address to listen on; loopback by default")
     port: int = Field(8000, ge=0, le=65535, description="port to listen on; 0 takes a free one")
     public_url: str = Field("", description="http(s) URL under which callers reach this machine; empty: derived from HOST and PORT")
-    allowed_origins: str = Field(
+    allowed_origins: Annotated[str, AfterValidator(checks.origins)] = Field(
         "",
         description="comma list of origins (https://www.example.com) whose pages may open calls and use the API, beside this machine's own",
     )
@@ -116,8 +57,10 @@ class Settings(BaseSettings):
         pattern=r"^[a-z0-9][a-z0-9_-]{0,31}$",
         description="with STORES=aws: which media processes share calls; as in the control plane",
     )
-    log_level: LogLevel = Field(LogLevel.INFO, description="DEBUG, INFO, WARNING or ERROR")
-    log_format: LogFormat = Field(LogFormat.COLOR, description="COLOR for people, JSON for machines")
+    log_level: Annotated[LogLevel, BeforeValidator(checks.upper)] = Field(LogLevel.INFO, description="DEBUG, INFO, WARNING or ERROR")
+    log_format: Annotated[LogFormat, BeforeValidator(checks.upper)] = Field(
+        LogFormat.COLOR, description="COLOR for people, JSON for machines"
+    )
 
     engine: EngineName = Field(
         EngineName.CASCADE,
@@ -152,13 +95,13 @@ class Settings(BaseSettings):
         description="where each call's trace goes after it: auto (to OTEL_EXPORTER_OTLP_ENDPOINT, where that is set), none, or xray (for "
         "the function in AWS that finishes calls)",
     )
-    otel_exporter_otlp_endpoint: str = Field(
+    otel_exporter_otlp_endpoint: Annotated[str, AfterValidator(checks.collector)] = Field(
         "", description="base URL of a collector that takes OTLP over HTTP (http://localhost:4318); /v1/traces is added"
     )
     otel_exporter_otlp_headers: SecretStr = Field(
         SecretStr(""), description="headers for that collector, such as its key: name=value,name=value, values percent-encoded"
     )
-    fair_share_weights: str = Field(
+    fair_share_weights: Annotated[str, AfterValidator(checks.weights)] = Field(
         "",
         description="comma list tenant=weight (hotel=3,shop=2): how much of scarce slots a tenant is due beside the others; 1 without",
     )
@@ -178,8 +121,12 @@ class Settings(BaseSettings):
     chat_model: ChatModelName = Field(
         ChatModelName.AUTO, description="auto (Gemini when GEMINI_API_KEY is set, else scripted), gemini or scripted"
     )
-    gemini_api_key: SecretStr = Field(SecretStr(""), description="key of the Gemini API; empty: the scripted dialogue answers")
-    gemini_model: str = Field(_CURRENT_GEMINI, description="Gemini model name; retired names become the current one")
+    gemini_api_key: Annotated[SecretStr, AfterValidator(checks.no_placeholder)] = Field(
+        SecretStr(""), description="key of the Gemini API; empty: the scripted dialogue answers"
+    )
+    gemini_model: Annotated[str, AfterValidator(checks.current_model)] = Field(
+        checks.CURRENT_GEMINI, description="Gemini model name; retired names become the current one"
+    )
     gemini_base_url: str = Field("", description="another address of the Gemini API (a proxy); empty: Google's")
     gemini_ca_file: str = Field("", description="certificate authority of that address")
     gemini_timeout_s: float = Field(20.0, gt=0, le=300, description="longest wait for an answer of Gemini")
@@ -199,8 +146,8 @@ class Settings(BaseSettings):
     )
     oidc_token_origin: str = Field(
         "",
-        description="origin (https://login.example.com) where the console redeems its code, if it is not OIDC_ISSUER's own (Cognito: that of "
-        "its sign-in page)",
+        description="origin (https://login.example.com) where the console redeems its code, if it is not OIDC_ISSUER's own (Cognito: that "
+        "of its sign-in page)",
     )
     oidc_tenant_claim: str = Field("custom:tenant_id", description="claim that names a person's tenant")
     oidc_roles_claim: str = Field(
@@ -215,11 +162,13 @@ class Settings(BaseSettings):
     call_pepper_file: str = Field(
         "", description="file of the secret that callers' numbers are hashed with; empty: made under DATA_DIR/keys"
     )
-    call_pepper: SecretStr = Field(SecretStr(""), description="the same secret as text: 64 or more hex digits; wins over the file")
+    call_pepper: Annotated[SecretStr, AfterValidator(checks.hex_secret)] = Field(
+        SecretStr(""), description="the same secret as text: 64 or more hex digits; wins over the file"
+    )
     nexus_kms_key: str = Field(
         "", description="with STORES=aws: ARN of the KMS key that seals tenants' secrets, as in the control plane; empty: SEAL_KEY alone"
     )
-    seal_key: SecretStr = Field(
+    seal_key: Annotated[SecretStr, AfterValidator(checks.hex_secret)] = Field(
         SecretStr(""), description="key that opens tenants' sealed secrets, 64 hex digits, in both planes; empty: made under DATA_DIR/keys"
     )
 
@@ -279,64 +228,12 @@ class Settings(BaseSettings):
     pcm_sidecar_ws_url: str = Field(
         "ws://localhost:9000/v1/audio-stream", description="with ENGINE=pcm_sidecar: address of a sidecar of your own (docs/pcm-sidecar.md)"
     )
-    audio_sample_rate: int = Field(16000, description="kept from the original; the media plane works at 16000 Hz")
-    audio_bit_depth: int = Field(16, description="kept from the original; always 16")
-    audio_channels: int = Field(1, description="kept from the original; always 1")
+    audio_sample_rate: Annotated[int, AfterValidator(checks.only(16000))] = Field(
+        16000, description="kept from the original; the media plane works at 16000 Hz"
+    )
+    audio_bit_depth: Annotated[int, AfterValidator(checks.only(16))] = Field(16, description="kept from the original; always 16")
+    audio_channels: Annotated[int, AfterValidator(checks.only(1))] = Field(1, description="kept from the original; always 1")
     audio_chunk_size: int = Field(4096, description="kept from the original; read and ignored: frames are 20 ms")
-
-    @field_validator("gemini_model")
-    @classmethod
-    def _current_model(cls, value: str) -> str:
-        return _CURRENT_GEMINI if _RETIRED_GEMINI.fullmatch(value) else value
-
-    @field_validator("gemini_api_key")
-    @classmethod
-    def _no_placeholder(cls, value: SecretStr) -> SecretStr:
-        """The original's example file held ``your_actual_key_here``: as good as no key."""
-        return SecretStr("") if _PLACEHOLDER_KEY.fullmatch(value.get_secret_value().strip()) else value
-
-    @field_validator("log_format", "log_level", mode="before")
-    @classmethod
-    def _upper(cls, value: object) -> object:
-        return value.upper() if isinstance(value, str) else value
-
-    @field_validator("allowed_origins")
-    @classmethod
-    def _origins(cls, value: str) -> str:
-        for origin in filter(None, (part.strip() for part in value.split(","))):
-            if not re.fullmatch(r"https?://[^/\s]+", origin):
-                raise ValueError(f"{origin!r} is no origin; write for example https://www.example.com")
-        return value
-
-    @field_validator("otel_exporter_otlp_endpoint")
-    @classmethod
-    def _collector(cls, value: str) -> str:
-        if value and not (re.fullmatch(r"https?://[^/\s?#]+[^\s?#]*", value) and _has_port(value)):
-            raise ValueError(f"{value!r} is no base URL; write for example http://localhost:4318")
-        return value
-
-    @field_validator("call_pepper", "seal_key")
-    @classmethod
-    def _hex(cls, value: SecretStr) -> SecretStr:
-        if value.get_secret_value() and _SECRET.fullmatch(value.get_secret_value().strip()) is None:
-            raise ValueError("must be 64 or more hex digits; make one with: openssl rand -hex 32")
-        return value
-
-    @field_validator("fair_share_weights")
-    @classmethod
-    def _weights(cls, value: str) -> str:
-        for part in filter(None, (part.strip() for part in value.split(","))):
-            if not re.fullmatch(r"[a-z0-9_-]+=[1-9][0-9]{0,3}", part):
-                raise ValueError(f"{part!r} is no weight; write for example hotel=3,shop=2 (whole numbers from 1 to 9999)")
-        return value
-
-    @field_validator("audio_sample_rate", "audio_bit_depth", "audio_channels")
-    @classmethod
-    def _fixed_audio(cls, value: int, info: Any) -> int:
-        fixed = {"audio_sample_rate": 16000, "audio_bit_depth": 16, "audio_channels": 1}[info.field_name]
-        if value != fixed:
-            raise ValueError(f"the media plane works with {fixed}; remove the line")
-        return value
 
     @model_validator(mode="after")
     def _gemini_needs_its_key(self) -> Settings:
@@ -349,7 +246,7 @@ class Settings(BaseSettings):
         if self.personaplex_rotate_after_s >= self.personaplex_window_s:
             raise ValueError("PERSONAPLEX_ROTATE_AFTER_S must be below PERSONAPLEX_WINDOW_S; a call moves before its window ends")
         if self.engine is EngineName.PERSONAPLEX and self.personaplex_urls:
-            _check_processes(self.personaplex_urls, self.personaplex_spares)
+            checks.processes(self.personaplex_urls, self.personaplex_spares)
         if self.engine is EngineName.PCM_SIDECAR and urlsplit(self.pcm_sidecar_ws_url).path == "/api/chat":
             raise ValueError("PCM_SIDECAR_WS_URL: /api/chat is PersonaPlex's own contract: ENGINE=personaplex and PERSONAPLEX_WS_URL")
         return self
@@ -361,8 +258,8 @@ class Settings(BaseSettings):
         if self.oidc_issuer and not self.oidc_audience:
             raise ValueError("OIDC_ISSUER needs OIDC_AUDIENCE: a token made for another service must not be taken")
         for url in (self.oidc_issuer, self.oidc_jwks_url):
-            _check_issuer_url(url)
-        _check_sign_in(self.oidc_issuer, self.oidc_scopes.split(), self.oidc_token_origin)
+            checks.issuer_url(url)
+        checks.sign_in(self.oidc_issuer, self.oidc_scopes.split(), self.oidc_token_origin)
         return self
 
     @model_validator(mode="after")
@@ -370,9 +267,9 @@ class Settings(BaseSettings):
         """A key that each task makes for itself would fit no other task's: with AWS every shared key is told."""
         if self.stores is not StoresName.AWS:
             return self
-        if _TABLE.fullmatch(self.aws_table) is None:
+        if checks.TABLE.fullmatch(self.aws_table) is None:
             raise ValueError(f"AWS_TABLE: STORES=aws needs the name of a table, not {self.aws_table!r}")
-        if _BUCKET.fullmatch(self.aws_bucket) is None:
+        if checks.BUCKET.fullmatch(self.aws_bucket) is None:
             raise ValueError(f"AWS_BUCKET: STORES=aws needs the name of a bucket, not {self.aws_bucket!r}")
         if not (self.ticket_public_keys.strip() or self.ticket_public_keys_dir):
             raise ValueError("TICKET_PUBLIC_KEYS: STORES=aws needs the public keys of tickets, as text, or TICKET_PUBLIC_KEYS_DIR")
@@ -416,7 +313,7 @@ class Settings(BaseSettings):
     def sidecars(self) -> tuple[EngineName, ...]:
         """The sidecar engines that have usable addresses: the platform's own, and those that a tenant may name besides."""
         told = {
-            EngineName.PERSONAPLEX: bool(self.personaplex_urls) and _are_processes(self.personaplex_urls, self.personaplex_spares),
+            EngineName.PERSONAPLEX: bool(self.personaplex_urls) and checks.are_processes(self.personaplex_urls, self.personaplex_spares),
             EngineName.PCM_SIDECAR: self.engine is EngineName.PCM_SIDECAR or "pcm_sidecar_ws_url" in self.model_fields_set,
         }
         return tuple(name for name, is_told in told.items() if is_told)
@@ -446,7 +343,11 @@ class Settings(BaseSettings):
     @property
     def sign_in_origins(self) -> tuple[str, ...]:
         """Where the console asks on its way through the issuer's sign-in page; none where people are not sent there."""
-        return tuple(dict.fromkeys(filter(None, (_origin(self.oidc_issuer), self.oidc_token_origin)))) if self.oidc_scopes.split() else ()
+        return (
+            tuple(dict.fromkeys(filter(None, (checks.origin_of(self.oidc_issuer), self.oidc_token_origin))))
+            if self.oidc_scopes.split()
+            else ()
+        )
 
     @property
     def weights(self) -> Mapping[str, int]:
@@ -458,62 +359,6 @@ class Settings(BaseSettings):
     def keys_dir(self) -> Path:
         """Where keys are made when no file is named."""
         return self.data_dir / "keys"
-
-
-def _has_port(url: str) -> bool:
-    """Whether its port, where it names one, is a port."""
-    try:
-        return urlsplit(url).port != 0
-    except ValueError:
-        return False
-
-
-def _check_issuer_url(url: str) -> None:
-    """Signing keys are fetched over https, or from this machine. Raises ValueError."""
-    parts = urlsplit(url)
-    if url and (parts.scheme != "https" or not parts.hostname) and not (parts.scheme == "http" and parts.hostname in LOOPBACK):
-        raise ValueError(f"OIDC_ISSUER, OIDC_JWKS_URL: {url!r} is no https URL; whoever can change it on the way could sign in as anybody")
-
-
-def _check_sign_in(issuer: str, scopes: list[str], token_origin: str) -> None:
-    """Raises ValueError."""
-    if scopes and (not issuer or "openid" not in scopes or not all(map(_SCOPE.fullmatch, scopes))):
-        raise ValueError("OIDC_SCOPES: needs OIDC_ISSUER, and openid among its words: without it an issuer gives no ID token")
-    for origin in filter(None, (_origin(issuer) if scopes else "", token_origin)):
-        if _ORIGIN.fullmatch(origin) is None:  # it becomes a part of a header
-            raise ValueError(
-                f"OIDC_ISSUER, OIDC_TOKEN_ORIGIN: {origin!r} is no origin; write https:// and a host, the latter without a path"
-            )
-    _check_issuer_url(token_origin)
-
-
-def _origin(url: str) -> str:
-    parts = urlsplit(url)
-    return f"{parts.scheme}://{parts.netloc}"
-
-
-def _are_processes(urls: tuple[str, ...], spares: int) -> bool:
-    try:
-        _check_processes(urls, spares)
-    except ValueError:
-        return False
-    return True
-
-
-def _check_processes(urls: tuple[str, ...], spares: int) -> None:
-    """Each process once, by a URL of its own contract. Raises ValueError."""
-    for url in urls:
-        parts = urlsplit(url)
-        if parts.path == "/v1/audio-stream":
-            raise ValueError(f"PERSONAPLEX_WS_URL: {url}: that is the original's contract: ENGINE=pcm_sidecar and PCM_SIDECAR_WS_URL")
-        if parts.scheme not in ("ws", "wss") or not parts.hostname or parts.path != "/api/chat" or parts.query:
-            raise ValueError(
-                f"PERSONAPLEX_WS_URL: {url!r} is no address of a PersonaPlex server; write for example ws://127.0.0.1:8998/api/chat"
-            )
-    if len(set(urls)) < len(urls):
-        raise ValueError("PERSONAPLEX_WS_URL: an address stands there twice; a process carries one session, name each once")
-    if len(urls) > 1 and spares >= len(urls):
-        raise ValueError(f"PERSONAPLEX_SPARES: {spares} of {len(urls)} processes kept free leave none for calls; lower it or name more")
 
 
 def load_settings(env_file: Path | None = Path(".env"), **overrides: Any) -> Settings:
@@ -533,38 +378,3 @@ def _fault(error: Any) -> str:
     name = str(error["loc"][0]).upper() if error["loc"] else ""
     words = str(error["msg"]).removeprefix("Value error, ")
     return f"{name}: {words}" if name else words
-
-
-def env_example() -> str:
-    """The text of ``.env.example``: every setting, commented out with its default."""
-    lines = [
-        "# Settings of Nexus Voice Engine. Take the # away from a line to change it; docs/settings.md is the same list as a table.",
-        "",
-    ]
-    for name, field in Settings.model_fields.items():
-        lines += [f"# {field.description}", f"# {name.upper()}={_default(field)}", ""]
-    return "\n".join(lines)
-
-
-def settings_table() -> str:
-    """The text of ``docs/settings.md``."""
-    rows = [f"| `{name.upper()}` | `{_default(field) or ' '}` | {field.description} |" for name, field in Settings.model_fields.items()]
-    head = "# Settings\n\nRead from the environment, then from `.env`; checked at start. Written by `python -m nexus.settings`.\n\n"
-    return head + "| name | default | meaning |\n|---|---|---|\n" + "\n".join(rows) + "\n"
-
-
-def _default(field: Any) -> str:
-    value = field.default
-    if isinstance(value, SecretStr):
-        return ""
-    return str(value).lower() if isinstance(value, bool) else str(value)
-
-
-def main(root: Path) -> None:
-    """Write both files."""
-    (root / ".env.example").write_text(env_example(), encoding="utf-8")
-    (root / "docs" / "settings.md").write_text(settings_table(), encoding="utf-8")
-
-
-if __name__ == "__main__":
-    main(Path(sys.argv[1]) if len(sys.argv) > 1 else Path.cwd())
