@@ -13,7 +13,7 @@ from control_plane.access.principal import Kind
 from control_plane.access.tokens import TokenRules
 from control_plane.api.books import Books
 from control_plane.api.guards import LOOPBACK_HOSTS, DoorPolicy
-from control_plane.api.services import ApiPolicy, ApiServices, Check, always_ready
+from control_plane.api.services import ApiPolicy, ApiServices, Check, SignIn, always_ready
 from control_plane.models.scripted import ScriptedLeads
 from control_plane.ports import AnalyticsSink, Conversations, LeadModel, TraceSink, WebhookSender
 from control_plane.services.after_call import AfterCall, CallDesks, CallStores, Wake, unheard
@@ -260,7 +260,16 @@ def _policy(settings: Settings, ids: UlidIds, clock: Clock) -> ApiPolicy:
         media_url=_socket_url(settings.public_url),
         engine=settings.engine.value,
         version=metadata.version("nexus-voice-engine"),
+        sign_in=_sign_in(settings),
+        sign_in_origins=settings.sign_in_origins,
     )
+
+
+def _sign_in(settings: Settings) -> SignIn | None:
+    """An ID token is made for the client that asked for it: the audience is the client's id."""
+    if not settings.oidc_issuer:
+        return None
+    return SignIn(settings.oidc_issuer, settings.oidc_audience, tuple(settings.oidc_scopes.split()), settings.oidc_roles_claim)
 
 
 def _with_analytics(erased: ErasedStores, sink: AnalyticsSink) -> ErasedStores:

@@ -49,7 +49,7 @@ def build_app(services: ApiServices, *, lazily: bool = False, more: Iterable[API
         app.add_middleware(RoutesWhenAsked, made=made)
     else:
         made.need_all()
-    app.add_middleware(Border, rules=BorderRules(policy.door, policy.new_request_id, policy.media_url))
+    app.add_middleware(Border, rules=BorderRules(policy.door, policy.new_request_id, policy.media_url, policy.sign_in_origins))
     return app
 
 

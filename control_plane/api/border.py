@@ -25,8 +25,8 @@ BODY_DEADLINE_S = 30.0
 _API_PATHS = ("/v1/", "/health", "/init-session")
 _TENANT_PATH = re.compile(r"/v1/tenants/([^/]+)")
 _CONTENT_POLICY = (
-    "default-src 'self'; connect-src 'self'{sockets}; img-src 'self' data:; media-src 'self' blob:; "
-    "base-uri 'none'; object-src 'none'; form-action 'self'; frame-ancestors 'none'"
+    "default-src 'self'; connect-src 'self'{others}; img-src 'self' data:; media-src 'self' blob:; "
+    "base-uri 'none'; object-src 'none'; form-action 'none'; frame-ancestors 'none'"
 )
 _BROWSER_KEY = "bearer nx_pub_"
 _log = logging.getLogger("nexus.api")
@@ -34,11 +34,17 @@ _log = logging.getLogger("nexus.api")
 
 @dataclass(frozen=True, slots=True)
 class BorderRules:
-    """What the border enforces. ``socket_origin`` is where pages of ours may open calls besides here."""
+    """What the border enforces.
+
+    Attributes:
+        socket_origin: where pages of ours may open calls besides here.
+        sign_in_origins: where they ask while a person signs in.
+    """
 
     door: DoorPolicy
     new_request_id: Callable[[], str]
     socket_origin: str = ""
+    sign_in_origins: tuple[str, ...] = ()
 
 
 class Border:
@@ -52,8 +58,8 @@ class Border:
     def __init__(self, app: ASGIApp, rules: BorderRules) -> None:
         self._app = app
         self._rules = rules
-        sockets = f" {rules.socket_origin}" if rules.socket_origin else ""
-        self._content_policy = _CONTENT_POLICY.format(sockets=sockets)
+        others = "".join(f" {origin}" for origin in (rules.socket_origin, *rules.sign_in_origins) if origin)
+        self._content_policy = _CONTENT_POLICY.format(others=others)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """ASGI entry."""

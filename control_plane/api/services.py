@@ -38,13 +38,30 @@ class Check:
 
 
 @dataclass(frozen=True, slots=True)
+class SignIn:
+    """How people prove who they are; nothing of it is secret.
+
+    Attributes:
+        client_id: for whom their tokens are made.
+        scopes: what to ask the issuer's sign-in page for; none: people are not sent there.
+        roles_claim: where a token lists a person's roles.
+    """
+
+    issuer: str
+    client_id: str
+    scopes: tuple[str, ...]
+    roles_claim: str
+
+
+@dataclass(frozen=True, slots=True)
 class ApiPolicy:
     """How the API presents itself.
 
     Attributes:
         door: whom it answers.
         media_url: where sockets open (``ws://`` or ``wss://``, no path); empty: at the same host and port as the request.
-        engine, version: told in ``/v1/.well-known/nexus``.
+        engine, version, sign_in: told in ``/v1/.well-known/nexus``; ``sign_in`` is None where only API keys are taken.
+        sign_in_origins: where the console asks while a person signs in.
         new_request_id, now: ids and time for requests.
     """
 
@@ -54,6 +71,8 @@ class ApiPolicy:
     media_url: str = ""
     engine: str = "cascade"
     version: str = "0"
+    sign_in: SignIn | None = None
+    sign_in_origins: tuple[str, ...] = ()
 
 
 async def always_ready() -> Mapping[str, Check]:

@@ -1,7 +1,10 @@
 // The frame: navigation, routes, theme; puts one page at a time into the document.
 import { createCallPage } from "./call/call_page.js";
+import { api } from "./core/api.js";
 import { ASKED, credential } from "./core/credential.js";
-import { h, icon } from "./core/dom.js";
+import { h, icon, notice, skeleton } from "./core/dom.js";
+import { begin, complete, hasPage, leavingPage, returned, signInRules } from "./core/issuer.js";
+import { ENDING, forgetTokens, keepTokens, renewed, watchEnd } from "./core/renewal.js";
 import { PAGES, parseRoute, routeTo } from "./core/routes.js";
 import { leadsPage } from "./pages/leads.js";
 import { sessionPage } from "./pages/session.js";
@@ -64,23 +67,77 @@ function themeButton() {
 }
 
 /** The API wants to know who is there: whatever page was asked for waits behind the form. */
-function askForCredential({ detail: problem }) {
-  if (main.querySelector(".sign-in")) return;
+async function askForCredential({ detail: problem }) {
+  if (main.querySelector(".sign-in")) return undefined;
+  if (problem.code === "credential_expired" && (await renewed())) return show(); // a machine that slept
   leaving.abort();
-  const page = signInPage(problem, show);
+  forgetTokens();
+  toast.replaceChildren();
+  const page = signInPage(problem, await signInRules(), signedIn);
+  if (main.querySelector(".sign-in")) return undefined; // two requests were refused at once
   document.title = `${page.title} · Nexus Voice`;
   main.replaceChildren(page.element);
   signOut.hidden = true;
-  page.open();
+  return page.open();
 }
 
-const signOut = h("button", { class: "theme", type: "button", id: "sign-out", hidden: true, on: { click: () => { credential.forget(); location.reload(); } } }, "Sign out");
+function signedIn() {
+  watchEnd();
+  show();
+}
+
+/** Back from the issuer's page. Whoever is signed in already stays so, whatever a link brings. */
+async function arrive(answer) {
+  if (credential.value) return tell(notice({ tone: "warn", title: "A sign-in was not taken", text: "You are signed in already: sign out first." }));
+  main.replaceChildren(h("div", { class: "page" }, skeleton(3)));
+  try {
+    keepTokens(await complete(await signInRules(), answer));
+    await api.tenants(undefined, { quietly: true });
+  } catch (error) {
+    if (error.status && error.status !== 401) return undefined; // known; its pages say what they may not see
+    forgetTokens();
+    await askForCredential({ detail: error });
+    return "refused";
+  }
+  return undefined;
+}
+
+/** A word that no page waits for. */
+function tell(...what) {
+  const close = h("button", { class: "button small", type: "button", on: { click: () => toast.replaceChildren() } }, "Close");
+  toast.replaceChildren(...what, close);
+}
+
+/** A token that cannot be renewed: leaving now would end a call, so it is said, and not done. */
+async function sayEnding({ detail: at }) {
+  const rules = await signInRules();
+  const again = hasPage(rules) && h("button", { class: "button small primary", type: "button", on: { click: () => { forgetTokens(); begin(rules).catch((problem) => askForCredential({ detail: problem })); } } }, "Sign in again");
+  const time = new Date(at).toLocaleTimeString("en-GB", { timeStyle: "short" });
+  tell(notice({ tone: "warn", title: `Your sign-in ends at ${time}`, text: "A call that lives goes on; everything else asks you then.", actions: [again].filter(Boolean) }));
+}
+
+/** Out here, and at the issuer where it has a page for that. */
+async function leave() {
+  const fromPage = credential.fromPage;
+  forgetTokens();
+  let page = "";
+  if (fromPage) try { page = await leavingPage(await signInRules()); } catch { /* signed out here all the same */ }
+  if (page) location.assign(page);
+  else location.reload();
+}
+
+const signOut = h("button", { class: "theme", type: "button", id: "sign-out", hidden: true, on: { click: leave } }, "Sign out");
+const toast = h("div", { class: "toast", "aria-live": "polite" });
 
 links.call.append(liveMark);
 document.getElementById("nav").append(...Object.values(links));
 document.getElementById("foot").append(signOut, themeButton());
+document.body.append(toast);
 document.getElementById("skip").addEventListener("click", (event) => { event.preventDefault(); main.focus(); });
 document.addEventListener("change", (event) => { changed = event.target.id; }, true);
 window.addEventListener("hashchange", show);
 window.addEventListener(ASKED, askForCredential);
-show();
+window.addEventListener(ENDING, sayEnding);
+watchEnd();
+const answer = returned();
+if (!answer || (await arrive(answer)) !== "refused") show();

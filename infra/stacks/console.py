@@ -28,10 +28,10 @@ FILES = Path(__file__).parents[2] / "control_plane" / "console"
 API_PATHS = ("/v1/*", "/health/*", "/health")
 """Whatever else is asked for is the console's."""
 CONTENT_POLICY = (
-    "default-src 'self'; connect-src 'self' {sockets}; img-src 'self' data:; media-src 'self' blob: {recordings}; "
-    "base-uri 'none'; object-src 'none'; form-action 'self'; frame-ancestors 'none'"
+    "default-src 'self'; connect-src 'self' {others}; img-src 'self' data:; media-src 'self' blob: {recordings}; "
+    "base-uri 'none'; object-src 'none'; form-action 'none'; frame-ancestors 'none'"
 )
-"""What our API says of itself (``control_plane.api.border``), with the places where sockets open and recordings lie."""
+"""What our API says of itself (``control_plane.api.border``), with the places where sockets open, people sign in and recordings lie."""
 _YEAR = Duration.days(365)
 
 
@@ -71,6 +71,7 @@ class NexusConsole(Stack):
         self.bucket = self._bucket()
         self._control = control
         self._archive = data.bucket.bucket_name
+        self._sign_in = data.sign_in_origins
         self.distribution = self._distribution(public_url, web_acl_arn)
         self.url = f"https://{settings.console_domain or self.distribution.distribution_domain_name}"
         self._publish()
@@ -211,7 +212,7 @@ class NexusConsole(Stack):
 
     def _headers(self, public_url: str) -> cloudfront.ResponseHeadersPolicy:
         """The console's pages only: what the API answers has headers of its own."""
-        sockets = Fn.join("", ["wss://", Fn.select(2, Fn.split("/", public_url))])
+        others = " ".join((Fn.join("", ["wss://", Fn.select(2, Fn.split("/", public_url))]), *self._sign_in))
         recordings = f"https://{self._archive}.s3.{self.region}.amazonaws.com https://{self._archive}.s3.amazonaws.com"
         own = cloudfront.ResponseCustomHeader(header="Cross-Origin-Resource-Policy", value="same-origin", override=True)
         opener = cloudfront.ResponseCustomHeader(header="Cross-Origin-Opener-Policy", value="same-origin", override=True)
@@ -223,7 +224,7 @@ class NexusConsole(Stack):
             custom_headers_behavior=cloudfront.ResponseCustomHeadersBehavior(custom_headers=[own, opener, microphone]),
             security_headers_behavior=cloudfront.ResponseSecurityHeadersBehavior(
                 content_security_policy=cloudfront.ResponseHeadersContentSecurityPolicy(
-                    content_security_policy=CONTENT_POLICY.format(sockets=sockets, recordings=recordings), override=True
+                    content_security_policy=CONTENT_POLICY.format(others=others, recordings=recordings), override=True
                 ),
                 content_type_options=cloudfront.ResponseHeadersContentTypeOptions(override=True),
                 frame_options=cloudfront.ResponseHeadersFrameOptions(frame_option=cloudfront.HeadersFrameOption.DENY, override=True),

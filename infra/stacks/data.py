@@ -28,7 +28,7 @@ BACKSTOP_DAYS = 731
 class NexusData(Stack):
     """Attributes: ``key``, ``table``, ``bucket``, ``logs`` (access logs), ``keys_secret`` (every key), ``media_secret``,
     ``authorizer_secret`` and ``reader_secret`` (a share each), ``people``, ``client``, ``issuer``, ``issuer_keys_url``,
-    ``api_role``, ``tenant_role``."""
+    ``sign_in_origins``, ``api_role``, ``tenant_role``."""
 
     def __init__(self, scope: Construct, id: str, *, settings: StageSettings, **kwargs: Any) -> None:
         super().__init__(scope, id, **kwargs)
@@ -49,6 +49,10 @@ class NexusData(Stack):
         self.issuer = f"https://cognito-idp.{self.region}.amazonaws.com/{self.people.user_pool_id}"
         host = settings.issuer_keys_host
         self.issuer_keys_url = f"{host}/{self.people.user_pool_id}/.well-known/jwks.json" if host else ""
+        prefix = settings.cognito_domain_prefix
+        page = f"https://{prefix}.auth.{self.region}.amazoncognito.com"
+        self.sign_in_origins = (f"https://cognito-idp.{self.region}.amazonaws.com", page) if prefix else ()
+        """Where the console asks while a person signs in: the pool's description, and the page's domain for tokens."""
         self.api_role = self._api_role()
         self.tenant_role = self._tenant_role()
         self._outputs()

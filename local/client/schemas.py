@@ -744,6 +744,7 @@ class ServiceDescription(TypedDict):
     name: str
     openapi_url: str
     protocol: str
+    sign_in: SignInDescription | None
     version: str
 
 
@@ -814,6 +815,13 @@ class SessionPage(TypedDict):
     data: list[SessionItem]
     has_more: bool
     next_cursor: str | None
+
+
+class SignInDescription(TypedDict):
+    client_id: str
+    issuer: str
+    roles_claim: str
+    scopes: list[str]
 
 
 class SigningSecret(TypedDict):

@@ -14,6 +14,7 @@ from infra.stacks.console import API_PATHS, CONTENT_POLICY
 from tests.synth import Assembly, synthesised
 
 GIVEN_ACL = "arn:aws:wafv2:us-east-1:111122223333:global/webacl/ours/00000000-0000-0000-0000-000000000000"
+LATER = "known-when-deployed"
 # Managed policies of CloudFront, by the ids that AWS gives.
 NOT_CACHED = "4135ea2d-6df8-44a3-9df3-4b5a84be39ad"
 ALL_BUT_HOST = "b689b0a8-53d0-40ab-baf2-68738e2966ac"
@@ -64,8 +65,34 @@ def test_the_page_may_do_what_the_embedded_one_may_and_opens_sockets_at_the_medi
     said = json.dumps(policy["SecurityHeadersConfig"]["ContentSecurityPolicy"]["ContentSecurityPolicy"])
     assert "wss://voice.example.com" in said
     assert policy["SecurityHeadersConfig"]["StrictTransportSecurity"]["AccessControlMaxAgeSec"] == 365 * 86400
-    own = border._CONTENT_POLICY.format(sockets=" {sockets}")
+    own = border._CONTENT_POLICY.format(others=" {others}")
     assert CONTENT_POLICY.replace(" {recordings}", "") == own, "what the API says of itself is what the console needs"
+
+
+def test_the_page_asks_cognito_only_where_people_sign_in_there(prod: Assembly) -> None:
+    asked = [f"https://cognito-idp.{LATER}.amazonaws.com", f"https://acme-nexus.auth.{LATER}.amazoncognito.com"]
+    there = synthesised("prod", cognito_domain_prefix="acme-nexus")
+    policy, without = (content_policy(each) for each in (there, prod))
+    assert [source for source in asked if source not in policy["connect-src"]] == []
+    assert not any("cognito" in source for source in without["connect-src"])
+    assert "cognito" not in " ".join(source for name, sources in policy.items() if name != "connect-src" for source in sources)
+    api = json.dumps(there.templates["Control"])
+    assert '"OIDC_SCOPES": "openid"' in api and "OIDC_SCOPES" not in json.dumps(prod.templates["Control"])
+
+
+def content_policy(of: Assembly) -> dict[str, list[str]]:
+    """By directive. What is known only when it is deployed has no spaces."""
+    headers = one(of, "Console", "AWS::CloudFront::ResponseHeadersPolicy")["ResponseHeadersPolicyConfig"]["SecurityHeadersConfig"]
+    said = flat(headers["ContentSecurityPolicy"]["ContentSecurityPolicy"])
+    return {name: sources for name, *sources in (each.split() for each in said.split(";"))}
+
+
+def flat(value: Any) -> str:
+    """A text of a template; what is known when it is deployed by one word."""
+    if isinstance(value, dict) and "Fn::Join" in value:
+        separator, parts = value["Fn::Join"]
+        return str(separator).join(flat(part) for part in parts)
+    return value if isinstance(value, str) else LATER
 
 
 def test_what_is_spoken_is_tls_and_what_is_asked_is_logged(prod: Assembly) -> None:

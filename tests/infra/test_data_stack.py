@@ -204,7 +204,8 @@ def test_the_sign_in_page_sends_people_back_to_the_console_alone() -> None:
     client = only(synthesised("prod", cognito_domain_prefix="acme-nexus"), "AWS::Cognito::UserPoolClient")
     assert client["CallbackURLs"] == client["LogoutURLs"] == ["https://console.example.com/"]
     assert client["AllowedOAuthFlows"] == ["code"]
-    assert sorted(client["AllowedOAuthScopes"]) == ["email", "openid"]
+    assert client["AllowedOAuthScopes"] == ["openid"], "with another scope beside it the token holds only what that one names"
+    assert "custom:tenant_id" in client["ReadAttributes"] and "custom:tenant_id" not in client["WriteAttributes"]
 
 
 def test_a_sign_in_page_without_a_console_is_refused() -> None:

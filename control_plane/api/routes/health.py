@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import Literal
 
 from fastapi import APIRouter
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 from starlette.responses import Response
 
 from control_plane.api.asked import Services
-from control_plane.api.services import ApiServices
+from control_plane.api.services import ApiServices, SignIn
 from control_plane.api.wire import refusals, told
 from nexus.errors import NotFound
 
@@ -45,6 +45,16 @@ class Health(BaseModel):
     tenants: int
 
 
+class SignInDescription(BaseModel):
+    """How people sign in: by an ID token of this issuer."""
+
+    model_config = _TOLD
+    issuer: str = Field(examples=["https://login.example.com"], description="its discovery document names its sign-in page")
+    client_id: str = Field(description="for whom the token is asked for; a public client, by code and PKCE")
+    scopes: tuple[str, ...] = Field(description="what to ask that page for; empty: it is not to be used")
+    roles_claim: str = Field(description="where the token lists the person's roles")
+
+
 class ServiceDescription(BaseModel):
     model_config = _TOLD
     name: str
@@ -53,6 +63,7 @@ class ServiceDescription(BaseModel):
     protocol: str
     engine: str
     openapi_url: str
+    sign_in: SignInDescription | None = Field(description="null: only API keys are taken")
 
 
 @router.get("/health/live", operation_id="getLiveness", response_model=Alive)
@@ -108,8 +119,15 @@ async def describe(services: Services) -> Response:
             protocol="nexus.v1",
             engine=policy.engine,
             openapi_url="/v1/openapi.json",
+            sign_in=_sign_in(policy.sign_in),
         )
     )
+
+
+def _sign_in(found: SignIn | None) -> SignInDescription | None:
+    if found is None:
+        return None
+    return SignInDescription(issuer=found.issuer, client_id=found.client_id, scopes=found.scopes, roles_claim=found.roles_claim)
 
 
 async def _readiness(services: ApiServices) -> Readiness:

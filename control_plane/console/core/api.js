@@ -7,6 +7,7 @@ const FIXES = {
   draining: "The server is shutting down. Try again when it has restarted.",
   tenant_not_found: "Choose another tenant, or add a folder with this name under tenants/.",
   invalid_config: "Open the tenant's page: it lists every fault with its line.",
+  forbidden: "Your role or your key's scopes do not reach so far: ask an admin of the tenant.",
   credential_missing: "Sign in with an API key of your tenant, or with your ID token.",
   credential_invalid: "It is not known, or no longer. Ask your admin for another key, or sign in anew for a fresh token.",
   credential_revoked: "It was revoked. Ask your admin for another key.",
@@ -58,8 +59,13 @@ async function request(path, { signal, quietly = false, ...options } = {}) {
     if (problem.status === 401 && !quietly) asked(problem);
     throw problem;
   }
-  return response.json();
+  return response.status === 204 ? null : response.json();
 }
+
+/** Do something, once: whoever repeats it after a lost answer gives the same key. */
+const post = (path, body, key = crypto.randomUUID()) => request(path, {
+  method: "POST", headers: { "content-type": "application/json", "idempotency-key": key }, body: JSON.stringify(body ?? {}),
+});
 
 const tenantPath = (tenant, rest = "") => `/tenants/${encodeURIComponent(tenant)}${rest}`;
 
@@ -69,6 +75,7 @@ function search(query) {
 }
 
 export const api = {
+  describe: () => request("/.well-known/nexus", { quietly: true }),
   tenants: (signal, { quietly } = {}) => request("/tenants", { signal, quietly }).then((body) => body.data),
   tenant: (tenant, signal) => request(tenantPath(tenant), { signal }),
   sessions: (tenant, query, signal) => request(tenantPath(tenant, `/sessions${search(query)}`), { signal }),
@@ -78,4 +85,15 @@ export const api = {
   createCall: (tenant, key, body, signal) => request(tenantPath(tenant, "/calls"), {
     signal, method: "POST", headers: { "content-type": "application/json", "idempotency-key": key }, body: JSON.stringify(body),
   }),
+  knowledge: (tenant, signal) => request(tenantPath(tenant, "/knowledge"), { signal }),
+  document: (tenant, id, signal) => request(tenantPath(tenant, `/knowledge/${encodeURIComponent(id)}`), { signal }),
+  addDocument: (tenant, key, body) => post(tenantPath(tenant, "/knowledge"), body, key),
+  readAgain: (tenant, id) => post(tenantPath(tenant, `/knowledge/${encodeURIComponent(id)}:retry`)),
+  deleteDocument: (tenant, id) => request(tenantPath(tenant, `/knowledge/${encodeURIComponent(id)}`), { method: "DELETE" }),
+  config: (tenant, signal) => request(tenantPath(tenant, "/config"), { signal }),
+  draft: (tenant, signal) => request(tenantPath(tenant, "/config/draft"), { signal }),
+  versions: (tenant, query, signal) => request(tenantPath(tenant, `/config/versions${search(query)}`), { signal }),
+  startCanary: (tenant, body) => post(tenantPath(tenant, "/config:canary"), body),
+  promoteCanary: (tenant) => post(tenantPath(tenant, "/config:promote")),
+  abortCanary: (tenant) => post(tenantPath(tenant, "/config:abort")),
 };

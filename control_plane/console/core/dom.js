@@ -61,6 +61,17 @@ export function selectField({ id, label, options, value, onChange }) {
   return h("div", { class: "field" }, h("label", { for: id }, label), select);
 }
 
+/** A button that asks once more before it acts: the first click asks, leaving it takes the question back. */
+export function askingButton({ text, question, act, css = "button small" }) {
+  const button = h("button", { class: css, type: "button", on: { click, blur: () => { button.textContent = text; } } }, text);
+  return button;
+
+  function click() {
+    if (button.textContent !== question) button.textContent = question;
+    else act(button);
+  }
+}
+
 /** A message box: what happened, how to mend it, and what can be done from here. */
 export function notice({ tone = "info", title, text, actions = [] }) {
   const role = tone === "bad" ? "alert" : "status";

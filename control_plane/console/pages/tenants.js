@@ -2,7 +2,12 @@
 import { api } from "../core/api.js";
 import { badge, emptyState, h, icon, notice, skeleton } from "../core/dom.js";
 import { duration, statusTone, words } from "../core/format.js";
+import { signInRules } from "../core/issuer.js";
 import { routeTo } from "../core/routes.js";
+import { credential } from "../core/credential.js";
+import { offered } from "../core/token.js";
+import { knowledgeCard } from "./knowledge.js";
+import { versionsCard } from "./versions.js";
 
 const STATUS = { active: "Ready", broken: "Broken", suspended: "Suspended", deleting: "Being deleted", unpublished: "Nothing published" };
 /** What stands between a tenant and its calls, or active. */
@@ -19,7 +24,16 @@ export function tenantPage({ route, signal }) {
   const [id] = route.params;
   const body = h("div", {}, skeleton());
   const element = h("div", { class: "page" }, h("a", { class: "back", href: routeTo("tenants") }, icon("back"), "Tenants"), h("div", { class: "page-head" }, h("h1", { tabindex: "-1" }, id)), body);
-  return { element, title: id, open: () => fill(body, async () => detail(id, ...(await both(id, signal)))) };
+  return { element, title: id, open: () => fill(body, async () => {
+    const [row, tenant] = await both(id, signal);
+    return [detail(id, row, tenant), row && row.status !== "broken" && (await kept(id, signal))].flat().filter(Boolean);
+  }) };
+}
+
+/** What an admin keeps of a tenant; nothing for roles that may not see it. */
+async function kept(tenant, signal) {
+  const may = offered(credential.value, credential.value.includes(".") ? (await signInRules())?.roles_claim : "");
+  return may.reads && h("div", { class: "kept" }, knowledgeCard({ tenant, may, signal }), versionsCard({ tenant, may, signal }));
 }
 
 /** The list knows status and faults also where the tenant itself cannot be read. */
