@@ -217,13 +217,17 @@ class NexusData(Stack):
         )
 
     def _sign_in_page(self) -> cognito.OAuthSettings | None:
-        """By code, back to the console alone: CDK's own default sends tokens to an address that is not ours."""
+        """By code, back to the console alone: CDK's own default sends tokens to an address that is not ours.
+
+        ``openid`` alone: then the ID token holds every attribute that the client may read. With other scopes beside it, it holds only theirs,
+        and a person's tenant (``custom:tenant_id``) is in none.
+        """
         if not self.settings.cognito_domain_prefix:
             return None
         back = [f"https://{self.settings.console_domain}/"]
         return cognito.OAuthSettings(
             flows=cognito.OAuthFlows(authorization_code_grant=True),
-            scopes=[cognito.OAuthScope.OPENID, cognito.OAuthScope.EMAIL],
+            scopes=[cognito.OAuthScope.OPENID],
             callback_urls=back,
             logout_urls=back,
         )
