@@ -30,6 +30,7 @@ STEPS: tuple[Step, ...] = (
     Step("host-draining", "a call outlives the draining of its host", media.host_draining, 480, 0.60),
     Step("access-logs", "access logs come, and hold no ticket", media.access_logs, 660, 0.05),
     Step("firehose-timing", "a finished call is a row within minutes", data.rows_in_athena, 480, 0.05),
+    Step("call-in-xray", "X-Ray shows a call from its order to its lead as one trace", data.call_in_xray, 240, 0.01),
     Step("athena-dialect", "Athena takes every saved question", data.athena_dialect, 600, 0.05),
 )
 

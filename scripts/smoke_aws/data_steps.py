@@ -16,6 +16,8 @@ from botocore.exceptions import ClientError
 from local.query.saved import saved_questions
 from local.query.statement import OPERATOR_TABLE, question
 from nexus.adapters.aws.policy import tenant_session_policy
+from nexus.adapters.aws.xray import xray_id
+from nexus.domain.trace import trace_id_of
 from scripts.smoke_aws.account import STAGE, TENANT, RealAccount, until
 from scripts.smoke_aws.course import NotShown, NotTried
 
@@ -153,6 +155,22 @@ def rows_in_athena(at: RealAccount) -> str:
     asked = f"SELECT call_id FROM {OPERATOR_TABLE} WHERE call_id = '{call}'"  # noqa: S608 - both are our own words
     until(lambda: _rows(at, asked), "the row in Athena", 420, 15)
     return f"{time.monotonic() - began:.0f} s after it was looked for first"
+
+
+def call_in_xray(at: RealAccount) -> str:
+    """A finished call's trace, from order to lead."""
+    call = next(iter(at.outputs.get("FinishedCalls", "").split()), "")
+    if not call:
+        raise NotTried("no call was finished before")
+    trace = xray_id(trace_id_of(call))
+    xray = at.client("xray")
+
+    def parts() -> set[str]:
+        found = xray.batch_get_traces(TraceIds=[trace])["Traces"]
+        return {json.loads(one["Document"])["name"] for trace in found for one in trace["Segments"]}
+
+    until(lambda: {"nexus-api", "nexus-media", "nexus-after-call"} <= parts(), f"the trace {trace}, from order to lead", 180)
+    return f"{trace}: {', '.join(sorted(parts()))}"
 
 
 def athena_dialect(at: RealAccount) -> str:

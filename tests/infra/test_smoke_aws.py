@@ -17,11 +17,15 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from moto import mock_aws
 
 from infra.constructs.media_scaling import FREE, UTILISATION
+from nexus.adapters.aws.connection import AwsPlace, Connection
 from nexus.adapters.aws.schema import create_bucket, create_table
+from nexus.adapters.aws.xray import XRayTraces
+from nexus.domain.call_spans import call_spans, lead_span
 from scripts.smoke_aws import data_steps, media_steps
 from scripts.smoke_aws.__main__ import STEPS, bounds, main, run
 from scripts.smoke_aws.account import DOMAIN, RealAccount, own_certificate
 from scripts.smoke_aws.course import Bounds, Finding, NotShown, NotTried, Step, TooLong, Undo, alarm, course, plan
+from tests.fakes.stored import analysis, call_id, record
 
 ROOT = Path(__file__).parents[2]
 QUICK = Bounds(steps_s=60, undo_s=5, hourly_usd=0)
@@ -243,6 +247,16 @@ def test_leading_keys_are_not_shown_by_what_lets_everything_pass(account: RealAc
         data_steps.leading_keys(account)
     course([], account, lambda _: None, QUICK)
     assert [one["RoleName"] for one in iam.list_roles()["Roles"]] == ["tenants"]
+
+
+async def test_a_calls_trace_is_found_as_it_was_sent(account: RealAccount) -> None:
+    with pytest.raises(NotTried, match="no call"):
+        data_steps.call_in_xray(account)
+    connection = Connection(AwsPlace(table="", bucket="", region=REGION, workers=1))
+    await XRayTraces(connection).export((*call_spans(record(3)), lead_span(analysis(3))))
+    connection.close()
+    account.outputs["FinishedCalls"] = call_id(3)
+    assert data_steps.call_in_xray(account).endswith(": nexus-after-call, nexus-api, nexus-media")
 
 
 def test_metrics_are_those_that_scaling_looks_at(account: RealAccount) -> None:
