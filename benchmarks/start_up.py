@@ -22,7 +22,7 @@ from nexus.settings.values import load_settings
 _SESSIONS = 1_000
 _ASKED = 50
 _STARTS = 3
-_IMPORTS = ("nexus.settings", "media_plane.wiring", "control_plane.wiring", "local.app")
+_IMPORTS = ("nexus.settings.values", "media_plane.wiring", "control_plane.wiring", "local.app")
 
 
 async def measure() -> list[Figure]:

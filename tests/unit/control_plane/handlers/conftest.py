@@ -8,7 +8,7 @@ import json
 import logging
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractAsyncContextManager, contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -34,7 +34,7 @@ KEYS = {
     "seal": "3f" * 32,
     "gemini_api_key": "",
 }
-SHARES = {"authorizer": for_authorizer, "after_call": for_reader}
+SHARES: dict[str, Callable[[Mapping[str, str]], dict[str, str]]] = {"authorizer": for_authorizer, "after_call": for_reader}
 """Functions with a secret of their own; the API has the whole one, the others none."""
 SEALING = ("api", "webhooks")
 """Functions that are told the key of KMS."""
@@ -78,7 +78,8 @@ class Deployment:
     def keys(self, **changed: str) -> None:
         """What the secret holds, and those with shares of it."""
         held = KEYS | changed
-        for suffix, share in {"": dict, **{f"-{name}": share for name, share in SHARES.items()}}.items():
+        whole: dict[str, Callable[[Mapping[str, str]], dict[str, str]]] = {"": dict}
+        for suffix, share in (whole | {f"-{name}": share for name, share in SHARES.items()}).items():
             client("secretsmanager", "").put_secret_value(SecretId=self.place.table + suffix, SecretString=json.dumps(share(held)))
 
     def person(self, *roles: str, tenant_id: str = "") -> str:
