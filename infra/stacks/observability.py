@@ -83,20 +83,27 @@ class NexusObservability(Stack):
     # --- alarms ------------------------------------------------------------------------------------------------------------------
 
     def _topic(self) -> sns.Topic:
-        """Encrypted with the stage's key, which CloudWatch and Budgets may use for this."""
-        topic = sns.Topic(self, "Alarms", display_name=f"{self._settings.name} alarms", enforce_ssl=True)
-        topic.add_to_resource_policy(
-            iam.PolicyStatement(
-                sid="Tell",
-                principals=[iam.ServicePrincipal("cloudwatch.amazonaws.com"), iam.ServicePrincipal("budgets.amazonaws.com")],
-                actions=["sns:Publish"],
-                resources=[topic.topic_arn],
-                conditions={"StringEquals": {"aws:SourceAccount": self.account}},
-            )
-        )
+        """Encrypted with the stage's own key, which those who publish may use. A key that was given does not encrypt it: its policy is not
+        ours, and where it refused CloudWatch no alarm would arrive and nothing would say so. What is told are names and figures."""
+        key = self._watched.data.key
+        own = not self._settings.kms_key_arn
+        topic = sns.Topic(self, "Alarms", display_name=f"{self._settings.name} alarms", enforce_ssl=True, master_key=key if own else None)
+        topic.add_to_resource_policy(self._tell("sns:Publish", on=topic.topic_arn))
+        if own:
+            key.add_to_resource_policy(self._tell("kms:Decrypt", "kms:GenerateDataKey*", on="*"))
         if self._settings.alarm_email:
             topic.add_subscription(subscriptions.EmailSubscription(self._settings.alarm_email))
         return topic
+
+    def _tell(self, *actions: str, on: str) -> iam.PolicyStatement:
+        """What CloudWatch and Budgets of this account may do."""
+        return iam.PolicyStatement(
+            sid="Tell",
+            principals=[iam.ServicePrincipal("cloudwatch.amazonaws.com"), iam.ServicePrincipal("budgets.amazonaws.com")],
+            actions=[*actions],
+            resources=[on],
+            conditions={"StringEquals": {"aws:SourceAccount": self.account}},
+        )
 
     def _told(self) -> Mapping[str, tuple[str, dict[str, str]]]:
         """Namespace and dimensions by source."""

@@ -24,6 +24,7 @@ OF_AWS = {
     "AWS/Lambda": {"Errors", "Throttles"},
 }
 """As AWS's documents list them."""
+GIVEN_KEY = "arn:aws:kms:eu-west-1:111122223333:key/00000000-0000-0000-0000-000000000000"
 
 
 @pytest.fixture
@@ -89,6 +90,26 @@ def test_every_alarm_reaches_somebody(watched: Assembly) -> None:
         assert one["AlarmActions"] == one["OKActions"] == [{"Ref": topic}], name
     (subscription,) = watched.of("Observability", "AWS::SNS::Subscription").values()
     assert (subscription["Properties"]["Protocol"], subscription["Properties"]["Endpoint"]) == ("email", "operator@example.com")
+
+
+def test_what_is_told_is_encrypted_and_those_who_tell_may_use_the_key(watched: Assembly) -> None:
+    (topic,) = (one["Properties"] for one in watched.of("Observability", "AWS::SNS::Topic").values())
+    (name,) = watched.of("Data", "AWS::KMS::Key")
+    assert name in json.dumps(topic["KmsMasterKeyId"])
+    (policy,) = watched.of("Observability", "AWS::SNS::TopicPolicy").values()
+    (key,) = watched.of("Data", "AWS::KMS::Key").values()
+    publish = next(one for one in policy["Properties"]["PolicyDocument"]["Statement"] if one["Sid"] == "Tell")
+    use = next(one for one in key["Properties"]["KeyPolicy"]["Statement"] if one.get("Sid") == "Tell")
+    assert (publish["Action"], use["Action"]) == ("sns:Publish", ["kms:Decrypt", "kms:GenerateDataKey*"])
+    for told in (publish, use):
+        assert sorted(told["Principal"]["Service"]) == ["budgets.amazonaws.com", "cloudwatch.amazonaws.com"]
+    assert publish["Condition"] == use["Condition"] == {"StringEquals": {"aws:SourceAccount": {"Ref": "AWS::AccountId"}}}
+
+
+def test_a_key_that_was_given_cannot_silence_an_alarm() -> None:
+    made = synthesised("dev", kms_key_arn=GIVEN_KEY)
+    (topic,) = made.of("Observability", "AWS::SNS::Topic").values()
+    assert "KmsMasterKeyId" not in topic["Properties"]
 
 
 def test_what_was_promised_is_watched(watched: Assembly) -> None:
