@@ -48,6 +48,11 @@ def synthesised(stage: str, **said: Any) -> Assembly:
     return _made(stage, tuple(sorted(said.items())))
 
 
+def synthesised_anew(stage: str) -> Assembly:
+    """As it is now, and for this caller alone."""
+    return _made.__wrapped__(stage, ())
+
+
 @cache
 def _made(stage: str, said: tuple[tuple[str, Any], ...]) -> Assembly:
     # Only who asks for templates starts CDK, a process of its own; infra first: it names the Node that runs it.

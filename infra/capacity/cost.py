@@ -142,8 +142,8 @@ def table(load: Load, use: Usage) -> list[Amount]:
 
 def archive(load: Load, use: Usage) -> list[Amount]:
     return [
-        Amount("s3-put", load.calls * 4 / 1e3, "thousand"),
-        Amount("s3-get", load.calls * 3 / 1e3, "thousand"),
+        Amount("s3-put", load.calls * 5 / 1e3, "thousand"),
+        Amount("s3-get", load.calls * 2 / 1e3, "thousand"),
         Amount("s3-storage", load.calls * 2 * use.session_kb * KB * use.sessions_kept_months, "GB-month"),
     ]
 
@@ -205,7 +205,7 @@ def keys(load: Load, use: Usage) -> list[Amount]:
     return [
         Amount("kms-key", 1, "month"),
         Amount("kms-request", load.calls * 8 / 1e4, "ten-thousand"),
-        Amount("secret", 3, "month"),
+        Amount("secret", 5, "month"),
     ]
 
 
