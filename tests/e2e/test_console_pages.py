@@ -225,7 +225,15 @@ async def test_no_tenants_says_how_to_make_one(base: str, backend: ConsoleBacken
 @pytest.mark.parametrize("width_px", [380, 1280])
 async def test_no_page_scrolls_sideways(base: str, width_px: int) -> None:
     async with browser(width_px=width_px, dark=True) as watched:
-        for route in ("call", "sessions", "leads", "tenants", f"sessions/barber_shop_demo/{CALL}", "tenants/broken_demo"):
+        for route in (
+            "call",
+            "sessions",
+            "leads",
+            "tenants",
+            f"sessions/barber_shop_demo/{CALL}",
+            "tenants/broken_demo",
+            "tenants/barber_shop_demo",
+        ):
             await watched.page.goto(f"{base}#/{route}")
             await expect(watched.page.locator(".skeleton")).to_have_count(0)
             assert await watched.page.evaluate("document.documentElement.scrollWidth <= innerWidth"), route

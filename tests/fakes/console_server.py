@@ -21,6 +21,7 @@ from fastapi.staticfiles import StaticFiles
 from nexus.domain.call import CallerTrace, EndReason
 from nexus.domain.lead import LeadObject
 from nexus.domain.session import Interruptions, Meta, Percentiles, SessionRecord, StageTimes, Statistics, TalkTime, ToolUse, Turn
+from tests.fakes.console_shelves import add_shelves
 
 CONSOLE = Path(__file__).resolve().parents[2] / "control_plane" / "console"
 CSP = "default-src 'self'; connect-src 'self' ws: wss:; img-src 'self' data:; object-src 'none'; base-uri 'none'; frame-ancestors 'none'"
@@ -92,6 +93,7 @@ def _app(backend: ConsoleBackend) -> FastAPI:
         return {"data": rows, "has_more": False, "next_cursor": None}
 
     _add_calls(app, backend)
+    add_shelves(app)
     app.mount("/console", StaticFiles(directory=CONSOLE, html=True))
     return app
 

@@ -14,7 +14,7 @@ export function signInPage(problem, rules, done) {
   const pasted = pasteForm(told, done);
   const leave = hasPage(rules) && h("button", { class: "button primary", type: "button", id: "sign-in", on: { click: go } }, "Sign in");
   const ways = leave
-    ? [h("p", { class: "quiet" }, `At ${new URL(rules.issuer).host}, which sends you back here.`), leave, h("details", {}, h("summary", {}, "With an API key or an ID token"), pasted)]
+    ? [h("p", { class: "quiet" }, `At the page of your issuer (${new URL(rules.issuer).host}), which sends you back here.`), leave, h("details", {}, h("summary", {}, "With an API key or an ID token"), pasted)]
     : [pasted];
   const element = h("div", { class: "page" }, h("div", { class: "page-head" }, h("h1", { tabindex: "-1" }, "Sign in")), h("section", { class: "card block sign-in" }, told, ways));
   return { element, title: "Sign in", open: () => (leave || element.querySelector("input")).focus() };

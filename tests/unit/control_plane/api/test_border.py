@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from control_plane.api.services import Check
-from tests.fakes.control_plane import House
+from tests.fakes.control_plane import House, house, memory_stores
 
 CALLS = "/v1/tenants/barber_shop/calls"
 
@@ -66,3 +66,27 @@ async def test_probes_are_told_apart(door: House) -> None:
     assert (await door.client.get("/health/live")).json() == {"status": "ok"}
     assert (await door.client.get("/health")).json()["status"] == "degraded"
     assert (await door.client.get("/v1/.well-known/nexus")).json()["protocol"] == "nexus.v1"
+
+
+ISSUER = {"oidc_issuer": "https://login.example.com/pool", "oidc_audience": "client-1", "oidc_token_origin": "https://tokens.example.com"}
+
+
+async def test_the_console_is_told_how_people_sign_in_and_may_ask_there_and_nowhere_else() -> None:
+    client = house(memory_stores(), **ISSUER, oidc_scopes="openid profile", oidc_roles_claim="roles").client
+    described = await client.get("/v1/.well-known/nexus")
+    assert described.json()["sign_in"] == {
+        "issuer": "https://login.example.com/pool",
+        "client_id": "client-1",
+        "scopes": ["openid", "profile"],
+        "roles_claim": "roles",
+    }
+    assert "connect-src 'self' https://login.example.com https://tokens.example.com;" in described.headers["content-security-policy"]
+
+
+async def test_where_people_are_sent_to_no_page_nothing_is_asked_there(door: House) -> None:
+    keys_only = await door.client.get("/v1/.well-known/nexus")
+    assert keys_only.json()["sign_in"] is None
+    pasted = await house(memory_stores(), **ISSUER).client.get("/v1/.well-known/nexus")
+    assert pasted.json()["sign_in"]["scopes"] == []
+    for answer in (keys_only, pasted):
+        assert "connect-src 'self';" in answer.headers["content-security-policy"]
