@@ -29,7 +29,7 @@ from media_plane.speech.vad import InferenceSession
 from media_plane.tooling.runner import TenantTools, ToolParts
 from nexus.clock import Clock
 from nexus.domain.call import CallEntry
-from nexus.domain.tenant import TenantConfig
+from nexus.domain.tenant import TenantConfig, for_order
 from nexus.errors import ConfigurationError
 from nexus.ports.tenants import TenantStore
 from nexus.settings.choices import EngineName
@@ -252,7 +252,8 @@ class Starter:
 
     async def __call__(self, entry: CallEntry) -> Begun | None:
         """The started engine; None for a tenant whose first engine needs no process. Raises NexusError, also for a broken tenant."""
-        config = (await self._tenants.for_call(entry.order.tenant_id, entry.order.config_version)).config
+        terms = await self._tenants.for_call(entry.order.tenant_id, entry.order.config_version)
+        config = for_order(terms.config, entry.order)
         if not self._engines.needs_slot(config):
             return None
         specs = await TenantTools(config, entry.call_id, self._tools).tools()

@@ -58,7 +58,7 @@ from nexus.adapters.seal import AesSeal
 from nexus.adapters.tenant_secrets import SealedSecrets
 from nexus.clock import Clock
 from nexus.domain.journal import Opened
-from nexus.domain.tenant import TenantConfig
+from nexus.domain.tenant import TenantConfig, for_order
 from nexus.errors import ConfigurationError
 from nexus.ports.secrets import Seal
 from nexus.settings.choices import ECS, MetricsName, ProtectionName, StoresName
@@ -137,7 +137,7 @@ class CallWiring:
 
     async def bridge(self, transport: CallerTransport, admission: Admission, opened: Opened) -> Bridge:
         """Everything else of the call."""
-        config, rooms, call_id = admission.config, self._rooms, opened.call_id
+        config, rooms, call_id = for_order(admission.config, admission.entry.order), self._rooms, opened.call_id
         tools = TenantTools(config, call_id, rooms.tools)
         specs = await tools.tools()
         primed = rooms.primer.engine(call_id, config) if rooms.primer is not None else None

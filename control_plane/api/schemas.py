@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
 
-from nexus.domain.call import EndReason, LineKind, LineMode, RecordStatus
+from nexus.domain.call import EndReason, LineKind, LineMode, RecordingWish, RecordStatus
 from nexus.domain.lead import Evidence, ExtraField, LeadObject, LeadStatus
 from nexus.domain.session import RecordingStatus, SessionRecord, ToolStatus, TranscriptEvent, Turn
 from nexus.domain.tenant import BargeIn, Limits, Recording, VoiceSettings
@@ -117,6 +117,10 @@ class CallBody(_Asked):
         default=None, ge=5, le=7200, description="shorter than the tenant's limit; a longer wish is cut to it"
     )
     test: bool = Field(default=False, description="marks the session as a test")
+    recording: RecordingWish = Field(
+        default="inherit",
+        description="off: not recorded, whatever the tenant's configuration says; for a caller who refused beforehand",
+    )
 
 
 class SocketDoor(_Given):

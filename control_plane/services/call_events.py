@@ -40,6 +40,8 @@ def artifacts_ready(record: SessionRecord) -> Event:
     """``call.artifacts_ready``: what can be fetched of the call, and where."""
     path = f"/v1/tenants/{record.tenant_id}/sessions/{record.id}"
     artifacts = [{"kind": "record", "path": path}, {"kind": "transcript", "path": f"{path}/transcript"}]
+    if record.recording.status == "stored":
+        artifacts.append({"kind": "recording", "path": f"{path}/recording"})
     return _event(record, EventType.CALL_ARTIFACTS_READY, {"session_id": record.id, "artifacts": artifacts, "test": record.test})
 
 

@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 
 from nexus import tickets
 from nexus.clock import Clock
-from nexus.domain.call import CallEntry, Caller, CallOrder
+from nexus.domain.call import CallEntry, Caller, CallOrder, RecordingWish
 from nexus.domain.ids import check_call_id, check_tenant_id
 from nexus.domain.tenant import TenantConfig
 from nexus.errors import Conflict, RequestRejected
@@ -55,6 +55,7 @@ class CallRequest:
     metadata: tuple[tuple[str, str], ...] = ()
     max_duration_s: int | None = None
     test: bool = False
+    recording: RecordingWish = "inherit"
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,6 +133,7 @@ class CallDesk:
             metadata=dict(request.metadata),
             max_duration_s=max_duration_s,
             test=request.test,
+            recording=request.recording,
             idempotency_key=request.idempotency_key,
             body_hash=request.body_hash,
             weight=self._policy.weights.get(tenant.tenant_id, 1),

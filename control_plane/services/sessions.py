@@ -41,7 +41,7 @@ class AnalysedSession:
 
 LINK_S = 300
 _WHY_NONE: Mapping[RecordingStatus, str] = {
-    "disabled": "This call was not recorded: the tenant's configuration says so (recording.enabled).",
+    "disabled": "This call was not recorded: the tenant's configuration says so (recording.enabled), or its order did (recording: off).",
     "refused": "This call was not recorded: the caller did not agree.",
     "failed": "This call's recording failed; the session's recording.code says why.",
     "lost": "This call's recording was lost with the process that carried the call.",

@@ -143,6 +143,7 @@ class CallBody(TypedDict):
     channel: NotRequired[Literal["websocket"]]
     max_duration_s: NotRequired[int | None]
     metadata: NotRequired[dict[str, Any]]
+    recording: NotRequired[Literal["inherit", "off"]]
     test: NotRequired[bool]
 
 
@@ -610,6 +611,8 @@ class Phrases(TypedDict):
     goodbye: NotRequired[str]
     must_end: NotRequired[str]
     no_input: NotRequired[list[str]]
+    recording_required: NotRequired[str]
+    recording_stopped: NotRequired[str]
     tool_failed: NotRequired[str]
 
 
@@ -651,6 +654,7 @@ class RecordedError(TypedDict):
 class Recording(TypedDict):
     consent_line: NotRequired[str]
     enabled: NotRequired[bool]
+    on_refusal: NotRequired[Literal["unrecorded", "end"]]
     retention_days: NotRequired[int]
 
 
@@ -786,8 +790,8 @@ class SessionDetail(TypedDict):
     tenant_id: str
     test: NotRequired[bool]
     tools: NotRequired[list[ToolUse]]
-    transcript: NotRequired[list[TranscriptEvent]]
     trace_id: str
+    transcript: NotRequired[list[TranscriptEvent]]
     turns: NotRequired[list[Turn]]
     voice_id: NotRequired[str]
 

@@ -196,6 +196,23 @@ class Bridge:
         match command:
             case do.SendToEngine():
                 self._parts.line.send(command.value)
+            case do.Play() | do.EndItem() | do.StopPlayout():
+                self._play(command)
+            case do.RunTool():
+                self._start_tool(command)
+            case do.Note():
+                self._scribe.note(command.entry)
+            case do.AbandonEngine():
+                self._parts.line.abandon(command.code, command.message)
+            case do.DropRecording():
+                self._parts.tape.drop()
+            case do.EndCall():
+                self._over.set()
+            case _:
+                self._mouth.tell(command)
+
+    def _play(self, command: do.Play | do.EndItem | do.StopPlayout) -> None:
+        match command:
             case do.Play():
                 self._parts.playout.add(command.item_id, command.frame)
                 self._mouth.wake()
@@ -207,16 +224,6 @@ class Bridge:
                 if stopped is not None:
                     self._parts.tape.agent_stopped(self._now())
                     self.feed(stopped)
-            case do.RunTool():
-                self._start_tool(command)
-            case do.Note():
-                self._scribe.note(command.entry)
-            case do.AbandonEngine():
-                self._parts.line.abandon(command.code, command.message)
-            case do.EndCall():
-                self._over.set()
-            case _:
-                self._mouth.tell(command)
 
     def _start_tool(self, order: do.RunTool) -> None:
         if self._group is None:

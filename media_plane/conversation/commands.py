@@ -208,8 +208,13 @@ class Note:
 
 
 @dataclass(frozen=True, slots=True)
+class DropRecording:
+    """Keep nothing of the call's sound: neither what comes nor what is there already."""
+
+
+@dataclass(frozen=True, slots=True)
 class EndCall:
     reason: EndReason
 
 
-Command = SendToEngine | AbandonEngine | Play | EndItem | StopPlayout | RunTool | Tell | Note | EndCall
+Command = SendToEngine | AbandonEngine | Play | EndItem | StopPlayout | RunTool | Tell | Note | DropRecording | EndCall

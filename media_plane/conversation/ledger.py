@@ -37,6 +37,11 @@ class TurnLedger:
         return max(0, self._next - 1) if self._asked is None else self._asked
 
     @property
+    def caller_has_spoken(self) -> bool:
+        """Whether the caller has said anything that was more than "go on"."""
+        return self._asked is not None
+
+    @property
     def turns(self) -> tuple[Turn, ...]:
         """Every turn noted so far, in the order of time."""
         return tuple(in_order_of_time(self._turns.values()).values())

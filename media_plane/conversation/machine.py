@@ -16,7 +16,9 @@ from media_plane.conversation.agent_side import AgentSide
 from media_plane.conversation.caller_side import CallerSide
 from media_plane.conversation.commands import (
     AbandonEngine,
+    CallerTurn,
     Command,
+    DropRecording,
     EndCall,
     Note,
     Say,
@@ -26,12 +28,13 @@ from media_plane.conversation.commands import (
     TellState,
     ToolOutcome,
 )
+from media_plane.conversation.consent import refuses_recording
 from media_plane.conversation.ledger import TurnLedger
 from media_plane.conversation.lines import LineDesk
 from media_plane.conversation.tool_desk import ToolDesk
 from nexus.domain.call import EndReason
-from nexus.domain.journal import Ended, FaultNoted, ModeNoted, RotationNoted
-from nexus.domain.session import AudioFacts, CallFault, EngineRotation, ModeChange, Turn
+from nexus.domain.journal import Ended, FaultNoted, ModeNoted, RecordingNoted, RotationNoted
+from nexus.domain.session import AudioFacts, CallFault, EngineRotation, ModeChange, RecordingTrace, Turn
 from nexus.domain.tenant import TenantConfig
 
 _LEFT = {
@@ -71,6 +74,7 @@ class Conversation:
         self._prompts = 0
         self._audio = ev.AudioCounted(AudioFacts())
         self._dropped_ms = 0.0
+        self._unrecorded = False
         self._handlers: dict[type[Any], Callable[[float, Any], list[Command]]] = {
             ev.CallerSpeech: self._on_speech,
             ev.BargeInDetected: self._on_barge_in,
@@ -158,9 +162,12 @@ class Conversation:
     def _on_transcript(self, at_ms: float, event: ev.CallerTranscript) -> list[Command]:
         interrupting = self._agent.interrupted_by(event)
         speaking = self._agent.speaking
+        first = not self._ledger.caller_has_spoken
         commands = self._caller.transcript(at_ms, event, after_barge_in=interrupting, agent_speaking=speaking)
         if not event.final:
             return commands
+        if self._refuses(event.text, first=first):
+            return self._refused(at_ms, commands)
         if not self._caller.took_floor:
             told: list[Command] = [] if speaking else [TellState("listening")]
             return [*commands, *told, *(self._agent.resume() if interrupting else [])]
@@ -172,7 +179,33 @@ class Conversation:
         self._quiet_since_ms, self._prompts = at_ms, 0
         stop: list[Command] = [StopPlayout()] if self._agent.speaking else []
         self._agent.forget_interruption()
-        return [*stop, *self._caller.typed(at_ms, event.text)]
+        first = not self._ledger.caller_has_spoken
+        commands = self._caller.typed(at_ms, event.text)
+        return [*stop, *(self._refused(at_ms, commands) if self._refuses(event.text, first=first) else commands)]
+
+    def _refuses(self, text: str, *, first: bool) -> bool:
+        recording = self._config.recording
+        if not recording.enabled or self._unrecorded:
+            return False
+        return refuses_recording(text, asked=first and "?" in recording.consent_line)
+
+    def _refused(self, at_ms: float, commands: list[Command]) -> list[Command]:
+        """The caller does not agree to the recording: nothing of it is kept, and the call goes on without, or ends."""
+        self._unrecorded = True
+        dropped: list[Command] = [Note(RecordingNoted(trace=RecordingTrace(status="refused"))), DropRecording()]
+        phrases, goes_on = self._config.phrases, self._config.recording.on_refusal == "unrecorded"
+        words = phrases.recording_stopped if goes_on else phrases.recording_required
+        say: list[Command] = [SendToEngine(Say(words))] if words else []
+        self._agent.forget_interruption()
+        if goes_on:
+            return [*dropped, *say, *commands]
+        self._caller.give_up_waiting()
+        kept = [one for one in commands if not (isinstance(one, SendToEngine) and isinstance(one.value, CallerTurn))]
+        if not words or not self._engine.engine:
+            return [*dropped, *kept, *self._end(EndReason.CONSENT_REFUSED)]
+        self._hang_up = (EndReason.CONSENT_REFUSED, at_ms + _HANG_UP_GRACE_MS)
+        stop: list[Command] = [StopPlayout()] if self._agent.speaking else []
+        return [*dropped, *kept, *stop, *say]
 
     # --- engine, tools, playout ---
 

@@ -35,6 +35,7 @@ class FileTape:
         self._tape: StereoTape | None = StereoTape()
         self._stream = StereoStream(zlib.crc32(path.name.encode()))
         self._begun = False
+        self._dropped = False
         self._writing: asyncio.Future[None] | None = None
 
     def caller(self, frame: AudioFrame, begin_ms: float) -> None:
@@ -54,12 +55,17 @@ class FileTape:
         if self._tape is not None:
             self._tape.agent_stopped(at_ms)
 
+    def drop(self) -> None:
+        """See ``Tape``."""
+        self._tape, self._dropped = None, True
+
     async def run(self, now_ms: Callable[[], float]) -> None:
         """See ``Tape``."""
         while self._tape is not None:
             await self._clock.sleep_ms(_WRITE_EVERY_MS)
             if self._tape is not None:
                 await self._write(*self._tape.cut(now_ms()))
+        await self._remove_dropped()
 
     async def end(self, at_ms: float) -> None:
         """See ``Tape``."""
@@ -68,6 +74,18 @@ class FileTape:
         if self._tape is not None:
             await self._write(*self._tape.finish(at_ms), last=True)
         self._tape = None
+        await self._remove_dropped()
+
+    async def _remove_dropped(self) -> None:
+        """What was written before the recording was dropped. Where the disk refuses, the room removes it after the call."""
+        if not self._dropped:
+            return
+        if self._writing is not None:
+            await asyncio.wait([self._writing])
+        try:
+            await asyncio.to_thread(self._path.unlink, missing_ok=True)
+        except OSError as error:
+            _log.error("a dropped recording is still there: %s", error)
 
     def _check_room(self) -> None:
         if self._tape is not None and self._tape.waiting_ms > HELD_LIMIT_MS:

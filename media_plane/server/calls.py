@@ -25,6 +25,7 @@ from nexus import context
 from nexus.clock import Clock
 from nexus.domain.call import CallEntry, CallerTrace, EndReason, LineOrder, MediaProcess
 from nexus.domain.journal import Ended, JournalEntry, Opened, RecordingNoted
+from nexus.domain.tenant import for_order
 from nexus.errors import CLOSE_CODE, NexusError, NotFound, StoreError
 from nexus.ports.calls import CallJournal, CallLedger, CallLinesTaken, CallRef
 from nexus.ports.sessions import SessionArchive
@@ -218,7 +219,7 @@ class CallServer:
             metadata=order.metadata,
             retention_days=admission.config.recording.retention_days,
             test=order.test,
-            recorded=self._stores.recordings is not None and admission.config.recording.enabled,
+            recorded=self._stores.recordings is not None and for_order(admission.config, order).recording.enabled,
         )
 
     # --- the end ---

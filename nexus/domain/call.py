@@ -96,6 +96,10 @@ class CallerTrace(Value):
         return CallerTrace(hash=hmac.new(pepper, digits.encode(), hashlib.sha256).hexdigest()[:32], last4=digits[-4:])
 
 
+RecordingWish = Literal["inherit", "off"]
+"""Whether a call is recorded: as its tenant's configuration says, or not at all, as the caller has refused beforehand."""
+
+
 class CallOrder(Value):
     """What ``POST /calls`` asks for. ``config_version`` stays, whatever is published meanwhile (0: edited in place).
 
@@ -112,6 +116,7 @@ class CallOrder(Value):
     idempotency_key: str = ""
     body_hash: str = ""
     weight: int = Field(default=1, ge=1)
+    recording: RecordingWish = "inherit"
 
 
 LineKind = Literal["say", "inject"]

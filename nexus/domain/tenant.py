@@ -13,6 +13,7 @@ from zoneinfo import ZoneInfo
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, field_validator
 
+from nexus.domain.call import CallOrder
 from nexus.domain.http_tool import HttpTool, ToolName, one_of_each
 from nexus.domain.ids import check_tenant_id
 from nexus.domain.lead_fields import faults_of_fields
@@ -69,6 +70,9 @@ class Recording(_Part):
 
     enabled: bool = False
     consent_line: str = ""
+    on_refusal: Literal["unrecorded", "end"] = Field(
+        default="unrecorded", description="a caller who does not agree: the call goes on and is not recorded, or it ends"
+    )
     retention_days: int = Field(default=30, ge=1, le=730)
 
 
@@ -81,6 +85,8 @@ class Phrases(_Part):
     tool_failed: str = "I'm sorry, I couldn't do that just now."
     engine_changed: str = "Sorry about that, I'm back."
     must_end: str = "I'm sorry, I have to end this call here. Please call us again."
+    recording_stopped: str = "All right, this call is not recorded."
+    recording_required: str = "I'm sorry, I can't take this call without recording it. Goodbye."
 
 
 class TenantConfig(_Part):
@@ -149,3 +155,10 @@ class TenantConfig(_Part):
         """``sha256:`` and the hash of the canonical JSON of this value."""
         canonical = json.dumps(self.model_dump(mode="json"), sort_keys=True, separators=(",", ":"), ensure_ascii=False)
         return "sha256:" + hashlib.sha256(canonical.encode()).hexdigest()
+
+
+def for_order(config: TenantConfig, order: CallOrder) -> TenantConfig:
+    """The configuration as one call has it: ordered without recording, nobody in it is told that it is recorded either."""
+    if order.recording == "inherit":
+        return config
+    return config.model_copy(update={"recording": config.recording.model_copy(update={"enabled": False})})

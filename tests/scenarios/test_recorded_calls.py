@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from media_plane.engines.scripted import Reaction, Script, Speak
 from nexus.domain.session import SessionRecord
 from tests.fakes.opus_file import RATE_HZ, decoded, level_db
-from tests.scenarios.house import LOUD, QUIET, House, house, write_tenant
+from tests.scenarios.house import LOUD, QUIET, Caller, House, house, write_tenant
 
 STORY = Script((Reaction("turn", (Speak("A long story.", 10_000),), "story"),), transcripts=("stop please",), echo=True)
 RECORDED: dict[str, Any] = {"recording": {"enabled": True, "consent_line": "We record.", "retention_days": 7}}
@@ -26,6 +26,11 @@ def kept(home: House) -> list[Path]:
 
 def spooled(home: House) -> list[Path]:
     return [*(home.settings.data_dir / "spool").glob("*")]
+
+
+def said(caller: Caller) -> str:
+    """Everything that the agent has said so far."""
+    return " ".join(str(one["text"]) for one in caller.messages("transcript") if one["role"] == "agent")
 
 
 def loud_spans(samples: NDArray[np.float64], over_db: float = -40.0) -> list[tuple[float, float]]:
@@ -102,6 +107,49 @@ async def test_without_recording_there_is_no_file(tmp_path: Path, config: dict[s
         record = await home.record()
         assert (record.recording.status, record.recording.bytes) == ("disabled", 0)
         assert kept(home) == spooled(home) == []
+
+
+async def test_an_order_without_recording_leaves_no_file_and_says_nothing_of_one(tmp_path: Path) -> None:
+    write_tenant(tmp_path / "tenants", greeting="Hello.", **RECORDED)
+    async with house(tmp_path) as home:
+        async with home.call(recording="off") as caller:
+            await caller.hears("audio.end")
+            await caller.hang_up()
+        record = await home.record()
+        assert (record.recording.status, kept(home), spooled(home)) == ("disabled", [], [])
+    assert [turn.text for turn in record.turns] == ["Hello."]
+
+
+async def test_a_caller_who_does_not_agree_is_not_recorded_and_is_served(tmp_path: Path) -> None:
+    write_tenant(tmp_path / "tenants", greeting="", **RECORDED)
+    async with house(tmp_path, Script(echo=True)) as home:
+        async with home.call() as caller:
+            await caller.hears("audio.end")
+            await caller.speak(1_300, QUIET)
+            await caller.until(lambda: spooled(home) != [])
+            await caller.type("Please don't record this call.")
+            await caller.until(lambda: "this call is not recorded" in said(caller))
+            await caller.speak(1_300, QUIET)
+            await caller.until(lambda: spooled(home) == [])
+            await caller.type("Are you open?")
+            await caller.until(lambda: "Are you open?" in said(caller))
+            assert await caller.hang_up() == "caller_hangup"
+        record = await home.record()
+        assert (record.recording.status, record.recording.bytes, kept(home), spooled(home)) == ("refused", 0, [], [])
+
+
+async def test_where_the_tenant_demands_it_who_does_not_agree_hears_so_and_the_call_ends(tmp_path: Path) -> None:
+    write_tenant(tmp_path / "tenants", greeting="", recording={**RECORDED["recording"], "on_refusal": "end"})
+    async with house(tmp_path, Script(echo=True)) as home:
+        async with home.call() as caller:
+            await caller.hears("audio.end")
+            await caller.type("I don't want to be recorded.")
+            await caller.hears("session.ended")
+            (ended,) = caller.messages("session.ended")
+        record = await home.record()
+        assert (ended["end_reason"], record.end_reason, record.status) == ("consent_refused", "consent_refused", "completed")
+        assert (record.recording.status, kept(home), spooled(home)) == ("refused", [], [])
+    assert record.turns[-1].heard_text.startswith("I'm sorry, I can't take this call")
 
 
 async def test_a_store_that_fails_costs_the_recording_and_nothing_else(tmp_path: Path) -> None:

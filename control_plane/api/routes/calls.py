@@ -100,6 +100,7 @@ def _request(body: CallBody, key: str) -> CallRequest:
         metadata=tuple(sorted(body.metadata.items())),
         max_duration_s=body.max_duration_s,
         test=body.test,
+        recording=body.recording,
     )
 
 

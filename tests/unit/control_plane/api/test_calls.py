@@ -105,3 +105,15 @@ async def test_ending_is_an_order_that_the_media_process_sees(door: House) -> No
     await door.stores.ledger.release("barber_shop", call_id, EndReason.TENANT_ENDED, door.clock.now())
     told = (await door.client.get(f"{PATH}/{call_id}")).json()
     assert (told["status"], told["end_reason"]) == ("completed", "tenant_ended")
+
+
+async def test_a_call_may_be_ordered_without_recording_and_none_with_more_than_its_tenant_allows(door: House) -> None:
+    calls = "/v1/tenants/barber_shop/calls"
+    made = await door.client.post(calls, json={"recording": "off"}, headers={"Idempotency-Key": "quiet"})
+    usual = await door.client.post(calls, json={}, headers={"Idempotency-Key": "usual"})
+    orders = [(await door.stores.ledger.get("barber_shop", one.json()["id"])).order for one in (made, usual)]
+    assert [order.recording for order in orders] == ["off", "inherit"]
+    refused = await door.client.post(calls, json={"recording": "on"}, headers={"Idempotency-Key": "loud"})
+    assert (refused.status_code, refused.json()["errors"][0]["pointer"]) == (422, "/recording")
+    again = await door.client.post(calls, json={}, headers={"Idempotency-Key": "quiet"})
+    assert again.json()["code"] == "idempotency_key_reused"

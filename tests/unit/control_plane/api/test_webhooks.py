@@ -12,6 +12,7 @@ import pytest
 from control_plane.services.webhook_book import MOST_WEBHOOKS
 from control_plane.wiring import AfterOutside, Stores
 from nexus.adapters.webhook_sender import HttpWebhookSender, SendingRules
+from nexus.domain.session import RecordingTrace
 from nexus.domain.webhook import MOST_ATTEMPTS
 from tests.fakes.control_plane import House, house
 from tests.fakes.later_clock import LaterClock
@@ -70,6 +71,18 @@ async def test_a_finished_call_is_told_in_three_signed_messages(home: House, crm
     for row in rows:
         assert (await home.client.get(events["call.artifacts_ready"]["data"]["artifacts"][1]["path"])).status_code == 200
         assert row["id"] in {event["id"] for event in events.values()}
+
+
+async def test_a_recording_is_told_of_once_it_can_be_fetched(home: House, crm: Receiver) -> None:
+    await name(home, crm)
+    stored = RecordingTrace(status="stored", media_type="audio/ogg", channels=2, sample_rate_hz=16_000, duration_ms=60_000.0, bytes=4)
+    await home.archived(1, recording=stored)
+    await home.archived(2, recording=RecordingTrace(status="refused"))
+    await deliver(home)
+    told = [event["data"] for event in crm.events() if event["type"] == "call.artifacts_ready"]
+    kinds = {data["session_id"]: [one["kind"] for one in data["artifacts"]] for data in told}
+    assert sorted(kinds.values()) == [["record", "transcript"], ["record", "transcript", "recording"]]
+    assert all(one["path"].endswith("/recording") for data in told for one in data["artifacts"][2:])
 
 
 async def test_the_secret_is_shown_once_and_lies_nowhere_in_the_clear(home: House, crm: Receiver) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -107,6 +108,28 @@ async def test_a_refused_consent_and_a_tenant_that_records_nothing_leave_nothing
     assert (await settle(room, EndReason.CONSENT_REFUSED)).status == "refused"
     assert (await settle(room, recorded=False)).status == "disabled"
     assert store.asked == 0
+
+
+async def test_what_is_dropped_is_gone_with_all_that_was_written_before(tmp_path: Path) -> None:
+    room, _ = room_of(tmp_path)
+    tape = room.begin(CALL)
+    tape.caller(tone(1_000, 16_000), 0.0)
+    file, looks = tmp_path / "spool" / f"{CALL}.opus", iter((False, True))
+
+    def now_ms() -> float:
+        """The second is already on the disk, and the next is about to be written, when the caller refuses."""
+        written = next(looks)
+        assert file.exists() is written
+        if written:
+            tape.drop()
+            tape.caller(tone(1_000, 16_000), 1_000.0)
+        return 2_000.0 if written else 1_000.0
+
+    async with asyncio.timeout(5):
+        await tape.run(now_ms)
+    assert not file.exists()
+    await tape.end(3_000.0)
+    assert [*(tmp_path / "spool").iterdir()] == []
 
 
 async def test_a_store_in_a_bad_moment_is_asked_again_and_one_that_is_gone_is_told(tmp_path: Path) -> None:
