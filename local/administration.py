@@ -20,6 +20,7 @@ from rich.table import Column, Table
 from local.after_call_commands import AFTER_CALL
 from local.client import ControlPlane
 from local.client.schemas import ApiKeyBody, Fault, IssuedApiKey, TenantBody
+from local.knowledge_commands import KNOWLEDGE
 from local.live_commands import LIVE
 from local.setup_commands import SETUP
 from nexus.errors import RequestRejected
@@ -186,6 +187,7 @@ COMMANDS: Mapping[str, Command] = MappingProxyType(
             *(tenant_create, tenant_suspend, tenant_resume, tenant_delete),
             *(usage, audit, leads_csv),
             *AFTER_CALL,
+            *KNOWLEDGE,
             *SETUP,
             *LIVE,
         )

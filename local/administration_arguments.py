@@ -13,8 +13,9 @@ Bind = Callable[[str], Run]
 
 
 def add_administration(commands: Any, bind: Bind) -> None:
-    """``config``, ``secret``, ``webhook``, ``after-call``, ``usage``, ``audit``."""
+    """``config``, ``knowledge``, ``secret``, ``webhook``, ``after-call``, ``usage``, ``audit``."""
     _add_config(_group(commands, "config", "draft, publish and roll back a tenant's configuration"), bind)
+    _add_knowledge(_group(commands, "knowledge", "list, add and remove documents that a tenant's agent answers from"), bind)
     _add_secrets(_group(commands, "secret", "write and list what declared tools refer to"), bind)
     _add_webhooks(_group(commands, "webhook", "say who is told of finished calls"), bind)
     _add_after_call(_group(commands, "after-call", "see and redo what failed after a call"), bind)
@@ -72,6 +73,15 @@ def add_keys(keys: Any, bind: Bind) -> None:
 def add_leads(leads: Any, bind: Bind) -> None:
     """``leads csv``."""
     _command(leads, "csv", bind("leads_csv"), "all leads as CSV").add_argument("--out", type=Path, help="to this file; else it is printed")
+
+
+def _add_knowledge(knowledge: Any, bind: Bind) -> None:
+    _command(knowledge, "list", bind("knowledge_list"), "documents, and whether they can be used")
+    added = _command(knowledge, "add", bind("knowledge_add"), "give its agent a document; calls know it from then on")
+    added.add_argument("file", type=Path, help="a text file: .md, .txt, .html, .csv or .json")
+    added.add_argument("--name", default="", help="what it is called; the file's name when left out")
+    removed = _command(knowledge, "remove", bind("knowledge_remove"), "forget a document")
+    removed.add_argument("document", help="its id, or its name")
 
 
 def _add_secrets(secret: Any, bind: Bind) -> None:

@@ -126,7 +126,7 @@ async function leave() {
   else location.reload();
 }
 
-const signOut = h("button", { class: "theme", type: "button", id: "sign-out", hidden: true, on: { click: leave } }, "Sign out");
+const signOut = h("button", { class: "theme", type: "button", id: "sign-out", "aria-label": "Sign out", hidden: true, on: { click: leave } }, icon("leave"), h("span", {}, "Sign out"));
 const toast = h("div", { class: "toast", "aria-live": "polite" });
 
 links.call.append(liveMark);

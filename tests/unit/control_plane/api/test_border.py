@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from control_plane.api.services import Check
@@ -68,7 +70,11 @@ async def test_probes_are_told_apart(door: House) -> None:
     assert (await door.client.get("/v1/.well-known/nexus")).json()["protocol"] == "nexus.v1"
 
 
-ISSUER = {"oidc_issuer": "https://login.example.com/pool", "oidc_audience": "client-1", "oidc_token_origin": "https://tokens.example.com"}
+ISSUER: dict[str, Any] = {
+    "oidc_issuer": "https://login.example.com/pool",
+    "oidc_audience": "client-1",
+    "oidc_token_origin": "https://tokens.example.com",
+}
 
 
 async def test_the_console_is_told_how_people_sign_in_and_may_ask_there_and_nowhere_else() -> None:
