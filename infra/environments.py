@@ -7,7 +7,6 @@ from dataclasses import dataclass
 
 from infra.settings import StageSettings
 
-
 SIGN_IN_SCOPES = "openid"
 """What the console asks Cognito's page for (``NexusData``): the token then holds tenant and groups."""
 
@@ -42,7 +41,7 @@ def of_function(settings: StageSettings, at: Places) -> dict[str, str]:
         "OIDC_ISSUER": at.issuer,
         "OIDC_AUDIENCE": at.audience,
         "OIDC_JWKS_URL": at.issuer_keys_url,
-        "OIDC_SCOPES": SIGN_IN_SCOPES if settings.cognito_domain_prefix else "",
+        "OIDC_SCOPES": SIGN_IN_SCOPES if settings.signs_in else "",
         "GEMINI_BASE_URL": settings.gemini_base_url,
         "ALLOWED_ORIGINS": ",".join(settings.origins),
         "ENGINE": settings.engine,

@@ -106,7 +106,10 @@ class StageSettings(BaseModel):
 
     # People.
     cognito_domain_prefix: str = Field(
-        "", pattern=r"^$|^[a-z0-9](-?[a-z0-9])*$", description="sign-in page at this prefix of Cognito's domain; empty: none"
+        "",
+        pattern=r"^$|^[a-z0-9](-?[a-z0-9])*$",
+        description="sign-in page at this prefix of Cognito's domain; empty: none. It leads back to the console at console_domain; in stage "
+        "dev without one to a console on one's own machine, http://localhost:8000/",
     )
     password_auth: bool = Field(
         False, description="people may also sign in by sending the password itself (USER_PASSWORD_AUTH), beside SRP"
@@ -221,7 +224,7 @@ class StageSettings(BaseModel):
                 f"visibility_s ({self.visibility_s}) is shorter than after_call_timeout_s ({self.after_call_timeout_s}): a message would "
                 "come again while it is still worked on; make it six times as long"
             )
-        if self.cognito_domain_prefix and not self.console_domain:
+        if self.cognito_domain_prefix and not self.console_domain and self.stage is not StageName.DEV:
             raise ValueError("cognito_domain_prefix needs console_domain: the sign-in page must know where people come back to")
         return self
 
@@ -240,6 +243,11 @@ class StageSettings(BaseModel):
         """Whose pages may open calls and use the API: the console's, where its name is known, and those that were said."""
         own = (f"https://{self.console_domain}",) if self.console_domain else ()
         return (*own, *(one for one in self.allowed_origins if one not in own))
+
+    @property
+    def signs_in(self) -> bool:
+        """Whether the console sends people to Cognito's page: it must be known where they come back to."""
+        return bool(self.cognito_domain_prefix and self.console_domain)
 
     @property
     def stream_name(self) -> str:

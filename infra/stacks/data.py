@@ -21,6 +21,8 @@ from infra.settings import StageSettings
 
 ROLES = ("platform_admin", "tenant_admin", "tenant_viewer", "analyst")
 """Groups of people, named as the control plane names its roles."""
+AT_HOME = "http://localhost:8000/"
+"""Where people come back to from the sign-in page of a stage dev whose console has no name: ``nexus run`` with that pool as its issuer."""
 BACKSTOP_DAYS = 731
 """What must not outlive its retention goes at the latest after so long."""
 
@@ -51,7 +53,7 @@ class NexusData(Stack):
         self.issuer_keys_url = f"{host}/{self.people.user_pool_id}/.well-known/jwks.json" if host else ""
         prefix = settings.cognito_domain_prefix
         page = f"https://{prefix}.auth.{self.region}.amazoncognito.com"
-        self.sign_in_origins = (f"https://cognito-idp.{self.region}.amazonaws.com", page) if prefix else ()
+        self.sign_in_origins = (f"https://cognito-idp.{self.region}.amazonaws.com", page) if settings.signs_in else ()
         """Where the console asks while a person signs in: the pool's description, and the page's domain for tokens."""
         self.api_role = self._api_role()
         self.tenant_role = self._tenant_role()
@@ -155,9 +157,7 @@ class NexusData(Stack):
             module="keys",
             environment=told,
             may=(
-                iam.PolicyStatement(
-                    actions=["secretsmanager:GetSecretValue", "secretsmanager:PutSecretValue"], resources=[*told.values()]
-                ),
+                iam.PolicyStatement(actions=["secretsmanager:GetSecretValue", "secretsmanager:PutSecretValue"], resources=[*told.values()]),
                 self.rights.encrypted("secretsmanager", writes=True),
             ),
         )
@@ -219,12 +219,12 @@ class NexusData(Stack):
     def _sign_in_page(self) -> cognito.OAuthSettings | None:
         """By code, back to the console alone: CDK's own default sends tokens to an address that is not ours.
 
-        ``openid`` alone: then the ID token holds every attribute that the client may read. With other scopes beside it, it holds only theirs,
-        and a person's tenant (``custom:tenant_id``) is in none.
+        ``openid`` alone: then the ID token holds every attribute that the client may read. With other scopes beside it, it holds only
+        theirs, and a person's tenant (``custom:tenant_id``) is in none.
         """
         if not self.settings.cognito_domain_prefix:
             return None
-        back = [f"https://{self.settings.console_domain}/"]
+        back = [f"https://{self.settings.console_domain}/" if self.settings.console_domain else AT_HOME]
         return cognito.OAuthSettings(
             flows=cognito.OAuthFlows(authorization_code_grant=True),
             scopes=[cognito.OAuthScope.OPENID],

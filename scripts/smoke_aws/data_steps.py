@@ -6,6 +6,7 @@ import base64
 import json
 import re
 import time
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
@@ -132,10 +133,22 @@ def _function(at: RealAccount, part: str) -> str:
 
 
 def sign_in_page(at: RealAccount) -> str:
-    """Cognito's own page at our prefix."""
-    url = f"https://nexus-smoke-{at.run_id}.auth.{at.region}.amazoncognito.com/login"
-    answer = until(lambda: _page(url, at.out("UserPoolClientId")), "the sign-in page", 180)
-    return f"{answer.status_code} from Cognito's own domain"
+    """Cognito's own page at our prefix, and a description of it that the console can use."""
+    page = f"https://nexus-smoke-{at.run_id}.auth.{at.region}.amazoncognito.com"
+    answer = until(lambda: _page(f"{page}/login", at.out("UserPoolClientId")), "the sign-in page", 180)
+    url = f"https://cognito-idp.{at.region}.amazonaws.com/{at.out('UserPoolId')}/.well-known/openid-configuration"
+    told = httpx.get(url, headers={"Origin": "https://console.example.com"}, timeout=10, trust_env=False)
+    check_description(told.json(), told.headers, page)
+    return f"{answer.status_code} from Cognito's own domain, which the pool's description names to pages of others"
+
+
+def check_description(told: Mapping[str, Any], headers: Mapping[str, str], page: str) -> None:
+    """Raises NotShown: the console could not sign people in, or out, by it."""
+    if headers.get("access-control-allow-origin") != "*":
+        raise NotShown("the pool's description may not be read by pages of another origin")
+    for name in ("authorization_endpoint", "token_endpoint", "end_session_endpoint"):
+        if not str(told.get(name, "")).startswith(f"{page}/"):
+            raise NotShown(f"{name} is {told.get(name)!r}, which the console's content policy does not name")
 
 
 def _page(url: str, client: str) -> httpx.Response | None:

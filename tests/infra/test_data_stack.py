@@ -210,4 +210,10 @@ def test_the_sign_in_page_sends_people_back_to_the_console_alone() -> None:
 
 def test_a_sign_in_page_without_a_console_is_refused() -> None:
     with pytest.raises(SettingsError, match="cognito_domain_prefix needs console_domain"):
-        stage_settings("dev", {"cognito_domain_prefix": "acme-nexus"})
+        stage_settings("prod", {"cognito_domain_prefix": "acme-nexus"})
+
+
+def test_in_dev_without_a_console_of_its_own_name_the_page_leads_home_and_the_deployed_console_sends_nobody_there() -> None:
+    dev = synthesised("dev", cognito_domain_prefix="acme-nexus")
+    assert only(dev, "AWS::Cognito::UserPoolClient")["CallbackURLs"] == ["http://localhost:8000/"]
+    assert "OIDC_SCOPES" not in json.dumps(dev.templates["Control"])

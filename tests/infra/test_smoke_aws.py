@@ -17,6 +17,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from moto import mock_aws
 
 from infra.constructs.media_scaling import FREE, UTILISATION
+from infra.settings import stage_settings
 from nexus.adapters.aws.connection import AwsPlace, Connection
 from nexus.adapters.aws.schema import create_bucket, create_table
 from nexus.adapters.aws.xray import XRayTraces
@@ -219,8 +220,19 @@ def test_the_certificate_is_for_the_name_that_callers_look_for(account: RealAcco
     assert account.certificate_arn() == arn
     told = account.settings()
     assert f"-c media_certificate_arn={arn}" in told
+    assert stage_settings("dev", dict(one.split("=", 1) for one in told.split() if one != "-c")).media_domain == DOMAIN
     course([], account, lambda _: None, QUICK)
     assert account.client("acm").list_certificates()["CertificateSummaryList"] == []
+
+
+def test_what_the_console_needs_of_a_pool_to_sign_people_in_is_asked_of_it() -> None:
+    page = "https://nexus-smoke-1.auth.eu-west-1.amazoncognito.com"
+    described = {f"{name}_endpoint": f"{page}/{name}" for name in ("authorization", "token", "end_session")}
+    data_steps.check_description(described, {"access-control-allow-origin": "*"}, page)
+    with pytest.raises(NotShown, match="pages of another origin"):
+        data_steps.check_description(described, {}, page)
+    with pytest.raises(NotShown, match="end_session_endpoint"):
+        data_steps.check_description({**described, "end_session_endpoint": ""}, {"access-control-allow-origin": "*"}, page)
 
 
 def test_switches_of_the_table_are_read_from_the_table(account: RealAccount) -> None:
