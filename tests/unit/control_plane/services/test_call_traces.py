@@ -11,6 +11,7 @@ import pytest
 from control_plane.services.call_traces import REST_MS, CallTraces
 from control_plane.wiring import AfterOutside, trace_sink
 from nexus.context import working_for
+from nexus.domain.call import EndReason
 from nexus.domain.call_spans import call_spans
 from nexus.domain.trace import Span
 from nexus.errors import ConfigurationError, Unavailable, UpstreamError
@@ -56,6 +57,13 @@ async def test_from_order_to_lead_it_is_one_trace_handed_over_once() -> None:
     assert lead.start <= lead.end
     await home.plane.after_call.finish(record.tenant_id, record.id)
     assert len(keeper.spans) == 5, "finished again, nothing is said again"
+
+
+async def test_a_call_whose_process_died_is_traced_like_any_other() -> None:
+    keeper = Keeper()
+    await home_with(keeper).archived(0, end_reason=EndReason.LOST, status="failed", turns=())
+    assert [(span.name, span.error) for span in keeper.spans if span.error] == [("call", "lost"), ("session", "lost")]
+    assert keeper.names[-1] == "lead"
 
 
 async def test_another_reading_comes_beside_the_first_and_the_call_is_not_told_again() -> None:
