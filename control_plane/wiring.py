@@ -125,7 +125,10 @@ class AfterOutside:
 
 @dataclass(frozen=True, slots=True)
 class Outside:
-    """What comes from outside: the agents in text, the reader of leads, the readiness checks, and where tools may send to."""
+    """What comes from outside: the agents in text, the reader of leads, the readiness checks, and where tools may send to.
+
+    ``ticket_key``: the key that signs tickets now, where it can be turned under a living process.
+    """
 
     conversations: Conversations
     lead_model: LeadModel
@@ -133,6 +136,7 @@ class Outside:
     after: AfterOutside = field(default_factory=AfterOutside)
     outbound: OutboundRules = field(default_factory=OutboundRules)
     seal: Seal | None = None
+    ticket_key: Callable[[], Awaitable[str]] | None = None
     """What keeps tenants' secrets unreadable; None: AES under the installation's own key."""
     keys_kept_s: float = 0.0
     """So long an API key is believed without another look (``ApiKeyDesk``)."""
@@ -220,7 +224,7 @@ def build(settings: Settings, stores: Stores, given: Secrets, outside: Outside, 
     secrets = SealedSecrets(stores.documents, seal, clock)
     configs = ConfigDesk(heads, given.cursor_key, secrets)
     webhooks = WebhookDesk(book, courier, means, clock, WebhookRules(given.cursor_key, ids, outside.after.nudge))
-    calls = CallPolicy(given.signing_key, settings.engine.value, weights=settings.weights)
+    calls = CallPolicy(given.signing_key, settings.engine.value, weights=settings.weights, turned=outside.ticket_key)
     traces = CallTraces(outside.after.traces, clock)
     after_call = AfterCall(
         CallStores(stores.archive, stores.leads, stores.tenants),

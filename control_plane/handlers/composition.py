@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from dataclasses import replace
 
 from control_plane import wiring
@@ -15,6 +16,7 @@ from nexus.adapters.aws.bucket import Bucket
 from nexus.adapters.aws.firehose import FirehoseAnalyticsSink
 from nexus.adapters.aws.kms_seal import KmsSeal
 from nexus.adapters.aws.queue import CallsQueue
+from nexus.adapters.aws.ticket_key import TicketKey
 from nexus.adapters.aws.xray import XRayTraces
 from nexus.adapters.seal import AesSeal
 from nexus.domain.tenant import TenantConfig
@@ -46,7 +48,9 @@ def control_plane(of: Foundations, *, reads_calls: bool = False) -> wiring.Contr
     sender = wiring.webhook_sender(of.settings, emulated=stores.connection.on_this_machine("dynamodb"))
     after = wiring.AfterOutside(sink, sender, queue.wake, traces=_traces(of))
     given = _secrets(of)
-    outside = wiring.Outside(NoConversations(), model, after=after, seal=_seal(of, given), keys_kept_s=KEYS_KEPT_S)
+    outside = wiring.Outside(
+        NoConversations(), model, after=after, seal=_seal(of, given), ticket_key=_ticket_key(of), keys_kept_s=KEYS_KEPT_S
+    )
     plane = wiring.build(of.settings, _stores(of), given, outside, of.clock)
     return replace(plane, services=_behind_gateway(plane.services))
 
@@ -71,6 +75,12 @@ def _seal(of: Foundations, given: wiring.Secrets) -> KmsSeal | None:
     """KMS, asked under the role of the tenant at hand; None where the environment names no key of it."""
     key = of.environment.nexus_kms_key
     return KmsSeal(of.stores.tenant_connection, key, AesSeal(given.seal_key)) if key else None
+
+
+def _ticket_key(of: Foundations) -> Callable[[], Awaitable[str]] | None:
+    """For the function that signs; the others are given no key."""
+    held = of.keys.ticket_private_key.get_secret_value()
+    return TicketKey(of.stores.connection, of.environment.nexus_keys_secret, held, of.clock.now).current if held else None
 
 
 def _traces(of: Foundations) -> TraceSink | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
@@ -36,6 +36,7 @@ class CallPolicy:
         lease_s: how long a ticket and its seat wait for the caller, at most ``tickets.TICKET_LIFETIME_S``.
         nonce: makes a ticket id.
         weights: how much of scarce slots a tenant is due, by tenant; 1 without.
+        turned: gives the key to sign with now, where it can be turned under a living process; None: ``signing_key`` always.
     """
 
     signing_key: str
@@ -43,6 +44,7 @@ class CallPolicy:
     lease_s: int = tickets.TICKET_LIFETIME_S
     nonce: Callable[[], str] = new_nonce
     weights: Mapping[str, int] = field(default_factory=dict)
+    turned: Callable[[], Awaitable[str]] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +114,7 @@ class CallDesk:
                 if error.code != "conflict" or attempt == _TRIES - 1:
                     raise
                 continue  # the tenant was changed after its terms were read: perhaps it takes no calls any more
-            return self._with_ticket(entry, terms.config, max_duration_s)
+            return await self._with_ticket(entry, terms.config, max_duration_s)
         raise AssertionError("the loop returns or raises")
 
     async def get(self, tenant_id: str, call_id: str) -> CallEntry:
@@ -148,7 +150,8 @@ class CallDesk:
             standing=terms.standing,
         )
 
-    def _with_ticket(self, entry: CallEntry, tenant: TenantConfig, max_duration_s: int) -> OrderedCall:
+    async def _with_ticket(self, entry: CallEntry, tenant: TenantConfig, max_duration_s: int) -> OrderedCall:
+        signing_key = self._policy.signing_key if self._policy.turned is None else await self._policy.turned()
         now = self._clock.now()
         longest = now + timedelta(seconds=tickets.TICKET_LIFETIME_S)
         # A ticket counts whole seconds: what is told is what is signed.
@@ -156,7 +159,7 @@ class CallDesk:
         ticket = tickets.Ticket(entry.call_id, entry.order.tenant_id, entry.nonce, expires_at, entry.order.config_version)
         return OrderedCall(
             entry=entry,
-            ticket=tickets.sign(ticket, self._policy.signing_key, issued_at=now),
+            ticket=tickets.sign(ticket, signing_key, issued_at=now),
             expires_at=expires_at,
             engine=self._policy.engine,
             concurrent_calls=tenant.limits.concurrent_calls,

@@ -4,8 +4,13 @@ from __future__ import annotations
 
 import io
 import json
+from datetime import timedelta
 from typing import Any
 
+import jwt
+
+from nexus import tickets
+from nexus.adapters.aws import ticket_key
 from tests.fakes.lambda_events import Context, http_request
 from tests.unit.control_plane.handlers.conftest import Deployment, Door
 
@@ -42,6 +47,22 @@ def test_from_a_new_tenant_to_a_call(deployment: Deployment, door: Door) -> None
     assert door.ask("POST", "/v1/tenants/corner_shop/calls", {}, **order)[1]["id"] == call["id"]
     status, seen, _ = door.ask("GET", f"/v1/tenants/corner_shop/calls/{call['id']}", authorization=key)
     assert (status, seen["id"]) == (200, call["id"])
+
+
+def test_a_turned_key_signs_the_next_ticket_of_a_function_that_lives_on(deployment: Deployment, door: Door) -> None:
+    key = shop_with_key(deployment, door, "calls:write")
+    deployment.with_stores(deployment.engine_slots)
+
+    def kid(number: str) -> str:
+        status, call, _ = door.ask("POST", "/v1/tenants/corner_shop/calls", {}, authorization=key, idempotency_key=number)
+        assert status == 201, call
+        return str(jwt.get_unverified_header(call["websocket"]["ticket"])["kid"])
+
+    before, turned = kid("1"), tickets.new_private_key()
+    deployment.keys(ticket_private_key=turned)
+    assert kid("2") == before, "it is not asked for at each call"
+    deployment.patch.setattr(ticket_key, "BELIEVED", timedelta(0))
+    assert kid("3") == tickets.key_id(tickets.public_key_of(turned)) != before
 
 
 def test_without_a_credential_nothing_is_given_whatever_the_environment_says(deployment: Deployment) -> None:
