@@ -108,8 +108,8 @@ class StageSettings(BaseModel):
     cognito_domain_prefix: str = Field(
         "",
         pattern=r"^$|^[a-z0-9](-?[a-z0-9])*$",
-        description="sign-in page at this prefix of Cognito's domain; empty: none. It leads back to the console at console_domain; in stage "
-        "dev without one to a console on one's own machine, http://localhost:8000/",
+        description="sign-in page at this prefix of Cognito's domain; empty: none. It leads back to the console at console_domain; in "
+        "stage dev without one to a console on one's own machine, http://localhost:8000/",
     )
     password_auth: bool = Field(
         False, description="people may also sign in by sending the password itself (USER_PASSWORD_AUTH), beside SRP"
