@@ -139,7 +139,7 @@ def _shown(host: str) -> str:
 
 @contextlib.asynccontextmanager
 async def serving(settings: Settings, clock: Clock | None = None, *, instead: Instead | None = None) -> AsyncIterator[str]:
-    """The product on its own port, inside this process; for tests and benchmarks. Gives the base URL."""
+    """The product on its own port, inside this process, until the block is left. Gives the base URL."""
     listener = listen(settings.host, settings.port)
     async with local_app(settings, clock, instead=instead) as app:
         server = _server(app)

@@ -1,4 +1,4 @@
-"""What no way of scaling can beat, and the closed form for a fleet that does not scale."""
+"""What no way of scaling can beat."""
 
 from __future__ import annotations
 
@@ -29,14 +29,3 @@ def foresight(callers: Callers, hold_s: float, horizon_s: float, slots_per_gpu: 
     edges = np.minimum(np.append(at_s[order], horizon_s), horizon_s)
     gpus = -(-at_once // slots_per_gpu)
     return Foresight(float(np.sum(gpus * np.diff(edges))) / 3_600, int(at_once.max()))
-
-
-def erlang_b(servers: int, offered_erlangs: float) -> float:
-    """The part of callers that a fixed fleet turns away when none comes back.
-
-    **Source:** Erlang's loss formula by its usual recursion; it holds for any distribution of call lengths with Poisson arrivals.
-    """
-    blocked = 1.0
-    for size in range(1, servers + 1):
-        blocked = offered_erlangs * blocked / (size + offered_erlangs * blocked)
-    return blocked

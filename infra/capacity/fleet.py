@@ -46,7 +46,6 @@ class Meter:
     warming_s: float = 0.0
     starts: int = 0
     from_warm: int = 0
-    spot_losses: int = 0
 
 
 class SimulatedFleet:
@@ -242,7 +241,6 @@ class SimulatedFleet:
         if instance.gone:
             return
         instance.gone = True
-        self.meter.spot_losses += 1
         if instance in self._empty:
             self._empty.remove(instance)
         task = instance.task

@@ -6,14 +6,12 @@ from nexus.domain.analytics import AnalyticsRow
 
 
 class MemoryAnalyticsSink:
-    """Keeps the newest reading of each call in ``rows``; ``puts`` counts what was handed over."""
+    """Keeps the newest reading of each call in ``rows``."""
 
     def __init__(self) -> None:
         self.rows: dict[tuple[str, str], AnalyticsRow] = {}
-        self.puts = 0
 
     async def put(self, row: AnalyticsRow) -> None:
-        self.puts += 1
         known = self.rows.get((row.tenant_id, row.call_id))
         if known is None or known.reading <= row.reading:
             self.rows[row.tenant_id, row.call_id] = row

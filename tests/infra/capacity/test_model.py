@@ -8,13 +8,25 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from infra.capacity.bound import erlang_b, foresight
+from infra.capacity.bound import foresight
 from infra.capacity.demand import FLAT, Demand, draw, mean_hold_s
 from infra.capacity.model import Outcome, simulate
 from infra.capacity.settings import Fleet, Gpu, Patience, Scaling, Spot, StartTimes
 
 HALF_A_DAY = Demand(6, 0.5)
 ONE_TRY = Patience(returns=0)
+
+
+def erlang_b(servers: int, offered_erlangs: float) -> float:
+    """The part of callers that a fixed fleet turns away when none comes back.
+
+    **Source:** Erlang's loss formula by its usual recursion; it holds for any distribution of call lengths with Poisson arrivals.
+    """
+    blocked = 1.0
+    for size in range(1, servers + 1):
+        blocked = offered_erlangs * blocked / (size + offered_erlangs * blocked)
+    return blocked
+
 
 fleets = st.builds(
     Fleet,
