@@ -86,7 +86,8 @@ NODE_EXTRA_CA_CERTS := $(or $(NODE_EXTRA_CA_CERTS),$(SSL_CERT_FILE),$(REQUESTS_C
 ifneq ($(NODE_EXTRA_CA_CERTS),)
 export NODE_EXTRA_CA_CERTS
 endif
-CDK := PATH="$(CURDIR)/.tools/bin:$$PATH" CDK_DISABLE_NOTICES=1 CDK_DISABLE_CLI_TELEMETRY=true .tools/bin/node .tools/node_modules/aws-cdk/bin/cdk
+# CDK's own look at each template takes longer than all the rest; the tests have it, and a second one beside (tests/infra/test_every_stack.py).
+CDK := PATH="$(CURDIR)/.tools/bin:$$PATH" CDK_VALIDATION=false CDK_DISABLE_NOTICES=1 CDK_DISABLE_CLI_TELEMETRY=true .tools/bin/node .tools/node_modules/aws-cdk/bin/cdk
 
 synth: .tools/.ready
 	@$(CDK) synth --quiet -c stage=$(STAGE) $(ARGS)

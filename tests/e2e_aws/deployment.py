@@ -78,6 +78,7 @@ class Deployment:
             "UV_CACHE_DIR": os.environ.get("UV_CACHE_DIR", str(Path.home() / ".cache" / "uv")),
             "PATH": f"{NODE.parent}{os.pathsep}{os.environ['PATH']}",
             "HOME": str(home),
+            "CDK_VALIDATION": "false",  # as in the Makefile
             "CDK_DISABLE_NOTICES": "1",
             "CDK_DISABLE_CLI_TELEMETRY": "true",
             **self.aws_environment(),

@@ -31,7 +31,11 @@ def test_a_call_lives_through_a_deployment_and_a_new_task(deployment: Deployment
         async with dial(media.url, living["id"], living["websocket"]["ticket"], Clock()) as caller:
             await caller.begin()
             await caller.hears("audio.end", within_s=30)
-            await asyncio.to_thread(deployment.deploy, "deploy during a call", api_memory_mb="1536")
+            deploying = asyncio.create_task(asyncio.to_thread(deployment.deploy, "deploy during a call", api_memory_mb="1536"))
+            while not (await asyncio.wait({deploying}, timeout=10))[0]:
+                await caller.type("Is it still you?")  # who says nothing for long is hung up on
+                await caller.hears("transcript", role="agent", final=True, within_s=30)
+            await deploying
             with EcsAgent(task_id=os.urandom(16).hex()) as agent, media_task(deployment, agent, engine="scripted") as fresh:
                 media.process.terminate()
                 await asyncio.to_thread(until, "the stopped task is still ready", 20, lambda: not media.ready())
