@@ -106,25 +106,35 @@ async def test_killed_in_the_middle_of_a_call(tmp_path: Path, entry: tuple[str, 
 
 
 async def test_what_was_recorded_until_the_death_is_kept_and_what_is_lost_is_told(tmp_path: Path) -> None:
-    """Two recorded calls: the file of one is found by the next process, that of the other has died with its disk."""
+    """Three recorded calls: the file of one is found by the next process, that of another has died with its disk, and in the third the
+    caller has refused: what lies there of it is not stored."""
     recorded = {"enabled": True, "consent_line": "We record this."}
-    for shop in (TENANT, "other_shop"):
+    for shop in (TENANT, "other_shop", "shy_shop"):
         write_tenant(tmp_path / "tenants", shop, recording=recorded)
     spool = tmp_path / "data" / "spool"
-    async with process(tmp_path, *MEDIA) as (home, running), home.call() as caller, home.call("other_shop") as other:
+    async with (
+        process(tmp_path, *MEDIA) as (home, running),
+        home.call() as caller,
+        home.call("other_shop") as other,
+        home.call("shy_shop") as shy,
+    ):
         await caller.hears("audio.end")
-        await asyncio.gather(caller.speak(3_000), other.speak(3_000))
+        await shy.type("Please don't record this.")
+        await asyncio.gather(caller.speak(3_000), other.speak(3_000), shy.speak(3_000))
+        assert not (spool / f"{shy.call_id}.opus").exists()
         running.send_signal(signal.SIGKILL)
         await caller.ended()
-    (spool / f"{other.call_id}.opus").unlink()
+    (spool / f"{other.call_id}.opus").rename(spool / f"{shy.call_id}.opus")  # as if it could not be removed in time
     with (spool / f"{caller.call_id}.opus").open("ab") as file:
         file.write(b"OggS\0\0 a page that was being written")
     async with process(tmp_path, *MEDIA) as (home, _):
         record = await home.record(within_s=20)
         without = await home.record("other_shop")
+        refused = await home.record("shy_shop")
     (kept,) = (tmp_path / "data" / "media").rglob("*.opus")
     assert (record.end_reason, record.recording.status) == ("lost", "stored")
     assert (without.end_reason, without.recording.status, without.recording.bytes) == ("lost", "lost", 0)
+    assert (refused.end_reason, refused.recording.status, refused.recording.bytes) == ("lost", "refused", 0)
     assert record.recording.duration_ms > 1_500, "at most the last two seconds are missing"
     assert len(decoded(kept.read_bytes())[0]) / 48 == pytest.approx(record.recording.duration_ms, abs=10)
     assert kept.stat().st_size == record.recording.bytes
