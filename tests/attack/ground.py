@@ -232,7 +232,7 @@ def _forged() -> tuple[Credential, ...]:
         Credential("an api key header", (("x-api-key", mine),), refusal=("credential_missing",)),
         Credential("a stranger's signature", bearer(token(claims(**admin), key=rsa_key("other")))),
         Credential("an unknown key id", bearer(token(claims(**admin), key=rsa_key("other"), kid="rsa-7"))),
-        Credential("no algorithm", bearer(jwt.encode(claims(**admin), None, algorithm="none", headers={"kid": "rsa-1"}))),
+        Credential("no algorithm", bearer(jwt.encode(claims(**admin), "", algorithm="none", headers={"kid": "rsa-1"}))),
         Credential("the public key as an HMAC secret", bearer(hmac_token(claims(**admin)))),
         Credential("another algorithm of the same key", bearer(token(claims(**admin), alg="PS256"))),
         Credential("a raised role under an old signature", bearer(f"{head}.{raised}.{mac}")),

@@ -9,7 +9,8 @@ import json
 import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from typing import Any
+from functools import partial
+from typing import Any, cast
 
 import jwt
 import pytest
@@ -92,7 +93,7 @@ def _only_present(principal: Principal, operation_id: str, tenant_id: str = "", 
 
 def _decide(decided: Callable[..., None]) -> Plant:
     gate = guard.Gate
-    return _set(app, "Gate", lambda *arguments: gate(*arguments, decide=decided))
+    return _set(app, "Gate", partial(gate, decide=decided))
 
 
 _holds = decision.holds
@@ -272,7 +273,7 @@ def _mode_by_text(patch: pytest.MonkeyPatch) -> None:
 
     def key_of(tenant_id: str, document: Any) -> Any:
         key = found(tenant_id, document)
-        return replace(key, wish=replace(key.wish, mode=Believing())) if key.wish.mode == "test" else key
+        return replace(key, wish=replace(key.wish, mode=cast(Any, Believing()))) if key.wish.mode == "test" else key
 
     patch.setattr(api_keys, "key_hash", hash_of)
     patch.setattr(api_keys, "_key_of", key_of)

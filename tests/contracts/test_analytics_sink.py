@@ -53,7 +53,7 @@ def sink(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[tuple[Analy
 
         async def delivered(files: int) -> list[tuple[str, str, int, str]]:
             await lake.settled(files)
-            return [*(await ask_athena(_NEWEST, lake.workgroup())).rows]  # type: ignore[list-item]
+            return [*(await ask_athena(_NEWEST, lake.workgroup())).rows]
 
         yield FirehoseAnalyticsSink(connection, lake.stream, Bucket(connection)), delivered
         connection.close()
@@ -63,7 +63,7 @@ def query(folder: Path, what: str) -> list[tuple[Any, ...]]:
     if not any(folder.rglob("*.parquet")):
         return []
     files = str(folder / "*" / "*" / "*.parquet").replace("'", "''")
-    return duckdb.sql(f"SELECT {what} FROM read_parquet('{files}', hive_partitioning = true)").fetchall()  # noqa: S608 (our own words)
+    return duckdb.execute(f"SELECT {what} FROM read_parquet('{files}', hive_partitioning = true)").fetchall()  # noqa: S608 (our own words)
 
 
 def row(number: int = 1, tenant_id: str = "barber", *, reading: int = 1, outcome: str = "booking_made") -> AnalyticsRow:
@@ -96,7 +96,7 @@ async def test_the_file_holds_every_column_with_its_type(tmp_path: Path) -> None
     await ParquetAnalyticsSink(tmp_path).put(put)
     (path,) = tmp_path.rglob("*.parquet")
     assert path.relative_to(tmp_path).parts[:2] == ("tenant_id=barber", "dt=2026-11-21")
-    described = duckdb.sql(f"DESCRIBE SELECT * FROM read_parquet('{path}', hive_partitioning = false)").fetchall()  # noqa: S608
+    described = duckdb.execute(f"DESCRIBE SELECT * FROM read_parquet('{path}', hive_partitioning = false)").fetchall()  # noqa: S608
     assert {name: kind for name, kind, *_ in described} == {
         name: kind.replace("TIMESTAMPTZ", "TIMESTAMP WITH TIME ZONE") for name, kind in COLUMNS.items()
     }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -40,7 +41,7 @@ async def test_the_session_page_plays_the_recording(tmp_path: Path) -> None:
             audio = watched.page.locator("audio")
             await expect(audio).to_have_count(1)
             await audio.evaluate(_PLAYING)
-            heard = await audio.evaluate(_LOUDNESS)
+            heard: dict[str, float] = await audio.evaluate(_LOUDNESS)
             assert watched.complaints == []
             assert watched.hosts <= {"127.0.0.1", "localhost"}
     assert heard["channels"] == 2
@@ -48,7 +49,7 @@ async def test_the_session_page_plays_the_recording(tmp_path: Path) -> None:
     assert heard["right"] > 0.1 and heard["left"] < 0.001, "the agent spoke, the caller only typed"
 
 
-async def _recorded_call(http: httpx.AsyncClient) -> dict[str, object]:
+async def _recorded_call(http: httpx.AsyncClient) -> dict[str, Any]:
     made = (await http.post(f"/v1/tenants/{TENANT}/calls", json={"channel": "websocket"}, headers={"Idempotency-Key": "one"})).json()
     await SoftPhone(made["websocket"]["url"], made["websocket"]["ticket"], patience=PATIENCE).call(Script(typed=("Hello",)))
     session = f"/v1/tenants/{TENANT}/sessions/{made['id']}"
@@ -57,5 +58,5 @@ async def _recorded_call(http: httpx.AsyncClient) -> dict[str, object]:
         return (await http.get(session)).status_code == 200
 
     await until(archived, "the session")
-    found: dict[str, object] = (await http.get(session)).json()
+    found: dict[str, Any] = (await http.get(session)).json()
     return found

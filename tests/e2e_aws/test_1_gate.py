@@ -57,7 +57,7 @@ def test_without_a_living_credential_nobody_comes_in(deployment: Deployment, ope
     told = jwt.decode(operator, options={"verify_signature": False})
     head = jwt.get_unverified_header(operator)
     forged = jwt.encode(told, rsa_key("stranger"), algorithm="RS256", headers={"kid": head["kid"]})
-    unsigned = jwt.encode(told, None, algorithm="none")
+    unsigned = jwt.encode(told, "", algorithm="none")
     assert _status(deployment, path, "") == 401
     for token in ("junk", forged, unsigned, "nx_live_made_up_000000000000000000000000"):
         assert _status(deployment, path, token) == 403, token

@@ -68,7 +68,7 @@ def test_no_route_opens_to_nobody_or_to_another_tenants_key(deployment: Deployme
         for one in every_operation():
             if MATRIX[one.name].reach == "public":
                 continue
-            target, body = one.target(TENANT, ids), ({} if one.has_body else None)
+            target, body = one.target(TENANT, ids), (dict[str, str]() if one.has_body else None)
             assert nobody.request(one.method, target, json=body).status_code == 401, one.name
             assert junk.request(one.method, target, json=body).status_code == 403, one.name
             answer = stranger.request(one.method, target, json=body, headers={"Idempotency-Key": one.name})

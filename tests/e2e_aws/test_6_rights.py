@@ -36,7 +36,9 @@ def refused(ask: Any, **asked: Any) -> bool:
 
 def client(deployment: Deployment, service: str, role: str) -> Any:
     """Asks under a role."""
-    return boto3.client(service, region_name=REGION, endpoint_url=deployment.emulator_url, **deployment.taken_up(role))
+    given: Any = deployment.taken_up(role)
+    made: Any = boto3.Session(**given, region_name=REGION)
+    return made.client(service, endpoint_url=deployment.emulator_url)
 
 
 @pytest.fixture(scope="module")

@@ -56,4 +56,5 @@ class Dying:
 def dying(stores: Stores, line: Line) -> Stores:
     """All stores of a control plane on one line."""
     named = [one.name for one in fields(stores) if one.name in ("archive", "index", "leads", "documents", "tenants")]
-    return replace(stores, **{name: Dying(getattr(stores, name), line) for name in named})
+    dead: dict[str, Any] = {name: Dying(getattr(stores, name), line) for name in named}
+    return replace(stores, **dead)

@@ -35,9 +35,7 @@ def ec_key(name: str) -> ec.EllipticCurvePrivateKey:
 def jwk(kid: str, key: rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey, **more: str) -> dict[str, Any]:
     """The public key as a JWK."""
     public = key.public_key()
-    told = (
-        RSAAlgorithm.to_jwk(public, as_dict=True) if isinstance(public, rsa.RSAPublicKey) else ECAlgorithm.to_jwk(public, as_dict=True)
-    )
+    told = RSAAlgorithm.to_jwk(public, as_dict=True) if isinstance(public, rsa.RSAPublicKey) else ECAlgorithm.to_jwk(public, as_dict=True)
     return {**told, "kid": kid, "use": "sig", **more}
 
 

@@ -13,7 +13,7 @@ RATE_HZ = 48_000
 
 def decoded(data: bytes) -> NDArray[np.float64]:
     """The channels, each at 48 kHz, full scale 1.0."""
-    with av.open(io.BytesIO(data)) as container:
+    with av.open(io.BytesIO(data), "r") as container:
         frames = [frame.to_ndarray() for frame in container.decode(audio=0)]
     return np.concatenate(frames, axis=1).astype(np.float64)
 

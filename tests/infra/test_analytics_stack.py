@@ -243,8 +243,7 @@ def as_analyst() -> Iterator[tuple[Lake, Callable[[str], Any]]]:
                 client("s3", url).put_object(Bucket=lake.bucket, Key=f"{tenant_prefix(tenant_id)}dt=2026-11-21/a.parquet", Body=b"x")
             role = next(value for name, value in lake.outputs.items() if name.startswith("TenantacmeRole"))
             taken = client("sts", url).assume_role(RoleArn=role, RoleSessionName="analyst")["Credentials"]
-            given = [taken[name] for name in ("AccessKeyId", "SecretAccessKey", "SessionToken")]
-            session = boto3.Session(*given, region_name=REGION)
+            session: Any = boto3.Session(taken["AccessKeyId"], taken["SecretAccessKey"], taken["SessionToken"], region_name=REGION)
             yield lake, lambda service: session.client(service, endpoint_url=url)
 
 

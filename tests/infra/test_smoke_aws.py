@@ -97,7 +97,7 @@ def test_an_interruption_cleans_up_before_it_goes_on() -> None:
 
 
 def test_what_cannot_be_unmade_is_named_and_the_rest_goes() -> None:
-    at, told = Paper(), []
+    at, told = Paper(), list[str]()
 
     def stays() -> None:
         raise RuntimeError("in use")

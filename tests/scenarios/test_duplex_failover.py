@@ -68,7 +68,7 @@ async def test_a_model_that_cannot_be_opened_is_followed_by_the_cascade(tmp_path
 
 async def test_a_window_without_a_spare_ends_at_the_cascade(tmp_path: Path) -> None:
     write_tenant(tmp_path / "tenants")
-    over = {"personaplex_rotate_after_s": 5, "personaplex_window_s": 10, "personaplex_connect_timeout": 5}
+    over: dict[str, Any] = {"personaplex_rotate_after_s": 5, "personaplex_window_s": 10, "personaplex_connect_timeout": 5}
     async with duplex_house(tmp_path, processes=1, double=SILENT, speed=5, **over) as built:
         async with built.house.call() as caller:
             await caller.hears("state", state="listening")

@@ -167,7 +167,7 @@ class TestPriming:
 
 async def test_a_long_call_moves_from_process_to_process(tmp_path: Path) -> None:
     write_tenant(tmp_path / "tenants", first_speaker="caller")
-    over = {"personaplex_rotate_after_s": 6, "personaplex_window_s": 30}
+    over: dict[str, Any] = {"personaplex_rotate_after_s": 6, "personaplex_window_s": 30}
     async with duplex_house(tmp_path, double=SidecarOptions(mode="silent", setup_s=0.5), speed=5, **over) as built:
         async with built.house.call() as caller:
             await caller.hears("state", state="listening")

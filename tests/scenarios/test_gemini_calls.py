@@ -6,7 +6,7 @@ import asyncio
 from pathlib import Path
 from shutil import copytree
 
-from local.client import ControlPlane
+from local.client import ControlPlane, schemas
 from local.serve import serving
 from local.softphone import Script as Said
 from local.softphone import SoftPhone
@@ -44,7 +44,7 @@ async def test_a_key_makes_gemini_hold_the_dialogue_and_read_the_lead(tmp_path: 
         ordered = await asyncio.to_thread(rest.calls.create, TENANT)
         phone = SoftPhone(ordered["websocket"]["url"], ordered["websocket"]["ticket"])
         report = await phone.call(Said(typed=("This is Dana. Any room on January 8th 2030?",)))
-        leads: list[dict[str, object]] = []
+        leads: list[schemas.LeadDetail] = []
         async with asyncio.timeout(10):
             while not leads:
                 leads = await asyncio.to_thread(lambda: [*rest.leads.each(TENANT)])
@@ -52,7 +52,7 @@ async def test_a_key_makes_gemini_hold_the_dialogue_and_read_the_lead(tmp_path: 
     assert [line.text for line in report.lines if line.role == "agent"][-1] == "There is room in the morning."
     assert [(use["name"], use["status"]) for use in session["tools"]] == [("check_availability", "done")]
     assert session["mode_changes"][0]["to"] == "text_only"
-    assert session["intelligence"]["customer_name"] == "Dana"
+    assert session["intelligence"] is not None and session["intelligence"]["customer_name"] == "Dana"
     assert gemini.violations == [] and gemini.turns == []
 
 

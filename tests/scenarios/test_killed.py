@@ -12,6 +12,7 @@ import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -184,7 +185,12 @@ async def test_port_taken(tmp_path: Path) -> None:
 async def test_killed_while_a_tool_books_with_the_speech_model_missing(tmp_path: Path) -> None:
     """No speech model: the call goes on in writing. The tool is killed with the process: its one effect stands, its outcome is unknown."""
     write_tenant(tmp_path / "tenants", tools=BOOK, enabled_tools=["book_appointment"])
-    nowhere = {"ENGINE": "cascade", "STT_MODEL_DIR": str(tmp_path / "nowhere"), "ENGINE_CONNECT_ATTEMPTS": "1", "CHAT_MODEL": "scripted"}
+    nowhere: dict[str, Any] = {
+        "ENGINE": "cascade",
+        "STT_MODEL_DIR": str(tmp_path / "nowhere"),
+        "ENGINE_CONNECT_ATTEMPTS": "1",
+        "CHAT_MODEL": "scripted",
+    }
     async with process(tmp_path, *MEDIA, **nowhere) as (home, running), home.call() as caller:
         await caller.hears("mode_changed", within_s=15, to="text_only", reason="engine_unreachable")
         assert b"STT_MODEL_DIR" in (tmp_path / f"log.{home.url.rpartition(':')[2]}").read_bytes()
@@ -192,7 +198,11 @@ async def test_killed_while_a_tool_books_with_the_speech_model_missing(tmp_path:
         await caller.type("Please book an appointment")
         for _ in range(3):
             said = len(caller.agent_lines())
-            await caller.until(lambda said=said: caller.at("tool", status="running") or len(caller.agent_lines()) > said, 10)
+
+            def answered(said: int = said) -> bool:
+                return bool(caller.at("tool", status="running")) or len(caller.agent_lines()) > said
+
+            await caller.until(answered, 10)
             if caller.at("tool", status="running"):
                 break
             await caller.type("Yes please")

@@ -48,7 +48,7 @@ def loud_spans(samples: NDArray[np.float64], over_db: float = -40.0) -> list[tup
 
 async def test_both_sides_lie_where_the_record_says(tmp_path: Path) -> None:
     """The agent tells a story, the caller's voice cuts it off, the agent answers: three stretches of sound, each on its side."""
-    write_tenant(tmp_path / "tenants", greeting="", **{"recording": {**RECORDED["recording"], "consent_line": "We record this."}})
+    write_tenant(tmp_path / "tenants", greeting="", recording={**RECORDED["recording"], "consent_line": "We record this."})
     async with house(tmp_path, STORY) as home:
         async with home.call() as caller:
             await caller.hears("audio.end")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import pytest
 
 from infra.capacity.policies import FloorOfFreeSlots, TargetTracking, floor_steps
@@ -10,7 +12,7 @@ from infra.capacity.settings import Scaling
 SCALING = Scaling(target_percent=70, free_slots_floor=8, min_tasks=2, max_tasks=40, scale_out_cooldown_s=300, scale_in_cooldown_s=600)
 
 
-def after(tracking: TargetTracking, percents: list[float], desired: int, start_minute: int = 0) -> list[int]:
+def after(tracking: TargetTracking, percents: Sequence[float], desired: int, start_minute: int = 0) -> list[int]:
     """The size after each minute."""
     sizes = []
     for minute, percent in enumerate(percents, start=start_minute + 1):
@@ -53,7 +55,7 @@ def test_a_second_reduction_waits_for_the_cooldown() -> None:
 
 
 @pytest.mark.parametrize(("percents", "desired", "least"), [([0.0] * 15, 20, 2), ([100.0] * 3, 38, 40)])
-def test_limits_hold(percents: list[float], desired: int, least: int) -> None:
+def test_limits_hold(percents: Sequence[float], desired: int, least: int) -> None:
     assert after(TargetTracking(SCALING), percents, desired)[-1] == least
 
 

@@ -39,7 +39,7 @@ async def test_after_a_call_its_webhooks_arrive_and_its_row_is_there(tmp_path: P
         assert all(signature_holds(headers, body, hook["secret"]) for _, headers, body in crm.requests)
         (path,) = (settings.data_dir / "analytics").rglob("*.parquet")
         assert path.parts[-3] == f"tenant_id={BARBER}" and path.parts[-2].startswith("dt=") and path.stem == call_id
-        ((end_reason, status),) = duckdb.sql(f"SELECT end_reason, analysis_status FROM '{path}'").fetchall()  # noqa: S608
+        ((end_reason, status),) = duckdb.execute(f"SELECT end_reason, analysis_status FROM '{path}'").fetchall()  # noqa: S608
         assert (end_reason, status) == ("caller_hangup", "done")
         await http.post(f"/v1/tenants/{BARBER}/sessions/{call_id}:reanalyze")
         await crm.wait_for(4)

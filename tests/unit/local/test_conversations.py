@@ -18,6 +18,7 @@ from media_plane.tooling.runner import ToolParts
 from media_plane.wiring import tools_for
 from nexus.adapters.embedded import EmbeddedStores, embedded_stores
 from nexus.clock import Clock
+from nexus.domain.session import ToolUse
 from nexus.errors import NotFound
 from nexus.settings.values import load_settings
 
@@ -42,7 +43,7 @@ async def test_a_booking_by_text_stands_in_the_calendar(tmp_path: Path) -> None:
         opened = await talks.open(await stores.tenants.get(BARBER), "+12125550123")
         assert opened.greeting == "Hi, this is Joe's Barber Shop. How can I help you?"
         assert opened.tools == ("check_availability", "book_appointment", "cancel_appointment")
-        used, said = [], []
+        used, said = list[ToolUse](), list[str]()
         for line in ("I'd like to book a haircut for tomorrow at 11 am", "My name is Dana", "+1 212 555 0123", "Yes", "Yes, that's right"):
             reply = await talks.say(BARBER, opened.conversation_id, line)
             used += reply.tools

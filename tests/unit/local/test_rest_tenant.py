@@ -9,6 +9,7 @@ import httpx
 import pytest
 from websockets.asyncio.client import connect
 from websockets.exceptions import InvalidStatus
+from websockets.typing import Subprotocol
 
 from local.serve import serving
 from local.softphone import Patience, Script, SoftPhone
@@ -64,7 +65,9 @@ async def test_from_the_first_request_to_the_erased_session(tmp_path: Path) -> N
         waiting = await ordered(http, "third")
         assert (await http.post(f"/v1/tenants/{SHOP}:suspend")).status_code == 200
         with pytest.raises(InvalidStatus) as refused:
-            await connect(waiting["websocket"]["url"], subprotocols=["nexus.v1", f"token.{waiting['websocket']['ticket']}"])
+            await connect(
+                waiting["websocket"]["url"], subprotocols=[Subprotocol("nexus.v1"), Subprotocol(f"token.{waiting['websocket']['ticket']}")]
+            )
         assert refused.value.response.status_code == 403 and b"tenant_suspended" in refused.value.response.body
         deletion = await http.delete(f"/v1/tenants/{SHOP}")
         assert deletion.status_code == 202

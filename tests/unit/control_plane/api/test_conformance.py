@@ -55,14 +55,14 @@ def document() -> dict[str, Any]:
     return told
 
 
-OPERATIONS = {
-    found.ok().definition.raw["operationId"]: found.ok() for found in schemathesis.openapi.from_dict(document()).get_all_operations()
-}
+_FOUND: Any = schemathesis.openapi.from_dict(document()).get_all_operations()
+OPERATIONS = {found.ok().definition.raw["operationId"]: found.ok() for found in _FOUND}
 
 
 def conforms(name: str, mode: GenerationMode) -> None:
     """Some requests of one operation, in a house of its own."""
     place, operation = asyncio.run(ground()), OPERATIONS[name]
+    app: Any = place.house.app
     ids = {**place.ids[OWN], "tenant_id": OWN}
     if "/sessions/" in operation.path:
         ids["call_id"] = ids["session"]
@@ -72,7 +72,7 @@ def conforms(name: str, mode: GenerationMode) -> None:
     @_BOUNDED
     @given(case=st.one_of(strangers, ours) if known else strangers)
     def hold(case: Case) -> None:
-        with get_client(place.house.app) as client:
+        with get_client(app) as client:
             answer = case.call_and_validate(BASE_URL, session=client, checks=CHECKS)
         check_problem(answer)
 

@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 from datetime import UTC, datetime
 
+from pydantic import JsonValue
+
 from control_plane.leads.evidence import grounded, grounded_fields
 from control_plane.leads.parsing import parse_reading
 from nexus.domain.lead import Evidence, ExtraField, LeadObject
 from nexus.domain.session import PrivateTranscript, ToolUse, Turn
 
-WANTED = {"party_size": {"type": "integer", "minimum": 1}, "time": {"type": "string"}}
+WANTED: dict[str, JsonValue] = {"party_size": {"type": "integer", "minimum": 1}, "time": {"type": "string"}}
 
 
 def said(i: int, role: str, text: str) -> Turn:
@@ -59,7 +61,7 @@ def test_where_numbers_come_from() -> None:
 
 
 def test_tenants_fields_fit_their_schema_and_have_a_turn() -> None:
-    given = {"party_size": 4, "time": "19:30", "colour": "blue"}
+    given: dict[str, JsonValue] = {"party_size": 4, "time": "19:30", "colour": "blue"}
     assert grounded_fields(given, {"time": 2}, WANTED, CALL) == (
         ExtraField(name="party_size", value=4, evidence_turn=2),
         ExtraField(name="time", value="19:30", evidence_turn=2),

@@ -10,6 +10,7 @@ import pytest
 from control_plane.services.lead_statuses import LeadStatuses
 from control_plane.services.leads import LeadDesk, LeadReader, call_id_of, lead_id_of
 from nexus.context import working_for
+from nexus.domain.lead import LeadReading
 from nexus.domain.session import PrivateTranscript
 from nexus.errors import NotFound, UpstreamError
 from nexus.ports.sessions import SessionFilter
@@ -57,12 +58,13 @@ async def test_a_model_that_hangs_is_left_at_the_deadline(home: House) -> None:
     class Hanging:
         name = "hanging"
 
-        async def extract(self, transcript: PrivateTranscript, wanted: object) -> None:
+        async def extract(self, transcript: PrivateTranscript, wanted: object) -> LeadReading:
             await asyncio.Event().wait()
+            raise AssertionError
 
     desk = LeadDesk(
         home.stores.leads, LeadStatuses(home.stores.documents, home.clock), LeadReader(Hanging(), deadline_s=0.01), home.clock, b"k"
-    )  # type: ignore[arg-type]
+    )
     record = finished_call(0)
     assert (await desk.extract(record, private_of(record))).status == "fallback"
 

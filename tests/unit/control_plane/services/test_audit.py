@@ -36,7 +36,7 @@ def book(documents: DocumentStore, wall: WallClock) -> AuditBook:
 
 
 async def everything(book: AuditBook, where: AuditFilter, limit: int) -> list[AuditEvent]:
-    found, cursor = [], ""
+    found, cursor = list[AuditEvent](), ""
     while True:
         page = await book.list("barber_shop", where, limit=limit, cursor=cursor)
         assert len(page.data) <= limit

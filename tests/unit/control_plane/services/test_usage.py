@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import zlib
 from datetime import UTC, date, datetime, timedelta
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -22,9 +23,9 @@ from tests.fakes.wall_clock import WallClock
 DAY = date(2026, 11, 20)
 
 
-def call(at: int, **changes: object) -> SessionRecord:
+def call(at: int, **changes: Any) -> SessionRecord:
     tool = ToolUse(request_id="r", name="check_availability", turn=0)
-    rich = {"talk_ms": TalkTime(caller=2000.0, agent=3000.0), "tools": (tool, tool), "slot_ms": 61_000.0}
+    rich: dict[str, Any] = {"talk_ms": TalkTime(caller=2000.0, agent=3000.0), "tools": (tool, tool), "slot_ms": 61_000.0}
     return finished_call(at, **{**rich, **changes})
 
 

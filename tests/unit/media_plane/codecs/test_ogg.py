@@ -257,7 +257,7 @@ def test_the_clock_of_the_pages_counts_the_packets_own_lengths() -> None:
 def test_ffmpeg_and_the_genuine_servers_library_read_what_is_written() -> None:
     pcm = speech()
     data = b"".join(ogg_of(opus_packets(pcm)))
-    with av.open(io.BytesIO(data)) as container:
+    with av.open(io.BytesIO(data), "r") as container:
         frames = [frame for frame in container.decode(audio=0)]
         by_ffmpeg = b"".join(frame.to_ndarray().astype(np.float32).tobytes() for frame in frames)
         length_s = len(by_ffmpeg) / 4 / frames[0].sample_rate

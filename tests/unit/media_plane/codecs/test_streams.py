@@ -149,7 +149,7 @@ def test_mulaw_is_as_near_as_its_step(sample: int) -> None:
 
 @given(st.lists(st.integers(0, 1_500), max_size=40), st.sampled_from([8_000, 16_000, 24_000, 22_050]))
 def test_the_framer_keeps_every_sample_in_frames_of_20_ms(lengths: list[int], rate_hz: int) -> None:
-    framer, given_pcm, out = Framer(rate_hz), b"", []
+    framer, given_pcm, out = Framer(rate_hz), b"", list[AudioFrame]()
     for number, samples in enumerate(lengths):
         pcm = struct.pack("<h", number + 1) * samples
         given_pcm += pcm

@@ -8,7 +8,7 @@ import socket
 import struct
 import traceback
 from collections.abc import AsyncIterator, Callable
-from contextlib import aclosing, asynccontextmanager
+from contextlib import asynccontextmanager
 
 import pytest
 
@@ -17,6 +17,7 @@ from media_plane.conversation.commands import CallerAudio
 from media_plane.engines.pcm_sidecar import PcmSidecarLimits, PcmSidecarLine
 from media_plane.engines.pcm_sidecar_wire import MAX_MESSAGE_BYTES
 from media_plane.ports.speech_line import LineEvent, LineLost, LineNotice, ModelAudio, ModelBrief, ModelFlush, ModelHeard, ModelText
+from media_plane.streams import closing
 from nexus.clock import Clock
 from nexus.domain.tenant import TenantConfig
 from nexus.errors import UpstreamError
@@ -65,7 +66,7 @@ async def collect(line: PcmSidecarLine, done: Callable[[list[LineEvent]], bool],
     speaking = asyncio.create_task(speak())
     seen: list[LineEvent] = []
     try:
-        async with aclosing(line.events()) as events:
+        async with closing(line.events()) as events:
             async for event in events:
                 seen.append(event)
                 if done(seen):
@@ -132,7 +133,7 @@ async def test_who_transcribes_is_known_after_open(promised: bool | None) -> Non
     async with opened(script) as (line, _):
         assert line.gives_transcripts is bool(promised)
         line.send(CallerAudio(silence(500, 16_000)))
-        async with aclosing(line.events()) as events:
+        async with closing(line.events()) as events:
             first = await anext(events)
         assert (first == ModelHeard("")) is bool(promised), "a promise comes before everything else"
 
@@ -426,7 +427,7 @@ async def test_a_sidecar_with_nothing_to_say_gives_silence_in_the_callers_time()
 
     async with opened(script) as (line, _):
         line.send(CallerAudio(silence(500, 16_000)))
-        async with aclosing(line.events()) as events:
+        async with closing(line.events()) as events:
             event = await anext(events)
     assert event == ModelAudio(silence(300, 16_000)), "up to 200 ms behind the 500 ms of the caller"
 
@@ -487,7 +488,7 @@ async def test_faster_than_real_time_is_left_out_silence_without_a_word(voiced: 
         for _ in range(250):
             line.send(piece)
         assert 5_000 - most_fed_ms < line.dropped_ms < 5_000
-        async with aclosing(line.events()) as events:
+        async with closing(line.events()) as events:
             seen = [await anext(events) for _ in range(2)] if voiced else [await anext(events)]
         assert [event.code for event in told(seen) if isinstance(event, LineNotice)] == told_codes
         assert await line.close() is True

@@ -7,7 +7,7 @@ import json
 import signal
 import sys
 from collections.abc import AsyncIterator, Callable
-from contextlib import aclosing, asynccontextmanager
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
@@ -18,6 +18,7 @@ from media_plane.audio import AudioFrame, silence
 from media_plane.conversation.commands import CallerAudio
 from media_plane.engines.pcm_sidecar import PcmSidecarLimits, PcmSidecarLine
 from media_plane.ports.speech_line import LineEvent, ModelAudio, ModelBrief, ModelFlush, ModelText
+from media_plane.streams import closing
 from nexus.clock import Clock
 from nexus.domain.tenant import TenantConfig
 
@@ -58,7 +59,7 @@ async def talk(line: PcmSidecarLine, said: list[bytes], done: Callable[[list[Lin
     speaking = asyncio.create_task(speak())
     seen: list[LineEvent] = []
     try:
-        async with aclosing(line.events()) as events:
+        async with closing(line.events()) as events:
             async for event in events:
                 seen.append(event)
                 if done(seen):

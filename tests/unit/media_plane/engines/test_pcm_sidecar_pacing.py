@@ -34,7 +34,7 @@ STEPS = st.lists(
 @given(STEPS)
 def test_nothing_is_lost_or_reordered_and_output_keeps_to_the_callers_time(steps: list[ModelAudio | ModelText | AudioFrame]) -> None:
     pacing = Pacing()
-    fed_bytes, given_order, taken = 0, [], list[LineEvent]()
+    fed_bytes, given_order, taken = 0, list[LineEvent](), list[LineEvent]()
     for step in steps:
         if isinstance(step, AudioFrame):
             pacing.fed(step)

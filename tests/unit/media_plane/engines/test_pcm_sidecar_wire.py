@@ -35,7 +35,8 @@ CONFIG = TenantConfig(
 
 
 def start(**fields: Any) -> dict[str, Any]:
-    text = start_message(ModelBrief(**({"call_id": "call_1", "generation": 2, "config": CONFIG} | fields)))
+    given: dict[str, Any] = {"call_id": "call_1", "generation": 2, "config": CONFIG} | fields
+    text = start_message(ModelBrief(**given))
     assert len(text.encode()) <= MAX_START_BYTES
     told: dict[str, Any] = json.loads(text)
     return told

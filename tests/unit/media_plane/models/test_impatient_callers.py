@@ -27,8 +27,10 @@ def _tools(name: str, enabled: Any) -> tuple[ToolSpec, ...]:
     assert spec is not None and spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
-    classes = {
-        one.name: one for one in vars(module).values() if isinstance(one, type) and isinstance(getattr(one, "parameters", None), dict)
+    classes: dict[str, Any] = {
+        getattr(one, "name", ""): one
+        for one in vars(module).values()
+        if isinstance(one, type) and isinstance(getattr(one, "parameters", None), dict)
     }
     return tuple(ToolSpec(one, classes[one].description, classes[one].parameters, classes[one].effect) for one in enabled)
 

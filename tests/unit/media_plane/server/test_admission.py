@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -18,7 +19,7 @@ SHOP = TenantConfig(tenant_id="corner_shop", system_prompt="x")
 KNOCK = Handshake(path="/ws/call/corner_shop", host="calls.example.com", customer_phone="+12125550123")
 
 
-async def keeper(**policy: object) -> Doorkeeper:
+async def keeper(**policy: Any) -> Doorkeeper:
     ledger, clock = MemoryCallLedger(), Clock()
     await ledger.heartbeat(MediaProcess(process_id="p", url="", engine="scripted", slots=3, seen_at=clock.now()))
     settled = replace(DoorPolicy("p", {}, simple_door=True), **policy)
@@ -59,7 +60,7 @@ async def test_origins(origin: str, host: str, enters: bool) -> None:
         ({"path": "/"}, "route_not_found"),
     ],
 )
-async def test_paths(change: dict[str, str], code: str) -> None:
+async def test_paths(change: dict[str, Any], code: str) -> None:
     with pytest.raises(NexusError) as refused:
         await (await keeper()).admit(replace(KNOCK, **change))
     assert refused.value.code == code

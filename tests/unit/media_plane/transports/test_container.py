@@ -35,6 +35,7 @@ def stream(form: str, codec: str) -> bytes:
     out = io.BytesIO()
     with av.open(out, "w", format=form) as container:
         track = container.add_stream(codec, rate=48_000, layout="mono")
+        assert isinstance(track, av.AudioStream)
         resampler = av.AudioResampler(format=track.format.name, layout="mono", rate=48_000)
         frame = av.AudioFrame.from_ndarray(spoken()[None, :], format="s16", layout="mono")
         frame.sample_rate = 16_000

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
@@ -40,8 +41,8 @@ async def test_an_address_opens_its_file_until_it_expires(recordings: FileRecord
 @pytest.mark.parametrize("case", ["other call", "other tenant", "later", "made up", "other key", "not ascii"])
 async def test_nothing_but_what_was_signed_opens_anything(recordings: FileRecordings, tmp_path: Path, case: str) -> None:
     expires, signature = await _signed(recordings)
-    asked = {"tenant_id": "barber", "call_id": ONE, "expires": expires, "signature": signature}
-    changed = {
+    asked: dict[str, Any] = {"tenant_id": "barber", "call_id": ONE, "expires": expires, "signature": signature}
+    changed: dict[str, dict[str, Any]] = {
         "other call": {"call_id": TWO},
         "other tenant": {"tenant_id": "barber_2"},
         "later": {"expires": expires + 1},
@@ -50,7 +51,7 @@ async def test_nothing_but_what_was_signed_opens_anything(recordings: FileRecord
     }
     of = FileRecordings(tmp_path, lambda: bytes(31) + b"1") if case == "other key" else recordings
     with pytest.raises(NotAuthorised) as refused:
-        await of.opened(**{**asked, **changed.get(case, {})}, now=NOON)  # type: ignore[arg-type]
+        await of.opened(**{**asked, **changed.get(case, {})}, now=NOON)
     assert refused.value.code == "credential_invalid"
 
 

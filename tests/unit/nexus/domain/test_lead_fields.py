@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from pydantic import ValidationError
+from pydantic import JsonValue, ValidationError
 
 from nexus.domain.lead_fields import fits
 from nexus.domain.tenant import TenantConfig
 
-GOOD = {
+GOOD: dict[str, JsonValue] = {
     "party_size": {"type": "integer", "minimum": 1, "description": "how many people"},
     "dishes": {"type": "array", "items": {"type": "string"}, "maxItems": 5},
     "delivery": {"type": "string", "enum": ["pickup", "delivery"]},

@@ -9,7 +9,7 @@ from typing import Any, get_args
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from pydantic import ValidationError
+from pydantic import JsonValue, ValidationError
 
 from nexus.domain import tenancy
 from nexus.domain.ids import check_tenant_id
@@ -90,7 +90,7 @@ def test_a_draft_inherits_only_what_it_leaves_out() -> None:
         "system_prompt": "x",
         "voice_settings": {"language": "de-DE"},
     }
-    own = {"tenant_id": "other", "name": "", "timezone": "UTC", "voice_settings": {"language": "en-GB", "speed": 2}}
+    own: dict[str, JsonValue] = {"tenant_id": "other", "name": "", "timezone": "UTC", "voice_settings": {"language": "en-GB", "speed": 2}}
     assert tenancy.inherited(own, "shop", profile) == own
     assert tenancy.inherited({"name": None, "voice_settings": None}, "shop", profile)["voice_settings"] == {"language": "de-DE"}
     assert tenancy.inherited({"voice_settings": "loud"}, "shop", profile)["voice_settings"] == "loud", "a fault stays one"

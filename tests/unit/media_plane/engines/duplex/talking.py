@@ -71,7 +71,7 @@ class Stage:
     def talk(self, duration_ms: int, *words: str) -> list[Out]:
         """Speech, each word at the beginning of an equal share of it."""
         frames = duration_ms // FRAME_MS
-        due = {index * frames // len(words): [] for index in range(len(words))} if words else {}
+        due: dict[int, list[str]] = {index * frames // len(words): [] for index in range(len(words))} if words else {}
         for index, word in enumerate(words):
             due[index * frames // len(words)].append(f" {word}")
         outs: list[Out] = []

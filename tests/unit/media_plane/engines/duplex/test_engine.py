@@ -221,7 +221,9 @@ async def test_a_failed_tool_is_a_fact_but_covers_no_claim() -> None:
         await call.turn("Hm")
         await call.model(1_200, "You", "are", "booked", "for", "three.")
         await call.quiet(400)
-        assert len([event for event in call.of(EngineNotice) if event.code == "false_confirmation"]) == 1
+        assert (
+            len([event for event in call.of(EngineNotice) if isinstance(event, EngineNotice) and event.code == "false_confirmation"]) == 1
+        )
 
 
 async def test_after_a_tool_the_model_may_say_that_it_is_done() -> None:

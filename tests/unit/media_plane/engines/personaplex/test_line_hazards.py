@@ -9,6 +9,7 @@ import asyncio
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from typing import Any
 
 import numpy as np
 import opuslib_next
@@ -266,8 +267,9 @@ async def test_a_dead_process_is_a_loss_at_once() -> None:
 @pytest.mark.parametrize("fault", ["hang_after_frames", "half_open_after_frames"])
 @pytest.mark.parametrize("audio", [LOUD, QUIET], ids=["speech", "silence"])
 async def test_a_hanging_model_is_given_up_as_mute(fault: str, audio: CallerAudio) -> None:
+    faults: dict[str, Any] = {fault: 5}
     async with (
-        double(speed=10, **{fault: 5}) as (sidecar, clock),
+        double(speed=10, **faults) as (sidecar, clock),
         talking_to(sidecar, clock, close_wait_s=0.3, lag_limit_s=60.0) as (talking, line),
     ):
         begin_ms = clock.monotonic_ms()
