@@ -157,7 +157,12 @@ class Conversation:
     def _interruptible(self) -> bool:
         if not self._config.barge_in.enabled or not self._agent.speaking:
             return False
-        return self._config.barge_in.greeting_interruptible or self._ledger.next_index > 1
+        return self._ledger.next_index > 1 or (self._config.barge_in.greeting_interruptible and not self._consent_line)
+
+    @property
+    def _consent_line(self) -> str:
+        """What the caller must have heard before anything else."""
+        return self._config.recording.consent_line if self._config.recording.enabled else ""
 
     def _on_transcript(self, at_ms: float, event: ev.CallerTranscript) -> list[Command]:
         interrupting = self._agent.interrupted_by(event)
@@ -256,9 +261,8 @@ class Conversation:
         return []
 
     def _greet(self) -> list[Command]:
-        consent = self._config.recording.consent_line if self._config.recording.enabled else ""
         greeting = self._config.greeting if self._config.first_speaker == "agent" else ""
-        words = " ".join(part for part in (consent, greeting) if part)
+        words = " ".join(part for part in (self._consent_line, greeting) if part)
         return [SendToEngine(Say(words))] if words else []
 
     @staticmethod

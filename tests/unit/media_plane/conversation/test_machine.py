@@ -150,6 +150,17 @@ class TestBargeIn:
         call.agent_says(100, "g", ("Hello there.", 2_000.0))
         assert call.at(900, ev.BargeInDetected(700)) == []
 
+    def test_nobody_talks_over_the_line_that_tells_of_the_recording(self) -> None:
+        recorded = {"enabled": True, "consent_line": "This call is recorded."}
+        call = Timeline(tenant(recording=recorded))
+        call.at(0, VOICE)
+        call.agent_says(100, "g", ("This call is recorded. Hello there.", 2_000.0))
+        assert call.at(900, ev.BargeInDetected(700)) == []
+        unrecorded = Timeline(tenant(recording={**recorded, "enabled": False}))
+        unrecorded.at(0, VOICE)
+        unrecorded.agent_says(100, "g", ("Hello there.", 2_000.0))
+        assert unrecorded.at(900, ev.BargeInDetected(700)) == [do.StopPlayout()]
+
     def test_nothing_happens_while_the_agent_is_silent(self) -> None:
         call = Timeline(tenant(first_speaker="caller"))
         call.at(0, VOICE)
