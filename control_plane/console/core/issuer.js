@@ -50,7 +50,8 @@ export function returned() {
 /** The tokens for an answer that was asked for here. Throws Problem, with what to do. */
 export async function complete(rules, { answer, begun }) {
   if (!begun || !answer.state || answer.state !== begun.state) throw foreign("This sign-in was not begun in this tab", "Nobody was signed in by it.");
-  if (!hasPage(rules) || begun.issuer !== rules.issuer || begun.client !== rules.client_id) throw foreign("The way to sign in has changed meanwhile");
+  if (!hasPage(rules)) throw foreign("This server names no sign-in page", "Or it cannot be reached at the moment.");
+  if (begun.issuer !== rules.issuer || begun.client !== rules.client_id) throw foreign("The way to sign in has changed meanwhile");
   if (answer.error) throw refusal(answer);
   const issuer = await discovered(rules);
   const namesItself = issuer.authorization_response_iss_parameter_supported === true;
