@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import os
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
 from typing import Any
 
@@ -12,7 +14,7 @@ from tests.e2e_aws.conftest import TENANT
 from tests.e2e_aws.deployment import Deployment, until
 from tests.e2e_aws.media import MediaTask, media_task
 from tests.fakes.ecs_agent import EcsAgent
-from tests.scenarios.house import dial
+from tests.scenarios.house import Caller, dial
 
 
 def order(deployment: Deployment, key: str) -> dict[str, Any]:
@@ -31,19 +33,18 @@ def test_a_call_lives_through_a_deployment_and_a_new_task(deployment: Deployment
         async with dial(media.url, living["id"], living["websocket"]["ticket"], Clock()) as caller:
             await caller.begin()
             await caller.hears("audio.end", within_s=30)
-            deploying = asyncio.create_task(asyncio.to_thread(deployment.deploy, "deploy during a call", api_memory_mb="1536"))
-            while not (await asyncio.wait({deploying}, timeout=10))[0]:
-                await caller.type("Is it still you?")  # who says nothing for long is hung up on
-                await caller.hears("transcript", role="agent", final=True, within_s=30)
-            await deploying
-            with EcsAgent(task_id=os.urandom(16).hex()) as agent, media_task(deployment, agent, engine="scripted") as fresh:
-                media.process.terminate()
-                await asyncio.to_thread(until, "the stopped task is still ready", 20, lambda: not media.ready())
-                following = await asyncio.to_thread(order, deployment, key)
-                async with dial(fresh.url, following["id"], following["websocket"]["ticket"], Clock()) as second:
-                    await second.begin()
-                    await second.hears("audio.end", within_s=30)
-                    assert await second.hang_up() == "caller_hangup"
+            async with AsyncExitStack() as tasks:
+                async with talking(caller):
+                    await asyncio.to_thread(deployment.deploy, "deploy during a call", api_memory_mb="1536")
+                    agent = tasks.enter_context(EcsAgent(task_id=os.urandom(16).hex()))
+                    fresh = await asyncio.to_thread(tasks.enter_context, media_task(deployment, agent, engine="scripted"))
+                    media.process.terminate()
+                    await asyncio.to_thread(until, "the stopped task is still ready", 20, lambda: not media.ready())
+                    following = await asyncio.to_thread(order, deployment, key)
+                    async with dial(fresh.url, following["id"], following["websocket"]["ticket"], Clock()) as second:
+                        await second.begin()
+                        await second.hears("audio.end", within_s=30)
+                        assert await second.hang_up() == "caller_hangup"
                 await caller.type("Are you open on Saturday?")
                 await caller.hears("transcript", role="agent", final=True, within_s=30)
                 assert await caller.hang_up() == "caller_hangup"
@@ -60,6 +61,24 @@ def test_a_call_lives_through_a_deployment_and_a_new_task(deployment: Deployment
         if one["FunctionName"].startswith("Nexus-local-Control-Api")
     ]
     assert memory == [1536], "the deployment changed nothing"
+
+
+@asynccontextmanager
+async def talking(caller: Caller) -> AsyncIterator[None]:
+    """Who says nothing for half a minute is hung up on, and a deployment may take longer."""
+
+    async def on_and_on() -> None:
+        while True:
+            await caller.type("Is it still you?")
+            await asyncio.sleep(5)
+
+    line = asyncio.create_task(on_and_on())
+    try:
+        yield
+    finally:
+        line.cancel()
+        await asyncio.wait({line})
+    assert line.cancelled(), line.exception()
 
 
 def _session(api: Any, call_id: str) -> dict[str, Any] | None:
