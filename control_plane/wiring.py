@@ -208,30 +208,23 @@ def build(settings: Settings, stores: Stores, given: Secrets, outside: Outside, 
     ids = UlidIds()
     stores = walled(stores)
     door = stores.door or stores.documents
-    vault = KeyVault(given.key_pepper, given.cursor_key)
-    api_keys = ApiKeyDesk(door, ids, clock, vault, kept_s=outside.keys_kept_s)
+    api_keys = ApiKeyDesk(door, ids, clock, KeyVault(given.key_pepper, given.cursor_key), kept_s=outside.keys_kept_s)
     heads = TenantHeads(door, stores.folders, clock)
     jobs = _jobs(stores, heads, ids, clock, outside.after.sink)
     sessions = SessionDesk(SessionStores(stores.archive, stores.recordings, stores.index, stores.leads), given.cursor_key)
     leads = LeadDesk(stores.leads, LeadStatuses(stores.documents, clock), LeadReader(outside.lead_model), clock, given.cursor_key)
     kept = books(settings, stores, given, ids, clock)
-    book = WebhookBook(stores.documents)
-    outbox = Outbox(book, clock)
     seal = outside.seal or AesSeal(given.seal_key)
-    means = Means(outside.after.sender, seal, partial(_note_pause, kept.audit))
-    courier = Courier(book, outbox, means, clock)
+    telling = _telling(stores, Means(outside.after.sender, seal, partial(_note_pause, kept.audit)), clock)
     usage = UsageBook(stores.documents, clock)
     secrets = SealedSecrets(stores.documents, seal, clock)
     configs = ConfigDesk(heads, given.cursor_key, secrets)
-    webhooks = WebhookDesk(book, courier, means, clock, WebhookRules(given.cursor_key, ids, outside.after.nudge))
+    webhooks = WebhookDesk(telling.book, telling.courier, telling.means, clock, WebhookRules(given.cursor_key, ids, outside.after.nudge))
     calls = CallPolicy(given.signing_key, settings.engine.value, weights=settings.weights, turned=outside.ticket_key)
     traces = CallTraces(outside.after.traces, clock)
-    after_call = AfterCall(
-        CallStores(stores.archive, stores.leads, stores.tenants),
-        CallDesks(sessions, leads, outbox, outside.after.sink, usage, traces),
-        ProgressBook(stores.documents, clock),
-        outside.after.wake,
-    )
+    desks = CallDesks(sessions, leads, telling.outbox, outside.after.sink, usage, traces)
+    call_stores = CallStores(stores.archive, stores.leads, stores.tenants)
+    after_call = AfterCall(call_stores, desks, ProgressBook(stores.documents, clock), outside.after.wake)
     services = ApiServices(
         tenants=TenantDesk(stores.tenants, heads, jobs, given.cursor_key),
         configs=configs,
@@ -253,7 +246,23 @@ def build(settings: Settings, stores: Stores, given: Secrets, outside: Outside, 
         policy=_policy(settings, ids, clock),
         ready=outside.ready,
     )
-    return ControlPlane(services, after_call, courier, jobs, traces)
+    return ControlPlane(services, after_call, telling.courier, jobs, traces)
+
+
+@dataclass(frozen=True, slots=True)
+class _Telling:
+    """What takes events to webhooks."""
+
+    book: WebhookBook
+    outbox: Outbox
+    means: Means
+    courier: Courier
+
+
+def _telling(stores: Stores, means: Means, clock: Clock) -> _Telling:
+    book = WebhookBook(stores.documents)
+    outbox = Outbox(book, clock)
+    return _Telling(book, outbox, means, Courier(book, outbox, means, clock))
 
 
 def _policy(settings: Settings, ids: UlidIds, clock: Clock) -> ApiPolicy:
