@@ -26,6 +26,7 @@ OF_OTHERS = {
     "AWS_PROFILE",
     "AWS_REGION",
     "ARGS",
+    "CDK_VALIDATION",
     "PYTHON",
     "BASE",
     "KEY",
@@ -41,7 +42,7 @@ OF_OTHERS = {
     "COSIGN_KEY",
     "DEPLOYMENT_BLOCKED",
 }
-"""Words of make, of shell examples, of ECS and of the genuine PersonaPlex server."""
+"""Words of make, of shell examples, of CDK, of ECS and of the genuine PersonaPlex server."""
 
 
 def commands(text: str) -> Iterator[list[str]]:
