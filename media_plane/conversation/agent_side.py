@@ -42,6 +42,7 @@ class AgentSide:
         self._rest = ""
         self._last_interruption: journal.Interrupted | None = None
         self._first_audio_noted = False
+        self._had_a_say = False
         self.text_only = False
         self.own_turns = False
         self.engine = ""
@@ -56,6 +57,11 @@ class AgentSide:
     def was_heard(self) -> bool:
         """Whether any agent audio was heard in this call."""
         return self._first_audio_noted
+
+    @property
+    def had_a_say(self) -> bool:
+        """Whether the first thing that the agent said is over, heard to its end or stopped."""
+        return self._had_a_say
 
     @property
     def cut_off(self) -> bool:
@@ -254,6 +260,7 @@ class AgentSide:
     def _close(self, at_ms: float, item: SpokenItem, *, interrupted: bool) -> list[Command]:
         del self._items[item.item_id]
         self._closed.add(item.item_id)
+        self._had_a_say = self._had_a_say or item.began_at_ms is not None
         if self.text_only and item.audio_ms == 0:
             interrupted = False
         if not item.text:

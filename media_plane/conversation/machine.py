@@ -157,12 +157,18 @@ class Conversation:
     def _interruptible(self) -> bool:
         if not self._config.barge_in.enabled or not self._agent.speaking:
             return False
-        return self._ledger.next_index > 1 or (self._config.barge_in.greeting_interruptible and not self._consent_line)
+        greeting = bool(self._greeting) and not self._agent.had_a_say
+        return not greeting or (self._config.barge_in.greeting_interruptible and not self._consent_line)
 
     @property
     def _consent_line(self) -> str:
         """What the caller must have heard before anything else."""
         return self._config.recording.consent_line if self._config.recording.enabled else ""
+
+    @property
+    def _greeting(self) -> str:
+        greeting = self._config.greeting if self._config.first_speaker == "agent" else ""
+        return " ".join(part for part in (self._consent_line, greeting) if part)
 
     def _on_transcript(self, at_ms: float, event: ev.CallerTranscript) -> list[Command]:
         interrupting = self._agent.interrupted_by(event)
@@ -261,9 +267,7 @@ class Conversation:
         return []
 
     def _greet(self) -> list[Command]:
-        greeting = self._config.greeting if self._config.first_speaker == "agent" else ""
-        words = " ".join(part for part in (self._consent_line, greeting) if part)
-        return [SendToEngine(Say(words))] if words else []
+        return [SendToEngine(Say(self._greeting))] if self._greeting else []
 
     @staticmethod
     def _mode_changed(at_ms: float, to: str, reason: str) -> list[Command]:

@@ -161,6 +161,16 @@ class TestBargeIn:
         unrecorded.agent_says(100, "g", ("Hello there.", 2_000.0))
         assert unrecorded.at(900, ev.BargeInDetected(700)) == [do.StopPlayout()]
 
+    def test_a_first_word_into_that_line_does_not_open_it_to_a_second(self) -> None:
+        call = Timeline(tenant(recording={"enabled": True, "consent_line": "This call is recorded."}))
+        call.at(0, VOICE)
+        call.agent_says(100, "g", ("This call is recorded. Hello there.", 5_000.0))
+        call.caller_says(500, 900, "I need a haircut, please.")
+        assert call.at(2_500, ev.BargeInDetected(2_300)) == []
+        call.at(5_100, ev.PlayoutFinished("g", 5_000.0))
+        call.agent_says(5_200, "a", ("When would you like to come?", 2_000.0))
+        assert call.at(6_500, ev.BargeInDetected(6_300)) == [do.StopPlayout()]
+
     def test_nothing_happens_while_the_agent_is_silent(self) -> None:
         call = Timeline(tenant(first_speaker="caller"))
         call.at(0, VOICE)
