@@ -26,7 +26,7 @@ from nexus.domain.analytics import analytics_row
 from nexus.domain.ids import check_tenant_id
 from nexus.domain.lead import Analysis
 from nexus.domain.session import SessionRecord
-from nexus.errors import Conflict, NexusError, NotFound, Unavailable
+from nexus.errors import Conflict, NexusError, NotFound, StoreError, Unavailable
 from nexus.ports.documents import Change
 from nexus.ports.sessions import LeadStore, SessionArchive
 from nexus.ports.tenants import TenantStore
@@ -217,7 +217,11 @@ class AfterCall:
         if step is Step.ARTIFACTS:
             await traces.archived(record)
         elif step is Step.ANALYZED and traces.wanted:
-            analysis = await self._stores.leads.get(record.tenant_id, record.id)
+            try:
+                analysis = await self._stores.leads.get(record.tenant_id, record.id)
+            except StoreError as error:
+                _log.warning("the reading of call %s is missing in its trace: %s", record.id, error)
+                return
             if analysis is not None and analysis.reading >= progress.wanted:
                 await traces.read(analysis)
 

@@ -51,7 +51,7 @@ class OtlpTraces:
                 status, body = await self._post(http, request_of(spans).SerializeToString())
         except TimeoutError as error:
             raise _refused(f"did not answer within {DEADLINE_S:g} s") from error
-        except (httpx2.HTTPError, httpx2.InvalidURL, OSError) as error:
+        except (httpx2.HTTPError, httpx2.InvalidURL, OSError, UnicodeError) as error:  # the last: a header beyond ASCII
             raise _refused(f"cannot be reached ({type(error).__name__})") from error
         if status != 200:
             raise _refused(f"answered {status}")

@@ -229,3 +229,11 @@ async def test_what_xray_does_not_take_is_told() -> None:
 
     with pytest.raises(Unavailable, match="refused 1 of 2"):
         await XRayTraces(Full(AwsPlace(table="", bucket="", region=REGION))).export(call_spans(a_call()))
+
+
+@pytest.mark.parametrize("headers", ["api-key=schl\u00fcssel", "k\u00e9=1", "api-key=a%0Ab"])
+async def test_headers_that_cannot_be_sent_are_a_refusal_too(headers: str) -> None:
+    async with receiver(default_status=200) as collector:
+        with pytest.raises(Unavailable, match="check OTEL_EXPORTER_OTLP_ENDPOINT and its headers"):
+            await OtlpTraces(collector.url, headers).export(call_spans(a_call()))
+    assert collector.requests == []

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import pytest
 
 from control_plane.services.call_traces import REST_MS, CallTraces
 from control_plane.wiring import AfterOutside, trace_sink
+from nexus.adapters.memory.sessions import MemoryLeadStore
 from nexus.context import working_for
 from nexus.domain.call import EndReason
 from nexus.domain.call_spans import call_spans
+from nexus.domain.lead import Analysis
 from nexus.domain.trace import Span
 from nexus.errors import ConfigurationError, Unavailable, UpstreamError
 from nexus.settings.values import load_settings
@@ -40,6 +42,20 @@ class Keeper:
     @property
     def names(self) -> list[str]:
         return [span.name for span in self.spans]
+
+
+class Leads(MemoryLeadStore):
+    """Counts how often it is read, and fails at one of these."""
+
+    def __init__(self, fails_at: int = 0) -> None:
+        super().__init__()
+        self.fails_at, self.read = fails_at, 0
+
+    async def get(self, tenant_id: str, call_id: str) -> Analysis | None:
+        self.read += 1
+        if self.read == self.fails_at:
+            raise Unavailable("store_unavailable", "Leads cannot be read.")
+        return await super().get(tenant_id, call_id)
 
 
 def home_with(keeper: Keeper) -> House:
@@ -110,6 +126,16 @@ async def test_without_a_keeper_and_with_one_that_is_down_calls_are_finished_ali
     assert keeper.asked == 1, "the lead comes at once after the call: nobody waits for it twice"
     assert home.plane.traces.take_dropped() == len(call_spans(record)) + 1
     assert home.plane.traces.take_dropped() == 0
+
+
+async def test_a_reading_that_cannot_be_fetched_for_the_trace_keeps_nobody_from_finishing() -> None:
+    sound, keeper = Leads(), Keeper()
+    await house(replace(memory_stores(), leads=sound), after=AfterOutside(traces=keeper)).archived(0)
+    assert keeper.names[-1] == "lead"
+    failing, keeper = Leads(fails_at=sound.read - 1), Keeper()  # what finishing gives back is read after it
+    home = house(replace(memory_stores(), leads=failing), after=AfterOutside(traces=keeper))
+    await home.archived(0)
+    assert failing.read == sound.read and "session" in keeper.names and "lead" not in keeper.names
 
 
 async def test_one_that_hangs_is_left_at_the_deadline_and_asked_again_after_a_rest() -> None:
