@@ -125,10 +125,7 @@ class AfterOutside:
 
 @dataclass(frozen=True, slots=True)
 class Outside:
-    """What comes from outside: the agents in text, the reader of leads, the readiness checks, and where tools may send to.
-
-    ``ticket_key``: the key that signs tickets now, where it can be turned under a living process.
-    """
+    """What comes from outside: the agents in text, the reader of leads, the readiness checks, and where tools may send to."""
 
     conversations: Conversations
     lead_model: LeadModel
@@ -136,8 +133,9 @@ class Outside:
     after: AfterOutside = field(default_factory=AfterOutside)
     outbound: OutboundRules = field(default_factory=OutboundRules)
     seal: Seal | None = None
-    ticket_key: Callable[[], Awaitable[str]] | None = None
     """What keeps tenants' secrets unreadable; None: AES under the installation's own key."""
+    ticket_key: Callable[[], Awaitable[str]] | None = None
+    """The key that signs tickets now, where it can be turned under a living process."""
     keys_kept_s: float = 0.0
     """So long an API key is believed without another look (``ApiKeyDesk``)."""
 
