@@ -7,14 +7,16 @@ from __future__ import annotations
 
 import re
 
-_NOT = r"(?:do not|don't|dont|did not|didn't|not|never|refuse|rather not|won't|can't|cannot)"
-_FINE = r"(?!\s+(?:mind|care|object|have|worry|worried))"
+_NOT = r"(?<!why )(?:do not|don't|dont|did not|didn't|not|never|refuse|rather not|won't|can't|cannot)"
+_FINE = r"(?!\s+(?:mind|care|object|have|worry|worried|against|at all|an?\s+(?:problem|issue)))"
+_NO_QUESTION = r"(?:(?!\b(?:is|are|am)\s+(?:this|the|our|you|we|i)\b)[^.?!]){0,30}?"
 _OF_WHOM = r"(?:me|us|my\s+\w+|(?:this|the|our)\s+(?:call|conversation))"
 _RECORDED = rf"(?:be(?:ing)?\s+record(?:ed|ing)|record(?:ing)?\s+{_OF_WHOM}|(?:this|the|a|any)\s+recording)"
 _EXPLICIT = re.compile(
-    rf"\b{_NOT}\b{_FINE}[^.?!]{{0,30}}?\b{_RECORDED}"
+    rf"\b{_NOT}\b{_FINE}{_NO_QUESTION}\b{_RECORDED}"
     r"|\b(?:do not|don't|dont)\s+record(?:\s+(?:this|it|anything))?\s*(?:[.,;!]|$|\bplease\b|\band\b|\bbut\b)"
-    r"|\b(?:stop|turn off|switch off|end|without|no)\s+(?:the\s+|this\s+|any\s+)?recording\b(?!\s+(?:studio|artist|session))"
+    r"|(?<!n't )(?<!not )\b(?:stop|turn off|switch off|end|without|no)\s+(?:the\s+|this\s+|any\s+)?recording\b"
+    r"(?!\s+(?:studio|artist|session|device))"
     r"|\b(?:do not|don't|dont)\s+(?:give\s+)?(?:my\s+|you\s+)?consent\b"
 )
 _BARE = re.compile(

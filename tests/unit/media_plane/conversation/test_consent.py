@@ -51,6 +51,13 @@ def test_who_says_so_at_any_time_refuses(words: str) -> None:
             "I don't agree with that price.",
         ),
         *("", "That's okay, no problem at all.", "No, I mean Tuesday."),
+        *("Not a problem, go ahead and record this call.", "Not at all, please record this call.", "Why not, record the call."),
+        *(
+            "I'm not against this call being recorded.",
+            "Please don't stop recording.",
+            "It's not a problem that this call is being recorded.",
+        ),
+        *("I can't hear you, is this call being recorded?", "There is no recording device."),
     ],
 )
 def test_who_says_something_else_does_not(words: str) -> None:
