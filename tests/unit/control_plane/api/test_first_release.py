@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from nexus.domain.call import CallOrder
 from nexus.domain.lead import Analysis
 from nexus.domain.session import SessionRow
 from nexus.domain.tenancy import read_head
@@ -54,6 +55,14 @@ async def test_everything_is_read(upgraded: House) -> None:
     assert (await got(upgraded, "/sessions?config_version=2"))["data"] == []
     assert (await got(upgraded, "/knowledge"))["data"] == []
     assert "createWebhook" in {one["operation"] for one in (await got(upgraded, "/audit-events?limit=100"))["data"]}
+
+
+def test_an_order_that_asks_for_nothing_new_is_written_without_new_fields() -> None:
+    """Media tasks of the former release carry calls until a deployment has replaced them, and refuse a field that they do not know."""
+    order = CallOrder(tenant_id=SHOP, config_hash="sha256:1")
+    assert "recording" not in order.model_dump_json()
+    off = order.model_copy(update={"recording": "off"})
+    assert CallOrder.model_validate_json(off.model_dump_json()) == off
 
 
 async def test_its_key_opens_and_its_tenant_goes_on(upgraded: House) -> None:
