@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.async_api import Page, expect
+from playwright.async_api import Page, Route, expect
 
 from tests.e2e.browser import Watched, browser, require_chromium
 from tests.e2e.product import Product
@@ -77,6 +77,33 @@ async def test_documents_are_added_from_text_and_file_read_and_deleted(running: 
         await shelf.locator("button", has_text="Delete for good?").click()
         await expect(shelf.locator(".documents li")).to_have_count(left)
     assert {one for one in watched.complaints if "409" not in one and one != NO_DRAFT} == set()
+
+
+async def test_a_document_whose_answer_was_lost_is_sent_again_and_is_there_once(running: Product, watched: Watched) -> None:
+    page, shelf, keys = watched.page, watched.page.locator("#knowledge"), list[str]()
+
+    async def lose_the_first_answer(route: Route) -> None:
+        if route.request.method != "POST":
+            return await route.fallback()
+        keys.append(route.request.headers["idempotency-key"])
+        if len(keys) > 1:
+            return await route.fallback()
+        await route.fetch()
+        await route.abort()
+
+    await page.route("**/v1/tenants/*/knowledge", lose_the_first_answer)
+    await page.goto(f"{running.base}/#/tenants/pizza_shop_01")
+    await shelf.locator("summary", has_text="Add a document").click()
+    await page.fill("#document-name", "Parking")
+    await page.fill("#document-text", "Free behind the shop.")
+    await shelf.locator("button", has_text="Add").click()
+    await expect(shelf.locator("[role=alert]")).to_contain_text("cannot be reached")
+    await shelf.locator("button", has_text="Add").click()
+    await expect(shelf.locator(".documents li")).to_have_count(1)
+    assert len(keys) == 2 and len(set(keys)) == 1
+    await shelf.locator(".documents button", has_text="Delete").click()
+    await shelf.locator("button", has_text="Delete for good?").click()
+    await expect(shelf.locator(".documents li")).to_have_count(0)
 
 
 async def test_a_canary_is_started_raised_stopped_and_made_the_one_for_all(running: Product, watched: Watched) -> None:

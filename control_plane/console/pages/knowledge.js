@@ -55,9 +55,9 @@ export function knowledgeCard({ tenant, may, signal }) {
     const text = h("textarea", { id: "document-text", required: true });
     const file = h("input", { id: "document-file", type: "file", accept: Object.keys(ENDINGS).map((ending) => `.${ending}`).join(), on: { change: () => card.act(fromFile) } });
     const submit = h("button", { class: "button primary", type: "submit" }, "Add");
-    let key = crypto.randomUUID();
+    let key = ""; // of what stands in the form: sent again after a lost answer, it is added once
     const field = (id, label, input) => h("div", { class: "field" }, h("label", { for: id }, label), input);
-    const fields = h("form", { on: { submit: send } }, field("document-file", "From a file", file), h("div", { class: "two" }, field("document-name", "Name", name), kind), field("document-text", "Text", text), h("div", {}, submit));
+    const fields = h("form", { on: { submit: send, input: () => { key = ""; } } }, field("document-file", "From a file", file), h("div", { class: "two" }, field("document-name", "Name", name), kind), field("document-text", "Text", text), h("div", {}, submit));
     return h("details", { class: "add" }, h("summary", {}, "Add a document"), fields);
 
     /** Fill the form from a file: what it holds can be read through before it is sent. */
@@ -79,8 +79,10 @@ export function knowledgeCard({ tenant, may, signal }) {
       event.preventDefault();
       submit.disabled = true;
       const body = { name: name.value, content_type: kind.querySelector("select").value, text: text.value };
-      if (await card.act(() => api.addDocument(tenant, key, body))) fields.reset();
-      key = crypto.randomUUID();
+      if (await card.act(() => api.addDocument(tenant, key ||= crypto.randomUUID(), body))) {
+        fields.reset();
+        key = "";
+      }
       submit.disabled = false;
     }
   }

@@ -60,6 +60,8 @@ export function versionsCard({ tenant, may, signal }) {
         list.append(...older.data.map(row));
         cursor = older.next_cursor;
         more.hidden = !older.has_more;
+      } catch (error) {
+        await card.act(() => Promise.reject(error)); // it is told above; what is there stays
       } finally { more.disabled = false; }
     }
   }
