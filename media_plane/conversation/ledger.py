@@ -27,11 +27,6 @@ class TurnLedger:
         self._asked: int | None = None
 
     @property
-    def next_index(self) -> int:
-        """The number that the next turn will get."""
-        return self._next
-
-    @property
     def asked_index(self) -> int:
         """The number of the caller's turn that is being answered; of the newest turn while the caller has said nothing."""
         return max(0, self._next - 1) if self._asked is None else self._asked
