@@ -22,22 +22,27 @@ def encode_record(record: SessionRecord | PrivateTranscript) -> bytes:
 
 
 def decode_record(data: bytes) -> SessionRecord:
-    """Read a record of any version up to ours.
+    """Read a record of any schema version up to ours; fields that a later release has added to it are left out.
 
     Raises:
-        StoreError: ``store_unavailable``: not JSON, not a record, or from a newer release.
+        StoreError: ``store_unavailable``: not JSON, not a record, or of a later schema version.
     """
     try:
-        return SessionRecord.model_validate_json(data)
+        record = SessionRecord.model_validate_json(data, extra="ignore")
     except ValidationError as error:
-        raise StoreError(
-            "store_unavailable", f"An archived session cannot be read by this release (schema version {SCHEMA_VERSION})."
-        ) from error
+        raise _unreadable() from error
+    if record.schema_version > SCHEMA_VERSION:
+        raise _unreadable()
+    return record
+
+
+def _unreadable() -> StoreError:
+    return StoreError("store_unavailable", f"An archived session cannot be read by this release (schema version {SCHEMA_VERSION}).")
 
 
 def decode_private(data: bytes) -> PrivateTranscript:
     """Read a private transcript. Raises ``StoreError`` like ``decode_record``."""
     try:
-        return PrivateTranscript.model_validate_json(data)
+        return PrivateTranscript.model_validate_json(data, extra="ignore")
     except ValidationError as error:
         raise StoreError("store_unavailable", "A private transcript cannot be read by this release.") from error

@@ -62,7 +62,7 @@ class Shelf(Value):
 def read_shelf(body: Mapping[str, JsonValue]) -> Shelf:
     """A shelf out of its document. Raises StoreError."""
     try:
-        return Shelf.model_validate(body)
+        return Shelf.model_validate(body, extra="ignore")
     except ValidationError as error:
         raise StoreError("store_unavailable", "Uploaded knowledge cannot be read by this release.") from error
 

@@ -85,7 +85,7 @@ class Publication(Value):
     def config(self) -> TenantConfig:
         """The body as a configuration. Raises StoreError when this release cannot read it."""
         try:
-            return TenantConfig.model_validate(self.body)
+            return TenantConfig.model_validate(self.body, extra="ignore")
         except ValidationError as error:
             raise StoreError("store_unavailable", f"Version {self.version} of a configuration cannot be read by this release.") from error
 
@@ -150,7 +150,7 @@ def registry_key(tenant_id: str) -> str:
 def read_head(body: Mapping[str, JsonValue]) -> TenantHead:
     """A head out of its document. Raises StoreError."""
     try:
-        return TenantHead.model_validate(body)
+        return TenantHead.model_validate(body, extra="ignore")
     except ValidationError as error:
         raise StoreError("store_unavailable", "A tenant's document cannot be read by this release.") from error
 
@@ -158,7 +158,7 @@ def read_head(body: Mapping[str, JsonValue]) -> TenantHead:
 def read_publication(body: Mapping[str, JsonValue]) -> Publication:
     """A published configuration out of its document. Raises StoreError."""
     try:
-        return Publication.model_validate(body)
+        return Publication.model_validate(body, extra="ignore")
     except ValidationError as error:
         raise StoreError("store_unavailable", "A published configuration cannot be read by this release.") from error
 

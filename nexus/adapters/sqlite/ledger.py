@@ -101,24 +101,24 @@ class SqliteCallLedger:
             db.execute("DELETE FROM calls WHERE tenant_id = ? AND state <> 'active'", (tenant_id,))
             rows = db.execute("SELECT body FROM calls WHERE tenant_id = ?", (tenant_id,)).fetchall()
             for (body,) in rows:
-                _put(db, CallEntry.model_validate_json(body).model_copy(update={"end_requested": True}))
+                _put(db, CallEntry.model_validate_json(body, extra="ignore").model_copy(update={"end_requested": True}))
             return not rows
 
         return await self._database.write(write)
 
 
 def _processes(db: sqlite3.Connection) -> dict[str, MediaProcess]:
-    rows = [MediaProcess.model_validate_json(body) for (body,) in db.execute("SELECT body FROM processes")]
+    rows = [MediaProcess.model_validate_json(body, extra="ignore") for (body,) in db.execute("SELECT body FROM processes")]
     return {process.process_id: process for process in rows}
 
 
 def _open(db: sqlite3.Connection) -> list[CallEntry]:
-    return [CallEntry.model_validate_json(body) for (body,) in db.execute("SELECT body FROM calls WHERE state <> 'ended'")]
+    return [CallEntry.model_validate_json(body, extra="ignore") for (body,) in db.execute("SELECT body FROM calls WHERE state <> 'ended'")]
 
 
 def _find(db: sqlite3.Connection, tenant_id: str, call_id: str) -> CallEntry | None:
     found = db.execute("SELECT body FROM calls WHERE call_id = ? AND tenant_id = ?", (call_id, tenant_id)).fetchone()
-    return None if found is None else CallEntry.model_validate_json(found[0])
+    return None if found is None else CallEntry.model_validate_json(found[0], extra="ignore")
 
 
 def _of_tenant(db: sqlite3.Connection, tenant_id: str, call_id: str) -> CallEntry:
@@ -147,7 +147,9 @@ def _repeated(db: sqlite3.Connection, order: CallOrder, processes: dict[str, Med
     if not order.idempotency_key:
         return None
     query = "SELECT body FROM calls WHERE tenant_id = ? AND idempotency_key = ? AND idempotency_key <> ''"
-    entries = [CallEntry.model_validate_json(body) for (body,) in db.execute(query, (order.tenant_id, order.idempotency_key))]
+    entries = [
+        CallEntry.model_validate_json(body, extra="ignore") for (body,) in db.execute(query, (order.tenant_id, order.idempotency_key))
+    ]
     return rules.repeated(entries, order, processes, now)
 
 

@@ -27,7 +27,9 @@ class SqliteSessionIndex:
         query = "SELECT row FROM sessions WHERE tenant_id = ? AND call_id < ? ORDER BY call_id DESC"
 
         def page(db: sqlite3.Connection) -> tuple[SessionRow, ...]:
-            rows = (SessionRow.model_validate_json(text) for (text,) in db.execute(query, (tenant_id, before or _AFTER_ALL_IDS)))
+            rows = (
+                SessionRow.model_validate_json(text, extra="ignore") for (text,) in db.execute(query, (tenant_id, before or _AFTER_ALL_IDS))
+            )
             return tuple(islice((row for row in rows if matches(row, where)), limit))
 
         return await self._database.read(page)
@@ -53,7 +55,7 @@ class SqliteLeadStore:
     async def get(self, tenant_id: str, call_id: str) -> Analysis | None:
         query = "SELECT body FROM analyses WHERE tenant_id = ? AND call_id = ?"
         found = await self._database.read(lambda db: db.execute(query, (tenant_id, call_id)).fetchone())
-        return None if found is None else Analysis.model_validate_json(found[0])
+        return None if found is None else Analysis.model_validate_json(found[0], extra="ignore")
 
     async def list(
         self, tenant_id: str, *, limit: int, before: str = "", outcome: str = "", follow_up: bool | None = None
@@ -64,7 +66,7 @@ class SqliteLeadStore:
         )
         values = (tenant_id, before or _AFTER_ALL_IDS, outcome, outcome, follow_up, follow_up, limit)
         rows = await self._database.read(lambda db: db.execute(query, values).fetchall())
-        return tuple(Analysis.model_validate_json(text) for (text,) in rows)
+        return tuple(Analysis.model_validate_json(text, extra="ignore") for (text,) in rows)
 
     async def erase_tenant(self, tenant_id: str) -> bool:
         await self._database.write(lambda db: db.execute("DELETE FROM analyses WHERE tenant_id = ?", (tenant_id,)))

@@ -66,7 +66,16 @@ def test_heads_and_publications_come_back_as_they_were_and_strange_ones_are_our_
         with pytest.raises(StoreError):
             read({"strange": True})
     with pytest.raises(StoreError):
-        _ = head.active.model_copy(update={"body": {"from": "a newer release"}}).config
+        _ = head.active.model_copy(update={"body": {"from": "something else"}}).config
+
+
+def test_while_releases_change_over_the_older_reads_what_the_newer_has_written() -> None:
+    """A task of the former release goes on with calls of a tenant whose configuration was published by the new one."""
+    config = TenantConfig(tenant_id="shop", system_prompt="You are Ada.")
+    body = config.model_dump(mode="json")
+    newer = {**body, "wished_for": 1, "recording": {**body["recording"], "wished_for": [1]}}
+    published = tenancy.Publication(version=3, config_hash="x", published_at=NOON, body=newer)
+    assert tenancy.read_publication({**published.model_dump(mode="json"), "wished_for": {}}).config == config
 
 
 @given(st.integers(1, 99_999_998))

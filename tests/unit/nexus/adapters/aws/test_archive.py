@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from nexus.adapters.aws import AwsStores, aws_stores
-from nexus.domain.session import SessionRecord
+from nexus.domain.session import SCHEMA_VERSION, SessionRecord
 from nexus.errors import NotFound, StoreError, Unavailable
 from tests.aws import client
 from tests.fakes.aws_line import AwsLine
@@ -46,10 +46,12 @@ async def test_a_record_of_the_first_release_is_read(moto_stores: AwsStores) -> 
     assert await moto_stores.archive.list_calls("barber_shop_demo") == (golden["id"],)
 
 
-async def test_a_record_of_a_later_release_is_refused(moto_stores: AwsStores) -> None:
+async def test_a_record_of_a_later_release_is_read_and_one_of_a_later_schema_refused(moto_stores: AwsStores) -> None:
     name = f"sessions/tenant_id=barber/{DAY}/{call_id(1)}.json.gz"
     later = {**record().model_dump(mode="json", exclude_none=True), "unheard_of": 1}
     write(moto_stores, name, gzip.compress(json.dumps(later).encode()))
+    assert await moto_stores.archive.get("barber", call_id(1)) == record()
+    write(moto_stores, name, gzip.compress(json.dumps({**later, "schema_version": SCHEMA_VERSION + 1}).encode()))
     with pytest.raises(StoreError):
         await moto_stores.archive.get("barber", call_id(1))
 
