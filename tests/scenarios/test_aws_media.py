@@ -227,7 +227,7 @@ async def test_on_one_machine_nobody_needs_boto3(tmp_path: Path) -> None:
     for code, expected in (
         ("import local.cli, local.app, media_plane.__main__, control_plane.wiring", ""),
         (
-            "from media_plane.wiring import chosen_stores as c; from nexus.settings import load_settings as s\n"
+            "from media_plane.wiring import chosen_stores as c; from nexus.settings.values import load_settings as s\n"
             "try: c(s(None, stores='aws', aws_table='abc', aws_bucket='abc', ticket_public_keys='x', call_pepper='1f' * 32,"
             " seal_key='1f' * 32)).__enter__()\nexcept Exception as error: print(error)",
             "pip install 'nexus-voice-engine[aws]'",
