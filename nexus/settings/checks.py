@@ -1,10 +1,13 @@
-"""What one setting may say; each raises ValueError with the words for whoever wrote it."""
+"""What one setting may say; each raises ValueError with the words for whoever wrote it.
+
+They go to the terminal and to logs, so no address is repeated in them: it may hold a password or a key.
+"""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, unquote, urlsplit
 
 from pydantic import SecretStr
 
@@ -17,6 +20,7 @@ TABLE = re.compile(r"[A-Za-z0-9_.-]{3,255}")
 BUCKET = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
 _SCOPE = re.compile(r"[!#-\[\]-~]+")
 _ORIGIN = re.compile(r"https?://[A-Za-z0-9.-]+(:[0-9]{1,5})?")
+_HEADER = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
 _SECRET = re.compile(r"(?:[0-9a-fA-F]{2}){32,}")
 
 
@@ -34,15 +38,27 @@ def upper(value: object) -> object:
 
 
 def origins(value: str) -> str:
-    for origin in filter(None, (part.strip() for part in value.split(","))):
+    for place, origin in enumerate(filter(None, (part.strip() for part in value.split(","))), start=1):
         if not re.fullmatch(r"https?://[^/\s]+", origin):
-            raise ValueError(f"{origin!r} is no origin; write for example https://www.example.com")
+            raise ValueError(f"entry {place} is no origin; write for example https://www.example.com")
     return value
 
 
 def collector(value: str) -> str:
     if value and not (re.fullmatch(r"https?://[^/\s?#]+[^\s?#]*", value) and _has_port(value)):
-        raise ValueError(f"{value!r} is no base URL; write for example http://localhost:4318")
+        raise ValueError("is no base URL, without a query; write for example http://localhost:4318")
+    return value
+
+
+def headers(value: SecretStr) -> SecretStr:
+    """As ``OTEL_EXPORTER_OTLP_HEADERS`` writes them."""
+    for place, part in enumerate(filter(None, (part.strip() for part in value.get_secret_value().split(","))), start=1):
+        name, equals, text = part.partition("=")
+        said = unquote(text.strip())
+        if not (equals and _HEADER.fullmatch(name.strip()) and text.isascii() and said.isascii() and said.isprintable()):
+            raise ValueError(
+                f"header {place} is not name=value in ASCII; write for example api-key=...,x-team=voice, values percent-encoded"
+            )
     return value
 
 
@@ -78,11 +94,21 @@ def _has_port(url: str) -> bool:
         return False
 
 
+def parts_of(url: str) -> SplitResult:
+    """Its parts; none of them, where it is no URL: what Python says of that repeats it."""
+    try:
+        return urlsplit(url)
+    except ValueError:
+        return SplitResult("", "", "", "", "")
+
+
 def issuer_url(url: str) -> None:
     """Signing keys are fetched over https, or from this machine. Raises ValueError."""
-    parts = urlsplit(url)
+    parts = parts_of(url)
     if url and (parts.scheme != "https" or not parts.hostname) and not (parts.scheme == "http" and parts.hostname in LOOPBACK):
-        raise ValueError(f"OIDC_ISSUER, OIDC_JWKS_URL: {url!r} is no https URL; whoever can change it on the way could sign in as anybody")
+        raise ValueError(
+            "OIDC_ISSUER, OIDC_JWKS_URL: there is one that is no https URL; whoever can change it on the way could sign in as anybody"
+        )
 
 
 def sign_in(issuer: str, scopes: Sequence[str], token_origin: str) -> None:
@@ -92,13 +118,13 @@ def sign_in(issuer: str, scopes: Sequence[str], token_origin: str) -> None:
     for origin in filter(None, (origin_of(issuer) if scopes else "", token_origin)):
         if _ORIGIN.fullmatch(origin) is None:  # it becomes a part of a header
             raise ValueError(
-                f"OIDC_ISSUER, OIDC_TOKEN_ORIGIN: {origin!r} is no origin; write https:// and a host, the latter without a path"
+                "OIDC_ISSUER, OIDC_TOKEN_ORIGIN: there is one that is no origin; write https:// and a host, the latter without a path"
             )
     issuer_url(token_origin)
 
 
 def origin_of(url: str) -> str:
-    parts = urlsplit(url)
+    parts = parts_of(url)
     return f"{parts.scheme}://{parts.netloc}"
 
 
@@ -112,13 +138,13 @@ def are_processes(urls: tuple[str, ...], spares: int) -> bool:
 
 def processes(urls: tuple[str, ...], spares: int) -> None:
     """Each process once, by a URL of its own contract. Raises ValueError."""
-    for url in urls:
-        parts = urlsplit(url)
+    for place, url in enumerate(urls, start=1):
+        parts = parts_of(url)
         if parts.path == "/v1/audio-stream":
-            raise ValueError(f"PERSONAPLEX_WS_URL: {url}: that is the original's contract: ENGINE=pcm_sidecar and PCM_SIDECAR_WS_URL")
+            raise ValueError(f"PERSONAPLEX_WS_URL: address {place} is the original's contract: ENGINE=pcm_sidecar and PCM_SIDECAR_WS_URL")
         if parts.scheme not in ("ws", "wss") or not parts.hostname or parts.path != "/api/chat" or parts.query:
             raise ValueError(
-                f"PERSONAPLEX_WS_URL: {url!r} is no address of a PersonaPlex server; write for example ws://127.0.0.1:8998/api/chat"
+                f"PERSONAPLEX_WS_URL: address {place} is none of a PersonaPlex server; write for example ws://127.0.0.1:8998/api/chat"
             )
     if len(set(urls)) < len(urls):
         raise ValueError("PERSONAPLEX_WS_URL: an address stands there twice; a process carries one session, name each once")

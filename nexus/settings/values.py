@@ -6,7 +6,6 @@ import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any
-from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationError, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -98,7 +97,7 @@ class Settings(BaseSettings):
     otel_exporter_otlp_endpoint: Annotated[str, AfterValidator(checks.collector)] = Field(
         "", description="base URL of a collector that takes OTLP over HTTP (http://localhost:4318); /v1/traces is added"
     )
-    otel_exporter_otlp_headers: SecretStr = Field(
+    otel_exporter_otlp_headers: Annotated[SecretStr, AfterValidator(checks.headers)] = Field(
         SecretStr(""), description="headers for that collector, such as its key: name=value,name=value, values percent-encoded"
     )
     fair_share_weights: Annotated[str, AfterValidator(checks.weights)] = Field(
@@ -247,7 +246,7 @@ class Settings(BaseSettings):
             raise ValueError("PERSONAPLEX_ROTATE_AFTER_S must be below PERSONAPLEX_WINDOW_S; a call moves before its window ends")
         if self.engine is EngineName.PERSONAPLEX and self.personaplex_urls:
             checks.processes(self.personaplex_urls, self.personaplex_spares)
-        if self.engine is EngineName.PCM_SIDECAR and urlsplit(self.pcm_sidecar_ws_url).path == "/api/chat":
+        if self.engine is EngineName.PCM_SIDECAR and checks.parts_of(self.pcm_sidecar_ws_url).path == "/api/chat":
             raise ValueError("PCM_SIDECAR_WS_URL: /api/chat is PersonaPlex's own contract: ENGINE=personaplex and PERSONAPLEX_WS_URL")
         return self
 

@@ -214,7 +214,7 @@ class TestProcesses:
             ("ws://localhost:8998/api/chat/", "ws://127.0.0.1:8998/api/chat"),
             ("ws:///api/chat", "ws://127.0.0.1:8998/api/chat"),
             ("ws://a:1/api/chat?seed=1", "ws://127.0.0.1:8998/api/chat"),
-            ("ws://[/api/chat", "Invalid IPv6"),
+            ("ws://[/api/chat", "ws://127.0.0.1:8998/api/chat"),
             ("ws://a:1/api/chat,ws://a:1/api/chat", "name each once"),
         ],
     )
@@ -314,3 +314,38 @@ class TestCollector:
     def test_what_is_no_base_url_is_refused(self, url: str) -> None:
         with pytest.raises(ConfigurationError, match="OTEL_EXPORTER_OTLP_ENDPOINT"):
             load_settings(None, otel_exporter_otlp_endpoint=url)
+
+    def test_its_key_is_asked_for_at_the_start(self) -> None:
+        for headers in ("", "api-key=abc", " a = b=c , x=%41%20b,"):
+            assert load_settings(None, otel_exporter_otlp_headers=headers).otel_exporter_otlp_headers.get_secret_value() == headers
+
+    @pytest.mark.parametrize(
+        "headers", ["s3cr3t", "=s3cr3t", "a=b,s3cr3t", "a b=s3cr3t", "key=s3cr3t\u00e9", "key=s3cr3t%0Ab", "key=s3cr3t%C3%A9"]
+    )
+    def test_headers_that_nobody_could_send_are_refused_unseen(self, headers: str) -> None:
+        with pytest.raises(ConfigurationError, match="OTEL_EXPORTER_OTLP_HEADERS: header") as refused:
+            load_settings(None, otel_exporter_otlp_headers=headers)
+        assert "s3cr3t" not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    "told",
+    [
+        {"otel_exporter_otlp_endpoint": "http://us3r:s3cr3t@collector.example.com/x?apikey=s3cr3t"},
+        {"otel_exporter_otlp_endpoint": "http://us3r:s3cr3t@\u2100.example.com"},
+        {"allowed_origins": "https://www.example.com, https://us3r:s3cr3t@www.example.com/x"},
+        {"oidc_issuer": "http://us3r:s3cr3t@issuer.example.com", "oidc_audience": "console"},
+        {"oidc_issuer": "https://us3r:s3cr3t@\u2100.example.com", "oidc_audience": "console"},
+        {"oidc_jwks_url": "http://us3r:s3cr3t@issuer.example.com/keys?key=s3cr3t"},
+        {"oidc_issuer": "https://us3r:s3cr3t@issuer.example.com", "oidc_audience": "console", "oidc_scopes": "openid"},
+        {"oidc_token_origin": "https://us3r:s3cr3t@issuer.example.com"},
+        {"engine": "personaplex", "personaplex_ws_url": "ws://us3r:s3cr3t@gpu.example.com:8998/api/chat?key=s3cr3t"},
+        {"engine": "personaplex", "personaplex_ws_url": "ws://us3r:s3cr3t@gpu.example.com:8998/v1/audio-stream"},
+        {"engine": "pcm_sidecar", "pcm_sidecar_ws_url": "ws://us3r:s3cr3t@gpu.example.com:8998/api/chat"},
+    ],
+)
+def test_an_address_that_is_refused_is_not_shown(told: dict[str, str]) -> None:
+    """It may hold a password or a key, and the message goes to the log."""
+    with pytest.raises(ConfigurationError) as refused:
+        load_settings(None, **told)
+    assert "s3cr3t" not in str(refused.value)
