@@ -9,6 +9,7 @@ from media_plane.conversation import events as ev
 from media_plane.conversation.consent import refuses_recording
 from nexus.domain.call import EndReason
 from nexus.domain.journal import RecordingNoted
+from tests.growth import grows_in_proportion
 from tests.unit.media_plane.conversation.timeline import TEXT, VOICE, Timeline, tenant
 
 ASKED = {"enabled": True, "consent_line": "May we record this call?"}
@@ -27,7 +28,17 @@ REQUIRED = do.Say("I'm sorry, I can't take this call without recording it. Goodb
             "Hi, I need a haircut, but I don't want you to record this call.",
             "I do not consent to being recorded",
             "I can't allow any recording",
+            "I do not allow recording",
+            "I'd rather not have a recording of this call.",
         ),
+        *(
+            "I do not want this call recorded.",
+            "I don't want this recorded",
+            "I don't want my voice recorded",
+            "I don't want you to record.",
+        ),
+        *("You don't have permission to record me.", "turn the recording off", "No recordings please.", "Can you not record this?"),
+        *("Delete the recording.", "I withdraw my consent.", "I want to opt out of recording.", "I object to being recorded."),
     ],
 )
 def test_who_says_so_at_any_time_refuses(words: str) -> None:
@@ -50,7 +61,9 @@ def test_who_says_so_at_any_time_refuses(words: str) -> None:
             "Don't book Monday.",
             "I don't agree with that price.",
         ),
-        *("", "That's okay, no problem at all.", "No, I mean Tuesday."),
+        *("", "That's okay, no problem at all.", "Is this not a recording?", "I can't hear the recording."),
+        *("Please don't delete the recording.", "Do not turn the recording off.", "Don't hang up, the recording said to wait."),
+        *("No problem.", "No, I don't mind.", "No objection.", "No, that's totally fine.", "No, please go ahead.", "Not at all."),
         *("Not a problem, go ahead and record this call.", "Not at all, please record this call.", "Why not, record the call."),
         *(
             "I'm not against this call being recorded.",
@@ -58,6 +71,8 @@ def test_who_says_so_at_any_time_refuses(words: str) -> None:
             "It's not a problem that this call is being recorded.",
         ),
         *("I can't hear you, is this call being recorded?", "There is no recording device."),
+        *("I never got the recording you sent me.", "I have no recording of that.", "I don't need a recording of the concert."),
+        *("I never have the recording that you sent.", "I don't want a recording of the concert."),
     ],
 )
 def test_who_says_something_else_does_not(words: str) -> None:
@@ -65,10 +80,21 @@ def test_who_says_something_else_does_not(words: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "words", ["No.", "no", "Nope!", "No, thank you.", "No thanks", "I don't agree.", "I'd rather not.", "No, I don't."]
+    "words",
+    [
+        *("No.", "no", "Nope!", "No, thank you.", "No thanks", "I don't agree.", "I'd rather not.", "No, I don't.", "um, no", "hi, no"),
+        *("No thanks, I want to book a haircut.", "No, are you open on Monday?", "No, I mean Tuesday.", "No sir", "nah", "Well, no."),
+        *("I'd rather you didn't.", "absolutely not", "not really", "please don't", "I don't want that", "I object to that"),
+        *("No, you may not.", "No, you can not."),
+    ],
 )
 def test_a_mere_no_refuses_only_where_it_was_asked(words: str) -> None:
     assert refuses_recording(words, asked=True) and not refuses_recording(words, asked=False)
+
+
+@pytest.mark.parametrize("again", ["um ", "no ", "not ", "don't ", "not the ", "not want ", "turn the ", "object to this ", "a"])
+def test_long_words_take_time_in_proportion(again: str) -> None:
+    assert grows_in_proportion(lambda size: refuses_recording(again * (size // len(again)), asked=True), 16_000)
 
 
 def test_the_call_goes_on_unrecorded_and_the_caller_is_told_and_answered() -> None:
