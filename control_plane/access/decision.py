@@ -7,6 +7,7 @@ find out who the other customers are. Within one's own tenant a missing permissi
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 from control_plane.access.matrix import MATRIX, Rule
 from control_plane.access.principal import Kind, Principal
@@ -40,6 +41,12 @@ def authorise(principal: Principal, operation_id: str, tenant_id: str = "", *, m
         raise unknown_tenant()
     if rule.reach == "own" and not (principal.is_platform or principal.tenant_id):
         raise NotAuthorised("forbidden", "This credential belongs to no tenant; ask the operator to assign one.")
+    if principal.test and not rule.test_mode and holds(replace(principal, test=False), rule):
+        raise NotAuthorised(
+            "forbidden",
+            "This key is of test mode: it sees single test calls by their id, and neither lists calls nor sees live ones. "
+            f"Use a live key with {rule.permission}.",
+        )
     if not (holds(principal, rule) and (principal.is_platform or rule.reach != "platform")):
         raise NotAuthorised("forbidden", f"This credential does not hold {rule.permission}; ask an admin of the tenant for it.")
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from control_plane.access.decision import authorise
 from control_plane.access.matrix import MATRIX, scopes
 from control_plane.access.principal import LOCAL, PUBLIC, Kind, Principal, Role, asked_by, asking
-from nexus.errors import NexusError
+from nexus.errors import NexusError, NotAuthorised
 
 roles = st.frozensets(st.sampled_from(list(Role)))
 some_scopes = st.frozensets(st.sampled_from(sorted(scopes())))
@@ -68,6 +68,16 @@ def test_an_operation_without_a_row_is_nobodys() -> None:
 def test_whoever_sits_at_the_machine_may_do_everything() -> None:
     for operation, rule in MATRIX.items():
         assert verdict(LOCAL, operation, "acme" if rule.reach == "tenant" else "") == "in"
+
+
+def test_a_key_of_test_mode_is_told_that_it_is_one() -> None:
+    """It holds the permission: to ask an admin for it would lead nowhere."""
+    key = Principal(Kind.API_KEY, "k", "acme", scopes=frozenset(("sessions:read",)), test=True)
+    with pytest.raises(NotAuthorised, match="test mode") as refused:
+        authorise(key, "listSessions", "acme")
+    assert refused.value.code == "forbidden"
+    with pytest.raises(NotAuthorised, match="does not hold leads:read"):
+        authorise(key, "listLeads", "acme")
 
 
 def test_no_key_can_make_or_see_keys() -> None:
