@@ -275,7 +275,7 @@ class Conversation:
         return [Note(ModeNoted(change=change)), TellMode(change.to, reason)]
 
     def _on_tool_finished(self, at_ms: float, event: ev.ToolFinished) -> list[Command]:
-        if event.ends_call:
+        if event.ends_call and self._hang_up is None:
             self._hang_up = (EndReason.TOOL_REQUESTED_END, at_ms + _HANG_UP_GRACE_MS)
         self._caller.waiting_since(at_ms)
         return self._tools.finished(at_ms, event)
@@ -295,7 +295,7 @@ class Conversation:
             case ev.EndOrdered():
                 return self._farewell(at_ms, event.reason) if event.farewell else self._end(event.reason)
             case ev.HangUpRequested():
-                self._hang_up = (event.reason, at_ms + _HANG_UP_GRACE_MS)
+                self._hang_up = self._hang_up or (event.reason, at_ms + _HANG_UP_GRACE_MS)
                 return self._hang_up_if_due(at_ms)
             case ev.EngineFlush():
                 return [StopPlayout(), TellState("listening")] if self._agent.speaking else []

@@ -139,8 +139,9 @@ def test_where_the_tenant_demands_it_the_call_ends_once_that_was_said() -> None:
     assert call.sent()[-1] == REQUIRED and not any(isinstance(one, do.CallerTurn) for one in call.sent())
     assert len(call.all(do.DropRecording)) == 1 and call.machine.end_reason is None
     call.agent_says(2_700, "bye", (REQUIRED.text, 3_000.0))
+    call.at(3_000, ev.HangUpRequested(EndReason.AGENT_HANGUP))
     call.at(5_700, ev.PlayoutFinished("bye", 3_000.0))
-    assert call.all(do.EndCall) == [do.EndCall(EndReason.CONSENT_REFUSED)]
+    assert call.all(do.EndCall) == [do.EndCall(EndReason.CONSENT_REFUSED)], "the reason is the first"
     silent = Timeline(tenant(recording={**TOLD, "on_refusal": "end"}, phrases={"recording_required": ""}))
     silent.at(0, VOICE)
     silent.caller_says(1_000, 2_000, "Please don't record me.")
