@@ -160,7 +160,9 @@ class StageSettings(BaseModel):
         "", pattern=r"^$|^ami-[0-9a-f]+$", description="image of GPU hosts that holds containers and weights; empty: AWS's ECS image"
     )
     media_image: str = Field("", description="URI of the media container; empty: the account's own repository, nexus-media:<release>")
-    personaplex_image: str = Field("", description="URI of the PersonaPlex server's container; empty: the account's own repository")
+    personaplex_image: str = Field(
+        "", description="URI of the PersonaPlex server's container; empty: the account's own repository, personaplex:<release>"
+    )
     weights_uri: str = Field(
         "",
         pattern=r"^$|^s3://[a-z0-9.-]{3,63}(/[A-Za-z0-9._/-]+)?$",
