@@ -56,6 +56,8 @@ def session_view(record: dict[str, Any]) -> Iterator[RenderableType]:
     """One call: head, transcript, tools, lead."""
     head = f"[bold]{record['id']}[/bold]  {record['end_reason']}  {record['duration_ms'] / 1000:.1f} s  engine {record['engine']}"
     yield head
+    if recording := _recording(record.get("recording") or {}):
+        yield recording
     lines: list[tuple[float, Text]] = [(turn["start_ms"], _turn(turn)) for turn in record["turns"]]
     lines += [(use["started_ms"], _tool(use)) for use in record["tools"]]
     for at_ms, line in sorted(lines, key=lambda pair: pair[0]):
@@ -66,6 +68,16 @@ def session_view(record: dict[str, Any]) -> Iterator[RenderableType]:
         for name, value in lead.items():
             table.add_row(name.replace("_", " "), _lead_value(value))
         yield table
+
+
+def _recording(trace: dict[str, Any]) -> str:
+    """What became of the call's sound; of an older record without that, nothing."""
+    if not trace.get("status"):
+        return ""
+    why = f" ({trace['code']})" if trace.get("code") else ""
+    kept = f", {trace['duration_ms'] / 1000:.1f} s" if trace["status"] == "stored" else ""
+    until = f", until {trace['delete_after'][:10]}" if trace["status"] == "stored" and trace.get("delete_after") else ""
+    return escape(f"recording: {trace['status']}{why}{kept}{until}")
 
 
 def _lead_value(value: Any) -> str:
