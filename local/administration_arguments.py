@@ -80,6 +80,7 @@ def _add_knowledge(knowledge: Any, bind: Bind) -> None:
     added = _command(knowledge, "add", bind("knowledge_add"), "give its agent a document; calls know it from then on")
     added.add_argument("file", type=Path, help="a text file: .md, .txt, .html, .csv or .json")
     added.add_argument("--name", default="", help="what it is called; the file's name when left out")
+    added.add_argument("--replace", action="store_true", help="put it in the place of the document of that name, where there is one")
     removed = _command(knowledge, "remove", bind("knowledge_remove"), "forget a document")
     removed.add_argument("document", help="its id, or its name")
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import stat
 from pathlib import Path
 from types import MappingProxyType
 
@@ -11,8 +12,9 @@ from rich.markup import escape
 from rich.table import Column, Table
 
 from local.client import ControlPlane
+from local.client.schemas import KnowledgeBody, KnowledgeItem
 from nexus.domain.document_text import ContentType
-from nexus.errors import RequestRejected
+from nexus.errors import Conflict, RequestRejected
 
 CONTENT_TYPES = MappingProxyType[str, ContentType](
     {
@@ -46,7 +48,8 @@ def knowledge_add(options: argparse.Namespace, client: ControlPlane, console: Co
     kind = CONTENT_TYPES.get(file.suffix.lower())
     if kind is None:
         raise RequestRejected("invalid_request", f"{file} is none of {', '.join(CONTENT_TYPES)}: save it as text, and name it so.")
-    made = client.knowledge.add(options.tenant, {"name": options.name or file.stem, "content_type": kind, "text": _text(file)})
+    called = options.name or file.stem
+    made = _sent(client, options.tenant, {"name": called, "content_type": kind, "text": _text(file)}, replace=options.replace)
     name = escape(made["name"])
     if made["status"] == "ready":
         console.print(f"[green]✓[/green] {name} is known to calls from now on ({made['id']})", highlight=False, soft_wrap=True)
@@ -66,8 +69,24 @@ def knowledge_remove(options: argparse.Namespace, client: ControlPlane, console:
 KNOWLEDGE = (knowledge_list, knowledge_add, knowledge_remove)
 
 
-def _text(file: Path) -> str:
+def _sent(client: ControlPlane, tenant_id: str, body: KnowledgeBody, *, replace: bool) -> KnowledgeItem:
+    there = next((one["id"] for one in client.knowledge.each(tenant_id) if one["name"] == body["name"]), "") if replace else ""
+    if there:
+        return client.knowledge.replace(tenant_id, there, body)
     try:
+        return client.knowledge.add(tenant_id, body)
+    except Conflict as error:
+        if error.code != "knowledge_exists":
+            raise
+        words = f"{tenant_id} has a document {body['name']} already: --replace puts this file in its place, --name gives it another name."
+        raise Conflict(error.code, words) from error
+
+
+def _text(file: Path) -> str:
+    """Of a file alone: a pipe may never end, and a device never does."""
+    try:
+        if not stat.S_ISREG(file.stat().st_mode):
+            raise RequestRejected("invalid_request", f"{file} is no file.")
         return file.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         raise RequestRejected("invalid_request", f"{file} cannot be read as UTF-8 text: {error}") from error

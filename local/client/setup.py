@@ -46,6 +46,12 @@ class Knowledge:
         """One with its text."""
         return cast(schemas.KnowledgeDetail, self._wire.get(tenant_path(tenant_id, "knowledge", document_id)))
 
+    def replace(self, tenant_id: str, document_id: str, body: schemas.KnowledgeBody) -> schemas.KnowledgeItem:
+        """Another text in its place. Raises Conflict when somebody changes it meanwhile."""
+        path = tenant_path(tenant_id, "knowledge", document_id)
+        told = self._wire.ask("PUT", path, json=body, headers={"If-Match": self._wire.ask("GET", path).etag})
+        return cast(schemas.KnowledgeItem, told.body)
+
     def retry(self, tenant_id: str, document_id: str) -> schemas.KnowledgeItem:
         """Read a failed one again."""
         return cast(schemas.KnowledgeItem, self._wire.post(tenant_path(tenant_id, "knowledge", f"{document_id}:retry")))

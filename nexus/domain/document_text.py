@@ -17,6 +17,7 @@ from pydantic import JsonValue
 ContentType = Literal["text/markdown", "text/plain", "text/html", "text/csv", "application/json"]
 CONTENT_TYPES: tuple[str, ...] = get_args(ContentType)
 _LONG_PARAGRAPH = 240
+_DELIMITERS = (",", ";", "\t")
 _DEEPEST = 20
 _HEADING = re.compile(r"(#{1,6})(?!\S)")
 _LONGEST_LINK = 500
@@ -37,6 +38,8 @@ def read_document(content_type: ContentType, text: str) -> JsonValue:
     Raises:
         ValueError: it cannot be read as what it says it is, or holds nothing; the words say why.
     """
+    if "\0" in text:
+        raise ValueError("it holds a NUL character: save it as UTF-8 text")
     match content_type:
         case "application/json":
             value = _json(text)
@@ -87,8 +90,10 @@ def _parts(value: JsonValue) -> list[JsonValue]:
 
 
 def _csv(text: str) -> JsonValue:
+    lines = text.splitlines()
     try:
-        rows = [[cell.strip() for cell in row] for row in csv.reader(text.splitlines(), strict=True) if any(cell.strip() for cell in row)]
+        table = csv.reader(lines, strict=True, delimiter=_delimiter(lines))
+        rows = [[cell.strip() for cell in row] for row in table if any(cell.strip() for cell in row)]
     except csv.Error as error:
         raise ValueError(f"it is not CSV: {error}") from error
     if len(rows) < 2:
@@ -98,6 +103,13 @@ def _csv(text: str) -> JsonValue:
         if len(row) != len(names):
             raise ValueError(f"row {at} has {len(row)} cells where the names are {len(names)}")
     return [{name: cell for name, cell in zip(names, row, strict=True) if name and cell} for row in rows[1:]]
+
+
+def _delimiter(lines: list[str]) -> str:
+    """What parts the cells: a comma, unless the names and the first row fall into more cells by another."""
+    first = [line for line in lines if line.strip()][:2]
+    cells = {one: min((len(row) for row in csv.reader(first, delimiter=one)), default=0) for one in _DELIMITERS}
+    return max(_DELIMITERS, key=cells.__getitem__)
 
 
 # --- sections ----------------------------------------------------------------------------------------------------------------

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -42,7 +43,26 @@ async def test_what_cannot_be_read_says_so(nexus: Nexus, tmp_path: Path) -> None
     assert code == 1 and "✗ prices" in told and "doc_" in told
     assert "failed" in (await nexus("knowledge", "list", BARBER))[1]
     code, told = await nexus("knowledge", "add", BARBER, broken)
-    assert code == 1 and "knowledge_exists" in told
+    assert code == 1 and "knowledge_exists" in told and "--replace" in told
+
+
+async def test_a_document_of_that_name_is_replaced_where_one_asks_for_it(nexus: Nexus, tmp_path: Path) -> None:
+    file = tmp_path / "parking.txt"
+    file.write_text("Park behind\0the shop.")
+    code, told = await nexus("knowledge", "add", BARBER, file, "--replace")
+    assert code == 1 and "NUL" in told
+    document = told.split("(")[1].split(")")[0]
+    file.write_text("Park behind the shop.")
+    code, told = await nexus("knowledge", "add", BARBER, file, "--replace")
+    assert code == 0 and f"known to calls from now on ({document})" in told
+    assert (await nexus("knowledge", "list", BARBER))[1].count("doc_") == 1
+
+
+async def test_a_pipe_is_not_waited_for(nexus: Nexus, tmp_path: Path) -> None:
+    pipe = tmp_path / "pipe.txt"
+    os.mkfifo(pipe)
+    code, told = await nexus("knowledge", "add", BARBER, pipe)
+    assert code == 1 and "is no file" in told
 
 
 @pytest.mark.parametrize(("name", "held"), [("flyer.pdf", b"%PDF"), ("flyer", b"text"), ("latin.txt", b"caf\xe9"), ("missing.md", None)])

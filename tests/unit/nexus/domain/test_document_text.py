@@ -88,6 +88,7 @@ def test_a_table_becomes_records() -> None:
         ("text/csv", 'a,b\n"1,2\n', "not CSV"),
         ("text/markdown", "# \n\n```\n", "no text"),
         ("text/plain", " \n\t", "no text"),
+        ("text/plain", "Hours: 9\0 to 5", "NUL character"),
         ("text/html", "<script>x</script>", "no text"),
     ],
 )
