@@ -10,11 +10,12 @@ from media_plane.models.policy.contacts import region_of
 from media_plane.models.policy.filling import Setting
 from media_plane.models.policy.knowledge import opening_hour
 from media_plane.models.policy.moments import OPENING_GUESS_HOUR
-from media_plane.models.policy.policy import Policy
+from media_plane.models.policy.policy import INVITATION, Policy
 from media_plane.models.policy.replay import next_reply
 from media_plane.ports.chat import AnswerDone, ChatRequest, TextDelta, ToolCall
 
 _WORDS_PER_DELTA = 4
+_OFFER_OF_HELP = re.compile(r"(?:how|what)\b[^,;:?]*\b(?:help|assist|serve|service|do for you)\b[^,;:?]*\?", re.IGNORECASE)
 _MONTH_FIRST_REGIONS = frozenset({"US", "PH", "FM", "PW"})
 
 
@@ -51,4 +52,11 @@ def _policy(request: ChatRequest) -> Policy:
         ),
         caller_phone=request.caller_phone,
         goodbye=config.phrases.goodbye,
+        invitation=_invitation(config.greeting),
     )
+
+
+def _invitation(greeting: str) -> str:
+    """How the tenant asks what the caller wants: the offer of help that its greeting ends with."""
+    last = re.split(r"(?<=[.!?])\s+", greeting.strip())[-1]
+    return last if _OFFER_OF_HELP.fullmatch(last) else INVITATION

@@ -14,7 +14,7 @@ from media_plane.models.policy.knowledge import find_answer
 from media_plane.models.policy.outcomes import MORE, returned
 from media_plane.models.policy.phrasing import abilities, action
 from media_plane.models.policy.slots import slots_of
-from media_plane.models.policy.smalltalk import Aside, asks_again, find_aside
+from media_plane.models.policy.smalltalk import Aside, asks_again, find_aside, merely_answers, on_recording
 from media_plane.models.policy.state import Reply, State
 from media_plane.models.policy.steps import (
     changes,
@@ -30,6 +30,7 @@ from media_plane.models.policy.words import normalise, says_no, says_yes
 from media_plane.ports.chat import ToolReturned
 from media_plane.ports.tools import ToolSpec
 
+INVITATION = "What can I do for you?"
 _UNKNOWN = "I'm afraid I don't have that information."
 
 
@@ -46,6 +47,7 @@ class Policy:
     setting: Setting
     caller_phone: str = ""
     goodbye: str = "Thank you for calling. Goodbye!"
+    invitation: str = INVITATION
 
     @property
     def tasks(self) -> Tasks:
@@ -56,6 +58,8 @@ class Policy:
         """Answer the caller's words; ``last_said`` is what the agent said before them."""
         if not text.strip():
             return Reply(state, "Sorry, I didn't hear anything. Could you say that again?")
+        if consent := self._on_recording(state, normalise(text), last_said):
+            return consent
         aside = find_aside(text)
         if aside is not None and (reply := self._aside(state, aside, text, last_said)):
             return reply
@@ -70,11 +74,30 @@ class Policy:
         }.get(state.asked)
         if answer is not None and (reply := answer(state, text)):
             return reply
-        return self._in_task(state, text) if state.task and state.asked != "offer" else self._open_floor(state, text)
+        return self._in_task(state, text) if state.task and state.asked != "offer" else self._open_floor(state, text, last_said)
 
     def returned(self, state: State, results: Sequence[ToolReturned]) -> Reply:
         """Say what the tools answered, and go on from there."""
         return returned(self.tasks, state, results)
+
+    # --- consent ---------------------------------------------------------------------------------------------------------------
+
+    def _on_recording(self, state: State, normal: str, last_said: str) -> Reply | None:
+        """Words on the recording alone answer no question of ours: that one stands, and without one there is an invitation."""
+        told = on_recording(normal)
+        if told == "refused" and (pending := self.tasks.pending_question(state)):
+            return Reply(state, pending)
+        if not told or state.task or state.offer or (told == "granted" and (state.asked or best_intent(normal, self.tools))):
+            return None
+        return Reply(state, MORE) if state.asked == "more" else self._invited(state, last_said)
+
+    def _invited(self, state: State, last_said: str) -> Reply:
+        """What a caller is told whose yes or no answers nothing that was asked here; each time in other words."""
+        state = replace(state, asked="")
+        if self.invitation == last_said or last_said == f"All right. {self.invitation}":
+            return Reply(state, f"{abilities(self.tools)} What would you like?")
+        heard_of_recording = "record" in last_said.lower()  # "All right, this call is not recorded." is not to be agreed with again
+        return Reply(state, self.invitation if heard_of_recording else f"All right. {self.invitation}")
 
     # --- asides ----------------------------------------------------------------------------------------------------------------
 
@@ -215,7 +238,7 @@ class Policy:
             return Reply(ended(state, "more"), f"I'm sorry, I can't make that out. Let's leave it for now. {MORE}")
         return Reply(state, f"Sorry, I didn't get that. {self.tasks.pending_question(state)}")
 
-    def _open_floor(self, state: State, text: str) -> Reply:
+    def _open_floor(self, state: State, text: str, last_said: str) -> Reply:
         state = replace(state, asked="", known={**state.known, **overheard(text, self.setting)})
         normal = normalise(text)
         if verb := undoing_without_tool(normal, self.tools):
@@ -230,6 +253,8 @@ class Policy:
             return self.tasks.begin(replace(state, misses=0), intent.tool, text, carry={})
         if says_no(text) and state.known.get("done"):
             return Reply(state, self.goodbye, hang_up=True)
+        if merely_answers(normal):
+            return self._invited(state, last_said)
         if overheard(text, self.setting):
             return Reply(state, "Thank you. How can I help you?")
         return self._lost(state, normal)

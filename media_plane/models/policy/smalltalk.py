@@ -123,6 +123,44 @@ def asks_again(text: str) -> bool:
     return _AGAIN.search(text) is not None
 
 
+_MERE = re.compile(
+    r"(?:(?:um|uh|oh|well|and|yes|yeah|yep|yup|no|nope|nah|ok|okay|sure|fine|right|correct|great|perfect|good|alright|all right"
+    r"|of course|absolutely|definitely|certainly|by all means|go ahead|please|thanks|thank you|no problem|not really|sounds good"
+    r"|i (?:do|don't|do not)|i (?:do not |don't )?(?:agree|consent|mind)|i(?:'d| would) rather not"
+    r"|(?:that's|that is|it's|it is) (?:fine|okay|ok|good|all right|alright|right)(?: with me| by me)?)(?: |$))+"
+)
+_RECORDING = re.compile(r"\brecord(?:ed|ing)?\b")
+_AGAINST = re.compile(r"\b(?:no|not|never|don't|dont|won't|can't|cannot|wouldn't|stop|off|without|refuse|rather|against|mind|object)\b")
+_FOR = re.compile(r"\b(?:yes|yeah|sure|fine|ok|okay|right|agree|may|can|ahead|course|happy|consent|allow|accept|good)\b")
+_RECORDING_WORDS = (
+    "a about account against agree ahead all allow allowed alright am and any anything be being but by call can can't cannot"
+    " consent conversation could course do don't dont either feel fine for free give go good happy have hello hey hi i i'd i'll i'm"
+    " it it's like may me mind my never no not object of off oh ok okay on please prefer problem rather record recorded recording"
+    " refuse right say sorry stop sure switch thank thanks that that's the this to turn uh um us voice want we well will with"
+    " without won't would wouldn't yeah yes you your"
+)
+_OF_RECORDING = frozenset(_RECORDING_WORDS.split())
+
+
+def merely_answers(normal: str) -> bool:
+    """Whether a normalised text is a yes or a no and nothing else."""
+    return _MERE.fullmatch(_plain(normal)) is not None
+
+
+def on_recording(normal: str) -> Literal["", "refused", "granted"]:
+    """Whether a normalised text refuses or grants the recording of the call, and says nothing else."""
+    words = _plain(normal)
+    if not _RECORDING.search(words) or not _OF_RECORDING.issuperset(words.split()):
+        return ""
+    if _AGAINST.search(words):
+        return "refused"
+    return "granted" if _FOR.search(words) and "?" not in normal else ""
+
+
+def _plain(normal: str) -> str:
+    return " ".join(re.findall(r"[\w']+", normal))
+
+
 def is_foreign(text: str) -> bool:
     """Whether the words are hardly English: another alphabet, or mostly words of another language."""
     letters = [character for character in text if character.isalpha()]

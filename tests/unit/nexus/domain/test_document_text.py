@@ -76,6 +76,23 @@ def test_a_table_becomes_records() -> None:
 
 
 @pytest.mark.parametrize(
+    ("text", "records"),
+    [
+        (
+            "Name;price\nCalzone;12 dollars\nMarinara;10,50\n",
+            [{"Name": "Calzone", "price": "12 dollars"}, {"Name": "Marinara", "price": "10,50"}],
+        ),
+        ("Name\tprice\nCalzone, small\t12\n", [{"Name": "Calzone, small", "price": "12"}]),
+        ('Name;note\n"Calzone; small";hot\n', [{"Name": "Calzone; small", "note": "hot"}]),
+        ("Name,note\nCalzone,hot; small\n", [{"Name": "Calzone", "note": "hot; small"}]),
+        ("Tips; tricks\nCome early\n", [{"Tips; tricks": "Come early"}]),
+    ],
+)
+def test_the_cells_of_a_table_lie_between_commas_semicolons_or_tabs(text: str, records: JsonValue) -> None:
+    assert read_document("text/csv", text) == records
+
+
+@pytest.mark.parametrize(
     ("kind", "text", "why"),
     [
         ("application/json", "{", "not JSON"),
@@ -84,6 +101,7 @@ def test_a_table_becomes_records() -> None:
         ("application/json", "[" * 30 + "1" + "]" * 30, "20 levels"),
         ("application/json", "{}", "no text"),
         ("text/csv", "a,b\n1\n", "row 2 has 1 cells"),
+        ("text/csv", "a;b\n1;2\n3\n", "row 3 has 1 cells"),
         ("text/csv", "a,b\n", "at least one more line"),
         ("text/csv", 'a,b\n"1,2\n', "not CSV"),
         ("text/markdown", "# \n\n```\n", "no text"),
