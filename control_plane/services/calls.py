@@ -122,7 +122,10 @@ class CallDesk:
         return await self._ledger.get(check_tenant_id(tenant_id), check_call_id(call_id))
 
     async def end(self, tenant_id: str, call_id: str) -> CallEntry:
-        """Ask the process that holds the call to end it, within seconds. Asking again changes nothing. Raises like ``get``."""
+        """End a call that is not connected yet; ask the process that holds a living one to end it, within seconds.
+
+        Asking again changes nothing. Raises like ``get``.
+        """
         return await self._ledger.request_end(check_tenant_id(tenant_id), check_call_id(call_id))
 
     async def _reserve(self, call_id: str, terms: CallTerms, request: CallRequest, max_duration_s: int) -> CallEntry:

@@ -150,7 +150,8 @@ def renewed(entry: CallEntry, order: CallOrder, nonce: str, lease_expires_at: da
     if entry.order.body_hash != order.body_hash:
         raise RequestRejected("idempotency_key_reused", "This Idempotency-Key was used with another body; take a fresh key.")
     if entry.state != "ready":
-        raise Conflict("call_already_connected", "The call of this Idempotency-Key has begun; take a fresh key for another call.")
+        what = "has begun" if entry.state == "active" else "is over"
+        raise Conflict("call_already_connected", f"The call of this Idempotency-Key {what}; take a fresh key for another call.")
     return entry.model_copy(update={"nonce": nonce, "lease_expires_at": lease_expires_at})
 
 
@@ -163,6 +164,8 @@ def redeemed(entry: CallEntry | None, nonce: str, process_id: str, now: datetime
     """The call as active in ``process_id``. Raises NotFound, NotAuthorised."""
     if entry is None:
         raise NotFound("call_not_found", "There is no such call.")
+    if entry.state == "ended":
+        raise NotAuthorised("ticket_used", "The call of this ticket is over; ask POST /calls again, with a fresh Idempotency-Key.")
     if entry.state != "ready" or entry.nonce != nonce:
         raise NotAuthorised("ticket_used", "The ticket has been used or replaced; ask POST /calls again.")
     if entry.lease_expires_at <= now:
@@ -174,6 +177,12 @@ def ended(entry: CallEntry, reason: EndReason) -> CallEntry:
     """The call as it stays in the ledger: without anything personal."""
     order = entry.order.model_copy(update={"caller": Caller()})
     return entry.model_copy(update={"state": "ended", "end_reason": reason, "order": order, "lines": ()})
+
+
+def asked_to_end(entry: CallEntry) -> CallEntry:
+    """The call once its end is asked for: one that nobody is connected to is over by that, a living one is ended by its process."""
+    wanted = entry.model_copy(update={"end_requested": True})
+    return ended(wanted, EndReason.TENANT_ENDED) if entry.state == "ready" else wanted
 
 
 def matches(row: SessionRow, where: SessionFilter) -> bool:

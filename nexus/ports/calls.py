@@ -72,7 +72,8 @@ class CallLedger(Protocol):
             QuotaExceeded: ``tenant_concurrency_exceeded``, ``fair_share_exceeded`` (both with the numbers) or ``no_engine_slot`` (also
                 when no live process takes calls).
             RequestRejected: ``idempotency_key_reused`` (other body).
-            Conflict: ``call_already_connected`` (the call has begun), ``conflict`` (the tenant's head is not as ``standing`` says).
+            Conflict: ``call_already_connected`` (the call has begun, or is over), ``conflict`` (the tenant's head is not as ``standing``
+                says).
         """
         ...
 
@@ -81,7 +82,8 @@ class CallLedger(Protocol):
 
         Raises:
             NotFound: ``call_not_found``, also for another tenant's call.
-            NotAuthorised: ``ticket_used`` (the nonce is not the newest, or already burnt), ``ticket_expired`` (the lease has passed).
+            NotAuthorised: ``ticket_used`` (the nonce is not the newest, or already burnt, or the call is over), ``ticket_expired`` (the
+                lease has passed).
         """
         ...
 
@@ -98,7 +100,12 @@ class CallLedger(Protocol):
         ...
 
     async def request_end(self, tenant_id: str, call_id: str) -> CallEntry:
-        """Set the flag that the holding process sees at its next heartbeat. Raises like ``get``."""
+        """Ask for the end of the call; asking again changes nothing.
+
+        A call that is not connected is ended by this, as ``tenant_ended``: its seat and slot are free, its ticket opens nothing. For a
+        connected one the flag is set that its process sees at its next heartbeat. Of this and ``redeem`` at once, one is first and the
+        other meets what it made. Raises like ``get``.
+        """
         ...
 
 

@@ -11,7 +11,7 @@ import pytest
 
 from nexus.adapters.memory import MemoryCallLedger, MemoryDocumentStore
 from nexus.adapters.sqlite import Database, SqliteCallLedger, SqliteDocumentStore
-from nexus.domain.call import CallEntry, CallOrder, EndReason
+from nexus.domain.call import CallEntry, Caller, CallOrder, EndReason
 from nexus.domain.tenancy import HEAD_KEY
 from nexus.errors import Conflict, NotAuthorised, NotFound, QuotaExceeded, RequestRejected, Unavailable
 from nexus.ports.calls import CallLedger, CallRef
@@ -359,13 +359,63 @@ async def test_a_call_that_another_process_takes_up_counts_there(ledger: CallLed
     assert (await _reserve(ledger, 5)).process_id == "mp_2"
 
 
-async def test_a_wish_to_end_before_the_call_has_begun_is_kept(ledger: CallLedger) -> None:
-    await ledger.heartbeat(process())
+async def test_a_call_that_is_not_connected_ends_when_it_is_asked_to(ledger: CallLedger) -> None:
+    await ledger.heartbeat(process(slots=1))
+    await _reserve(ledger, 1, order(key="k").model_copy(update={"caller": Caller(phone="+972501234567")}), limit=1)
+    over = await ledger.request_end("barber", call_id(1))
+    assert (over.state, over.end_reason, over.end_requested) == ("ended", EndReason.TENANT_ENDED, True)
+    assert over.order.caller == Caller()
+    assert await ledger.request_end("barber", call_id(1)) == over == await ledger.get("barber", call_id(1)), "again changes nothing"
+    assert await ledger.release("barber", call_id(1), EndReason.LOST, NOON) is False, "it has ended once"
+    told = await ledger.heartbeat(process(slots=1))
+    assert (told.ready, told.to_end, told.orphaned) == ((), (), ())
+    assert (await _reserve(ledger, 2, limit=1)).seats_used == 1, "its seat and its slot are free"
+    with pytest.raises(NotAuthorised, match="is over") as refused:
+        await ledger.redeem("barber", call_id(1), nonce="n1", process_id="mp_1", now=NOON)
+    assert refused.value.code == "ticket_used"
+    with pytest.raises(Conflict, match="is over") as repeated:
+        await _reserve(ledger, 3, order(key="k"))
+    assert repeated.value.code == "call_already_connected"
+
+
+async def test_an_end_takes_nothing_from_whoever_has_the_places_of_a_lapsed_call(ledger: CallLedger) -> None:
+    await ledger.heartbeat(process(slots=1))
     await _reserve(ledger, 1)
-    await ledger.request_end("barber", call_id(1))
-    assert (await ledger.heartbeat(process())).to_end == ()
-    await ledger.redeem("barber", call_id(1), nonce="n1", process_id="mp_1", now=NOON)
-    assert (await ledger.heartbeat(process())).to_end == (call_id(1),)
+    later = NOON + timedelta(seconds=LEASE_S)
+    await ledger.heartbeat(process(slots=1, seen_at=later))
+    await _reserve(ledger, 2, now=later)
+    assert (await ledger.request_end("barber", call_id(1))).state == "ended"
+    with pytest.raises(QuotaExceeded):
+        await _reserve(ledger, 3, now=later)
+    assert (await ledger.redeem("barber", call_id(2), nonce="n2", process_id="mp_1", now=later)).state == "active"
+
+
+async def test_a_caller_who_connects_while_the_end_is_asked_for_meets_it_once_either_way(ledger: CallLedger) -> None:
+    await ledger.heartbeat(process(slots=20))
+    for number in range(10):
+        await _reserve(ledger, number)
+
+    async def connect(number: int) -> bool:
+        try:
+            await ledger.redeem("barber", call_id(number), nonce=f"n{number}", process_id="mp_1", now=NOON)
+        except NotAuthorised as refused:
+            assert refused.code == "ticket_used"
+            return False
+        return True
+
+    async def race(number: int) -> bool:
+        both = [connect(number), ledger.request_end("barber", call_id(number))]
+        first, second = await asyncio.gather(*(both if number % 2 else reversed(both)))
+        return bool(first if number % 2 else second)
+
+    connected = await asyncio.gather(*(race(number) for number in range(10)))
+    living = {call_id(number) for number in range(10) if connected[number]}
+    assert set((await ledger.heartbeat(process(slots=20))).to_end) == living, "a call that was connected ends as living calls do"
+    for number in range(10):
+        entry = await ledger.get("barber", call_id(number))
+        assert (entry.state, entry.end_reason) == (("active", None) if connected[number] else ("ended", EndReason.TENANT_ENDED))
+        assert await ledger.release("barber", call_id(number), EndReason.TENANT_ENDED, NOON) is connected[number], "each ends once"
+    assert (await _reserve(ledger, 20, limit=1)).seats_used == 1
 
 
 async def test_a_process_that_comes_back_still_has_its_calls(ledger: CallLedger) -> None:

@@ -54,7 +54,10 @@ async def get_call(tenant_id: TenantId, call_id: CallId, request: Request, servi
 
 @router.post("/{call_id}:end", operation_id="endCall", status_code=202, response_model=CallDetail, responses=refusals(404))
 async def end_call(tenant_id: TenantId, call_id: CallId, request: Request, services: Services) -> Response:
-    """Ask for the end of a call; it ends within seconds. Asking again is harmless."""
+    """Ask for the end of a call: one that is not connected yet has ended with the answer, a living one ends within seconds.
+
+    Asking again is harmless.
+    """
     await _check_mode(request, services, tenant_id, call_id)
     return told(_detail(await services.calls.end(tenant_id, call_id), services.policy.now()), status=202)
 

@@ -196,21 +196,24 @@ class DynamoCallLedger:
         return ended
 
     async def _release(self, which: CallRef, reason: EndReason) -> bool:
-        own = _held_by(which.call_id)
-        given_back = [True, True]
         for _ in range(_TRIES):
             call = await self._find(which)
             if call is None or call.entry.state == "ended":
                 return False
-            parts = [self._table.delete_part(call.seat_key, own), self._table.delete_part(call.slot_key(self._fleet), own)]
-            parts = [part for part, still in zip(parts, given_back, strict=True) if still]
-            kept = await self._table.write_together([self._written(replace(call, entry=rules.ended(call.entry, reason))), *parts])
-            if all(kept):
+            if await self._put_over(call, rules.ended(call.entry, reason)):
                 return True
-            if kept[0]:  # a place is somebody else's by now: only the rest is given back
-                held = iter(kept[1:])
-                given_back = [still and next(held) for still in given_back]
         raise _contended()
+
+    async def _put_over(self, call: HeldCall, over: CallEntry) -> bool:
+        """Write the call that was read as over, and give its places back. False: somebody has written it meanwhile."""
+        own = _held_by(over.call_id)
+        parts = [self._table.delete_part(call.seat_key, own), self._table.delete_part(call.slot_key(self._fleet), own)]
+        while True:
+            kept = await self._table.write_together([self._written(replace(call, entry=over)), *parts])
+            if all(kept) or not kept[0]:
+                return kept[0]
+            # a place is somebody else's by now: only the rest is given back
+            parts = [part for part, still in zip(parts, kept[1:], strict=True) if still]
 
     async def get(self, tenant_id: str, call_id: str) -> CallEntry:
         return (await self._of_tenant(tenant_id, call_id)).entry
@@ -218,7 +221,11 @@ class DynamoCallLedger:
     async def request_end(self, tenant_id: str, call_id: str) -> CallEntry:
         for _ in range(_TRIES):
             call = await self._of_tenant(tenant_id, call_id)
-            wanted = replace(call, entry=call.entry.model_copy(update={"end_requested": True}))
+            wanted = replace(call, entry=rules.asked_to_end(call.entry))
+            if call.entry.state == "ready":
+                if await self._put_over(call, wanted.entry):
+                    return wanted.entry
+                continue
             writes = [self._written(wanted)]
             if call.entry.state == "active":
                 writes.append(self._table.put_part(as_items.slot_item(wanted, self._fleet), _held_by(call_id)))

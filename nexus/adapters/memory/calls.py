@@ -93,8 +93,7 @@ class MemoryCallLedger:
         return entry
 
     async def request_end(self, tenant_id: str, call_id: str) -> CallEntry:
-        entry = await self.get(tenant_id, call_id)
-        self._entries[call_id] = entry.model_copy(update={"end_requested": True})
+        self._entries[call_id] = rules.asked_to_end(await self.get(tenant_id, call_id))
         return self._entries[call_id]
 
     async def request_line(self, tenant_id: str, call_id: str, line: LineOrder) -> CallEntry:

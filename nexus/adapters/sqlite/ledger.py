@@ -89,9 +89,7 @@ class SqliteCallLedger:
         return await self._database.read(lambda db: _of_tenant(db, tenant_id, call_id))
 
     async def request_end(self, tenant_id: str, call_id: str) -> CallEntry:
-        return await self._database.write(
-            lambda db: _put(db, _of_tenant(db, tenant_id, call_id).model_copy(update={"end_requested": True}))
-        )
+        return await self._database.write(lambda db: _put(db, rules.asked_to_end(_of_tenant(db, tenant_id, call_id))))
 
     async def request_line(self, tenant_id: str, call_id: str, line: LineOrder) -> CallEntry:
         return await self._database.write(lambda db: _put(db, rules.with_line(_of_tenant(db, tenant_id, call_id), line)))

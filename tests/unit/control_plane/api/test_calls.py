@@ -6,9 +6,11 @@ import asyncio
 from typing import Any
 
 import httpx
+import pytest
 
 from nexus import tickets
 from nexus.domain.call import EndReason
+from nexus.errors import NotAuthorised
 from tests.fakes.control_plane import PRIVATE_KEY, House
 
 PATH = "/v1/tenants/barber_shop/calls"
@@ -105,6 +107,24 @@ async def test_ending_is_an_order_that_the_media_process_sees(door: House) -> No
     await door.stores.ledger.release("barber_shop", call_id, EndReason.TENANT_ENDED, door.clock.now())
     told = (await door.client.get(f"{PATH}/{call_id}")).json()
     assert (told["status"], told["end_reason"]) == ("completed", "tenant_ended")
+
+
+async def test_a_call_that_nobody_has_connected_to_ends_at_once_and_leaves_room(door: House) -> None:
+    for number in range(4):  # twice as many as there are slots
+        created = await order(door, f"k{number}")
+        assert created.status_code == 201, created.json()
+        assert created.json()["limits"]["concurrent_calls"]["used"] == 1
+        address = f"{PATH}/{created.json()['id']}"
+        told = [await door.client.post(f"{address}:end") for _ in range(2)]
+        assert [answer.status_code for answer in told] == [202, 202]
+        shown = (await door.client.get(address)).json()
+        assert (shown["status"], shown["end_reason"], shown["end_requested"]) == ("completed", "tenant_ended", True)
+        assert [answer.json() for answer in told] == [shown, shown]
+        with pytest.raises(NotAuthorised, match="is over"):
+            await redeem(door, created)
+    again = await order(door, "k0")
+    assert (again.status_code, again.json()["code"]) == (409, "call_already_connected")
+    assert "is over" in again.json()["detail"]
 
 
 async def test_a_call_may_be_ordered_without_recording_and_none_with_more_than_its_tenant_allows(door: House) -> None:

@@ -122,6 +122,11 @@ class TestTicket:
         await door.keeper.admit(knock(ticket))
         assert await door.refused(knock(ticket)) == "ticket_used"
 
+    async def test_the_ticket_of_a_call_that_was_ended_before_its_caller_came(self, door: Door) -> None:
+        ticket = await door.ordered()
+        await door.ledger.request_end("shop", CALL)
+        assert await door.refused(knock(ticket)) == "ticket_used"
+
     async def test_a_ticket_replaced_by_a_newer_one(self, door: Door) -> None:
         now = door.clock.now()
         same = order(tenant_id="shop", key="k", body="b")

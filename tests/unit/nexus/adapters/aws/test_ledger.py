@@ -178,6 +178,40 @@ async def test_a_release_meets_a_wish_to_end_and_both_are_kept(lossy_stores: Los
     assert (entry.end_requested, entry.end_reason) == (True, EndReason.CALLER_HANGUP)
 
 
+async def test_a_caller_who_connects_in_the_moment_of_the_end_has_a_living_call_that_is_ended(lossy_stores: Lossy) -> None:
+    stores, line = lossy_stores
+    await stores.ledger.heartbeat(process())
+    await reserve(stores.ledger, 1)
+    line.before(
+        "TransactWriteItems", others(stores, lambda ledger: ledger.redeem("barber", call_id(1), nonce="n1", process_id="mp_1", now=NOON))
+    )
+    entry = await stores.ledger.request_end("barber", call_id(1))
+    assert (entry.state, entry.end_requested) == ("active", True)
+    assert (await stores.ledger.heartbeat(process())).to_end == (call_id(1),)
+
+
+async def test_a_caller_who_comes_in_the_moment_after_the_end_is_refused(lossy_stores: Lossy) -> None:
+    stores, line = lossy_stores
+    await stores.ledger.heartbeat(process(slots=1))
+    await reserve(stores.ledger, 1)
+    line.before("TransactWriteItems", others(stores, lambda ledger: ledger.request_end("barber", call_id(1))))
+    with pytest.raises(NotAuthorised) as refused:
+        await stores.ledger.redeem("barber", call_id(1), nonce="n1", process_id="mp_1", now=NOON)
+    assert refused.value.code == "ticket_used"
+    assert (await stores.ledger.get("barber", call_id(1))).end_reason is EndReason.TENANT_ENDED
+    await carry(stores.ledger, 2)
+
+
+async def test_an_end_whose_answer_was_lost_is_made_once(lossy_stores: Lossy) -> None:
+    stores, line = lossy_stores
+    await stores.ledger.heartbeat(process(slots=1))
+    await reserve(stores.ledger, 1)
+    line.lose("TransactWriteItems", 1)
+    over = await stores.ledger.request_end("barber", call_id(1))
+    assert (over.state, over.end_reason) == ("ended", EndReason.TENANT_ENDED)
+    await carry(stores.ledger, 2)
+
+
 async def test_a_dead_process_that_comes_back_in_the_moment_of_being_forgotten_stays(lossy_stores: Lossy) -> None:
     stores, line = lossy_stores
     await stores.ledger.heartbeat(process("mp_1"))

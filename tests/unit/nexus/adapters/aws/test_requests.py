@@ -68,6 +68,7 @@ OPERATIONS: dict[str, Operation] = {
     "ledger.release": lambda stores: stores.ledger.release("barber", call_id(1), EndReason.CALLER_HANGUP, NOON),
     "ledger.get": lambda stores: stores.ledger.get("barber", call_id(3)),
     "ledger.request_end": lambda stores: stores.ledger.request_end("barber", call_id(3)),
+    "ledger.request_end, not connected": lambda stores: stores.ledger.request_end("barber", call_id(4)),
     "journal.append, the first": lambda stores: stores.journal.append(call_id(2), (turn_noted(1, "b"),)),
     "journal.append, later": lambda stores: stores.journal.append(call_id(1), (turn_noted(1, "b"),)),
     "journal.read": lambda stores: stores.journal.read(call_id(1)),
