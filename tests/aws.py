@@ -21,6 +21,8 @@ from tests.fakes.aws_line import AwsLine, aws_line
 
 AWS = ("moto", "emulator")
 """Parameters of a fixture for which ``aws`` gives the stores."""
+_PATIENCE_S = 120.0
+"""Two hundred who ask at once wait in line for the few threads; how long is the machine's affair."""
 _numbers = itertools.count(1)
 _CREDENTIALS = {"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test", "AWS_EC2_METADATA_DISABLED": "true"}
 
@@ -83,7 +85,7 @@ def aws(request: pytest.FixtureRequest) -> AwsStores:
 def new_place(endpoint_url: str, *, workers: int) -> AwsPlace:
     """A fresh table and a fresh bucket."""
     name = f"nexus-test-{next(_numbers)}"
-    place = AwsPlace(table=name, bucket=name, region=REGION, endpoint_url=endpoint_url, workers=workers)
+    place = AwsPlace(table=name, bucket=name, region=REGION, endpoint_url=endpoint_url, workers=workers, deadline_s=_PATIENCE_S)
     create_table(client("dynamodb", endpoint_url), name, expiring=False)  # the times of tests are not those of the machine
     create_bucket(client("s3", endpoint_url), name)
     return place

@@ -25,7 +25,6 @@ CONNECT_TIMEOUT_S = 1.0
 READ_TIMEOUT_S = 4.0
 ATTEMPTS = 3
 DEADLINE_S = 10.0
-"""Longer than this nobody waits for one request, its retries included."""
 
 _MAKING_CLIENTS = threading.RLock()
 """botocore makes clients in one thread at a time."""
@@ -43,7 +42,7 @@ class AwsPlace:
 
     ``region`` and ``endpoint_url`` empty: as the environment says. ``fleet`` names the set of media processes that share calls.
     ``workers`` is how many requests are under way at once; more wait in line, in the order in which they came, none longer than
-    ``DEADLINE_S``.
+    ``deadline_s``, their retries included.
     """
 
     table: str
@@ -52,6 +51,7 @@ class AwsPlace:
     endpoint_url: str = ""
     fleet: str = "main"
     workers: int = 16
+    deadline_s: float = DEADLINE_S
 
 
 class Connection:
@@ -109,12 +109,12 @@ class Connection:
         """
         context = contextvars.copy_context()
         try:
-            async with asyncio.timeout(DEADLINE_S):
+            async with asyncio.timeout(self.place.deadline_s):
                 return await asyncio.get_running_loop().run_in_executor(self._pool, context.run, request)
         except (ClientError, BotoCoreError) as error:
             raise translated(error, self.place) from error
         except TimeoutError as error:
-            raise Unavailable("store_unavailable", f"{self._named()} did not answer within {DEADLINE_S:g} s; try again.") from error
+            raise Unavailable("store_unavailable", f"{self._named()} did not answer within {self.place.deadline_s:g} s; try again.") from error
 
     def close(self) -> None:
         """Take no more requests; those under way end by themselves."""
