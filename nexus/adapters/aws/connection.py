@@ -114,7 +114,8 @@ class Connection:
         except (ClientError, BotoCoreError) as error:
             raise translated(error, self.place) from error
         except TimeoutError as error:
-            raise Unavailable("store_unavailable", f"{self._named()} did not answer within {self.place.deadline_s:g} s; try again.") from error
+            told = f"{self._named()} did not answer within {self.place.deadline_s:g} s; try again."
+            raise Unavailable("store_unavailable", told) from error
 
     def close(self) -> None:
         """Take no more requests; those under way end by themselves."""
