@@ -44,7 +44,7 @@ _SPOKEN_ITEMS = 6
 _TITLES = ("name", "title", "question", "item", "service", "product", "dish", "treatment")
 _UNSAID = frozenset(("general", "text", "answer", "description", "details", "note", "notes", "content"))
 """Keys that say nothing: the sentence under them is told without."""
-_SENTENCE = re.compile(r"(?:\S+\s+){3}.*(?:[!?]|(?<!\b\w)(?<!\b(?:St|Rd|Dr))(?<!\b(?:Ave|Inc|Ltd))\.)", re.S)
+_SENTENCE = re.compile(r"(?:\S++\s++){3}.*(?:[!?]|(?<!\b\w)(?<!\b(?:St|Rd|Dr))(?<!\b(?:Ave|Inc|Ltd))\.)", re.S)
 _DAY_NAME = re.compile(r"\b(?:mon|tues|wednes|thurs|fri|satur|sun)days?\b")
 _HOUR_RANGE = re.compile(
     r"\b(\d{1,2})(?:[:.]\d{2})?\s*(am|pm|noon|a\.m\.|p\.m\.)?\s*(?:-|–|—|to|until)\s*\d{1,2}(?:[:.]\d{2})?\s*(?:am|pm|a\.m\.|p\.m\.)?", re.I

@@ -5,10 +5,12 @@ from __future__ import annotations
 import pytest
 from pydantic import JsonValue
 
+from media_plane.models.policy.knowledge import find_answer
 from media_plane.models.scripted import ScriptedChat
 from nexus.domain.document_text import ContentType, read_document
 from nexus.domain.tenant import TenantConfig
 from tests.fakes.chat_models import Conversation
+from tests.growth import grows_in_proportion
 
 PARKING = """# Parking
 
@@ -69,3 +71,7 @@ async def test_a_table_of_semicolons_answers(name: str) -> None:
     table = read(f"{name};price\nCalzone;12 dollars\nMarinara;10,50 dollars\n", "text/csv")
     assert await answered("How much is the calzone?", {"Menu": table}) == "Calzone is 12 dollars."
     assert await answered("How much is the marinara?", {"Menu": table}) == "Marinara is 10,50 dollars."
+
+
+def test_an_answer_takes_time_in_proportion_to_what_is_written() -> None:
+    assert grows_in_proportion(lambda size: find_answer(PARK, {"parking": {"note": f"a b c{' ' * size}d"}}), 40_000)
