@@ -91,7 +91,6 @@ export const api = {
   readAgain: (tenant, id) => post(tenantPath(tenant, `/knowledge/${encodeURIComponent(id)}:retry`)),
   deleteDocument: (tenant, id) => request(tenantPath(tenant, `/knowledge/${encodeURIComponent(id)}`), { method: "DELETE" }),
   config: (tenant, signal) => request(tenantPath(tenant, "/config"), { signal }),
-  draft: (tenant, signal) => request(tenantPath(tenant, "/config/draft"), { signal }),
   versions: (tenant, query, signal) => request(tenantPath(tenant, `/config/versions${search(query)}`), { signal }),
   startCanary: (tenant, body) => post(tenantPath(tenant, "/config:canary"), body),
   promoteCanary: (tenant) => post(tenantPath(tenant, "/config:promote")),

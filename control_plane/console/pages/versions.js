@@ -16,9 +16,9 @@ export function versionsCard({ tenant, may, signal }) {
   return card.element;
 
   async function load() {
-    const [active, page, draft] = await Promise.all([orNone(api.config(tenant, signal)), api.versions(tenant, { limit: ROWS }, signal), may.changes ? orNone(api.draft(tenant, signal)) : null]);
+    const [active, page] = await Promise.all([orNone(api.config(tenant, signal)), api.versions(tenant, { limit: ROWS }, signal)]);
     if (!active) return [h("p", { class: "quiet" }, "No configuration yet, so no calls. ", may.changes && hint(tenant))];
-    return [shares(active), may.changes && (active.canary ? running(active.canary) : starting(active, page.data, draft)), history(page)];
+    return [shares(active), may.changes && (active.canary ? running(active.canary) : starting(active, page.data)), history(page)];
   }
 
   function running(canary) {
@@ -29,16 +29,15 @@ export function versionsCard({ tenant, may, signal }) {
         askingButton({ text: "Give it to all calls", question: `Version ${canary.version} for all?`, act: () => card.act(() => api.promoteCanary(tenant)) })));
   }
 
-  function starting(active, versions, draft) {
+  function starting(active, versions) {
     const others = versions.filter(({ version }) => version !== active.version).map(({ version, note }) => [String(version), [named(version), note].filter(Boolean).join(": ").slice(0, 80)]);
-    const options = [...(draft ? [[DRAFT, "The draft"]] : []), ...others];
-    if (options.length === 0) return h("p", { class: "quiet" }, "Nothing to try beside it. ", hint(tenant));
+    const options = [[DRAFT, "The draft"], ...others];
     let chosen = options[0][0];
     const percent = percentField(10);
     const body = () => ({ percent: Number(percent.value), ...(chosen === DRAFT ? {} : { version: Number(chosen) }) });
     return h("form", { on: { submit: (event) => start(event, body()) } },
       h("div", { class: "two" }, selectField({ id: "canary-version", label: "Try", options, value: chosen, onChange: (value) => { chosen = value; } }), h("div", { class: "field" }, h("label", { for: "canary-percent" }, "On a share of new calls, %"), percent)),
-      h("div", {}, h("button", { class: "button primary", type: "submit" }, "Start a canary")));
+      h("div", {}, h("button", { class: "button primary", type: "submit" }, "Start a canary")), h("p", { class: "quiet fine" }, hint(tenant)));
   }
 
   function start(event, body) {
