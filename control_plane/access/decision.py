@@ -41,13 +41,13 @@ def authorise(principal: Principal, operation_id: str, tenant_id: str = "", *, m
         raise unknown_tenant()
     if rule.reach == "own" and not (principal.is_platform or principal.tenant_id):
         raise NotAuthorised("forbidden", "This credential belongs to no tenant; ask the operator to assign one.")
-    if principal.test and not rule.test_mode and holds(replace(principal, test=False), rule):
-        raise NotAuthorised(
-            "forbidden",
-            "This key is of test mode: it sees single test calls by their id, and neither lists calls nor sees live ones. "
-            f"Use a live key with {rule.permission}.",
-        )
     if not (holds(principal, rule) and (principal.is_platform or rule.reach != "platform")):
+        if principal.test and holds(replace(principal, test=False), rule):
+            raise NotAuthorised(
+                "forbidden",
+                "This key is of test mode: it sees single test calls by their id, and neither lists calls nor sees live ones. "
+                f"Use a live key with {rule.permission}.",
+            )
         raise NotAuthorised("forbidden", f"This credential does not hold {rule.permission}; ask an admin of the tenant for it.")
 
 
