@@ -110,7 +110,8 @@ def config_versions(options: argparse.Namespace, client: ControlPlane, console: 
     """What was published."""
     table = Table("version", "", "published (UTC)", "note", box=None, pad_edge=False)
     for one in client.configs.versions(options.tenant):
-        table.add_row(str(one["version"]), "active" if one["active"] else "", _when(one["published_at"]), escape(one["note"]))
+        standing = "active" if one["active"] else "canary" if one["canary"] else ""
+        table.add_row(str(one["version"]), standing, _when(one["published_at"]), escape(one["note"]))
     console.print(table if table.row_count else f"Nothing of {options.tenant} has been published.")
     return 0
 

@@ -27,7 +27,8 @@ def call_inject(options: argparse.Namespace, client: ControlPlane, console: Cons
 
 def call_end(options: argparse.Namespace, client: ControlPlane, console: Console) -> int:
     """End the call."""
-    return _done(console, f"{client.calls.end(options.tenant, options.call)['id']} ends within two seconds")
+    told = client.calls.end(options.tenant, options.call)
+    return _done(console, f"{told['id']} {'ends within two seconds' if told['status'] == 'active' else 'has ended'}")
 
 
 LIVE = (call_say, call_inject, call_end)

@@ -26,14 +26,13 @@ _SHORTEST, _LONGEST = 16, 72
 
 def spans_of(session: Mapping[str, Any]) -> tuple[Span, ...]:
     """The spans of a session as the API gives it, its reading included where there is one."""
-    record = SessionRecord.model_validate({name: session[name] for name in SessionRecord.model_fields if name in session})
+    record = SessionRecord.model_validate(dict(session), extra="ignore")
     told = session.get("analysis")
     if not told:
         return call_spans(record)
-    known = {name: value for name, value in told.items() if name in Analysis.model_fields and name not in ("evidence", "fields")}
-    analysis = Analysis.model_validate(
-        {**known, "call_id": record.id, "tenant_id": record.tenant_id, "call_started_at": record.connected_at}
-    )
+    known = {name: value for name, value in told.items() if name not in ("evidence", "fields")}
+    known |= {"call_id": record.id, "tenant_id": record.tenant_id, "call_started_at": record.connected_at}
+    analysis = Analysis.model_validate(known, extra="ignore")
     return (*call_spans(record), lead_span(analysis))
 
 

@@ -165,7 +165,8 @@ async def test_a_living_call_is_spoken_in_told_something_and_ended(nexus: Nexus,
             assert (await nexus("call", "inject", BARBER, made["id"], "A regular."))[0] == OK
             assert (await nexus("call", "say", BARBER, made["id"], "Bye now.", "--now"))[0] == OK
             await caller.hears("transcript", role="agent", text="Bye now.", final=True)  # lines are taken in their order
-            assert (await nexus("call", "end", BARBER, made["id"]))[0] == OK
+            code, told = await nexus("call", "end", BARBER, made["id"])
+            assert code == OK and "ends within two seconds" in told
             assert await caller.ended() == "tenant_ended"
 
         async def archived() -> bool:
@@ -174,4 +175,7 @@ async def test_a_living_call_is_spoken_in_told_something_and_ended(nexus: Nexus,
 
         await until(archived, "the session")
         session = await asyncio.to_thread(client.sessions.get, BARBER, made["id"])
+        uncalled = await asyncio.to_thread(client.calls.create, BARBER)
+        code, told = await nexus("call", "end", BARBER, uncalled["id"])
+        assert code == OK and "has ended" in told
     assert [line["text"] for line in session["lines"]] == ["We close soon.", "A regular.", "Bye now."]

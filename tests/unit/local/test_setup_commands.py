@@ -87,6 +87,7 @@ async def test_a_draft_is_tried_on_a_part_of_new_calls(nexus: Nexus, tmp_path: P
     assert code == 0 and "10 % of new calls get version 1" in told
     code, told = await nexus("config", "canary", BARBER, "--percent", 50, "--version", 1)
     assert code == 0 and "50 %" in told
+    assert "1        canary" in (await nexus("config", "versions", BARBER))[1]
     assert "version 0 again" in (await nexus("config", "abort", BARBER))[1]
     await nexus("config", "canary", BARBER, "--percent", 5, "--version", 1)
     assert "version 1 is active" in (await nexus("config", "promote", BARBER))[1]
