@@ -26,6 +26,7 @@ from control_plane.services.configs import ConfigDesk
 from control_plane.services.conversations import ConversationDesk
 from control_plane.services.courier import Courier, Means
 from control_plane.services.declared_tools import DeclaredToolDesk
+from control_plane.services.drafts import DraftDesk
 from control_plane.services.erasure import DELETE_TENANT, ErasedStores, TenantErasure
 from control_plane.services.idempotency import IdempotencyBook
 from control_plane.services.jobs import JobDesk
@@ -216,7 +217,8 @@ def build(settings: Settings, stores: Stores, given: Secrets, outside: Outside, 
     telling = _telling(stores, Means(outside.after.sender, seal, partial(_note_pause, kept.audit)), clock)
     usage = UsageBook(stores.documents, clock)
     secrets = SealedSecrets(stores.documents, seal, clock)
-    configs = ConfigDesk(heads, given.cursor_key, secrets)
+    drafts = DraftDesk(heads, secrets)
+    configs = ConfigDesk(heads, drafts, given.cursor_key)
     webhooks = WebhookDesk(telling.book, telling.courier, telling.means, clock, WebhookRules(given.cursor_key, ids, outside.after.nudge))
     calls = CallPolicy(given.signing_key, settings.engine.value, weights=settings.weights, turned=outside.ticket_key)
     traces = CallTraces(outside.after.traces, clock)
@@ -226,6 +228,7 @@ def build(settings: Settings, stores: Stores, given: Secrets, outside: Outside, 
     services = ApiServices(
         tenants=TenantDesk(stores.tenants, heads, jobs, given.cursor_key),
         configs=configs,
+        drafts=drafts,
         calls=CallDesk(stores.tenants, stores.ledger, ids, clock, calls),
         lines=LineDesk(stores.ledger, ids),
         sessions=sessions,
@@ -237,7 +240,7 @@ def build(settings: Settings, stores: Stores, given: Secrets, outside: Outside, 
         books=kept,
         webhooks=webhooks,
         after_call=after_call,
-        tools=DeclaredToolDesk(configs, GuardedHttpTools(GuardedHttp(outside.outbound), secrets, clock), ids),
+        tools=DeclaredToolDesk(configs, drafts, GuardedHttpTools(GuardedHttp(outside.outbound), secrets, clock), ids),
         secrets=secrets,
         knowledge=KnowledgeDesk(heads, ids),
         bundles=BundleDesk(heads, webhooks, secrets, ids),

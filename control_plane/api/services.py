@@ -18,6 +18,7 @@ from control_plane.services.calls import CallDesk
 from control_plane.services.configs import ConfigDesk
 from control_plane.services.conversations import ConversationDesk
 from control_plane.services.declared_tools import DeclaredToolDesk
+from control_plane.services.drafts import DraftDesk
 from control_plane.services.knowledge import KnowledgeDesk
 from control_plane.services.leads import LeadDesk
 from control_plane.services.live_lines import LineDesk
@@ -86,6 +87,7 @@ class ApiServices:
 
     tenants: TenantDesk
     configs: ConfigDesk
+    drafts: DraftDesk
     calls: CallDesk
     lines: LineDesk
     sessions: SessionDesk

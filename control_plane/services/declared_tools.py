@@ -9,6 +9,7 @@ from typing import Any, Literal
 from pydantic import ValidationError
 
 from control_plane.services.configs import ConfigDesk
+from control_plane.services.drafts import DraftDesk
 from nexus.domain.http_tool import HttpOutcome, HttpTool, request_of
 from nexus.domain.outbound import OutboundRequest
 from nexus.domain.tenant import Limits
@@ -32,13 +33,15 @@ class DeclaredToolDesk:
     """Runs tools for whoever writes them.
 
     Args:
-        configs: where they are declared.
+        configs: where they are declared, once published.
+        drafts: where they are declared before that.
         http: sends them.
         ids: each trial is an effect of its own.
     """
 
-    def __init__(self, configs: ConfigDesk, http: HttpTools, ids: Ids) -> None:
+    def __init__(self, configs: ConfigDesk, drafts: DraftDesk, http: HttpTools, ids: Ids) -> None:
         self._configs = configs
+        self._drafts = drafts
         self._http = http
         self._ids = ids
 
@@ -69,7 +72,7 @@ class DeclaredToolDesk:
             found = next((tool for tool in config.http_tools if tool.name == name), None)
             limits = config.limits
         else:
-            declared = (await self._configs.draft(tenant_id)).body.get("http_tools")
+            declared = (await self._drafts.get(tenant_id)).body.get("http_tools")
             rows = declared if isinstance(declared, list) else []
             found = next((_parsed(row) for row in rows if isinstance(row, dict) and row.get("name") == name), None)
             limits = Limits()

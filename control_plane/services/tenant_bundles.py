@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from control_plane.services.configs import draft_put
+from control_plane.services.drafts import draft_put
 from control_plane.services.knowledge import checked_shelf
 from control_plane.services.tenant_heads import KeptHead, TenantHeads
 from control_plane.services.tenants import TenantView

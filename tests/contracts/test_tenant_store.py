@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from control_plane.services.configs import ConfigDesk
+from control_plane.services.drafts import DraftDesk
 from control_plane.services.tenant_heads import TenantHeads
 from nexus.adapters.document_tenants import DocumentTenantStore
 from nexus.adapters.files import FileTenantStore
@@ -46,14 +47,16 @@ def _memory() -> tuple[TenantStore, Put]:
 
 def _documents(documents: DocumentStore) -> tuple[TenantStore, Put]:
     folders = MemoryTenantStore()
-    configs = ConfigDesk(TenantHeads(documents, folders, Clock()), b"k")
+    heads = TenantHeads(documents, folders, Clock())
+    drafts = DraftDesk(heads)
+    configs = ConfigDesk(heads, drafts, b"k")
     store = DocumentTenantStore(documents, folders)
 
     async def put(tenant_id: str, prompt: str) -> None:
         if tenant_id not in await store.list_ids():
             head = TenantHead(tenant_id=tenant_id, created_at=NOON, updated_at=NOON)
             await TenantHeads(documents, folders, Clock()).new(head)
-        await configs.put_draft(tenant_id, {"system_prompt": prompt}, expected=None)
+        await drafts.put(tenant_id, {"system_prompt": prompt}, expected=None)
         await configs.publish(tenant_id)
 
     return store, put

@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 from playwright.async_api import Page, expect
 
-from tests.e2e import test_cli
 from tests.e2e.browser import Watched, browser, require_chromium
+from tests.e2e.command_line import Running, run
 from tests.e2e.product import BARBER
 from tests.e2e.test_credentials import _environment, _nexus
 from tests.fakes.oidc_provider import Provider, oidc_provider
@@ -24,23 +24,23 @@ MARKUP = "<img src=x onerror=\"document.title='owned'\">"
 
 
 @pytest.fixture(scope="module")
-def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[test_cli.Running, Provider]]:
+def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Running, Provider]]:
     """One product that answers nobody without a credential, and its issuer."""
     require_chromium()
-    with oidc_provider() as issuer, pytest.MonkeyPatch.context() as patch:
-        patch.setattr(test_cli, "BEGINNING", {**_environment(issuer.issuer), "OIDC_SCOPES": "openid"})
-        with test_cli.run(tmp_path_factory.mktemp("asking")) as running:
+    with oidc_provider() as issuer:
+        environment = {**_environment(issuer.issuer), "OIDC_SCOPES": "openid"}
+        with run(tmp_path_factory.mktemp("asking"), environment=environment) as running:
             issuer.console = f"{running.url}/"
             yield running, issuer
 
 
 @pytest.fixture
-def asking(served: tuple[test_cli.Running, Provider]) -> test_cli.Running:
+def asking(served: tuple[Running, Provider]) -> Running:
     return served[0]
 
 
 @pytest.fixture
-def issuer(served: tuple[test_cli.Running, Provider]) -> Provider:
+def issuer(served: tuple[Running, Provider]) -> Provider:
     served[1].forget()
     served[1].person = {"custom:tenant_id": BARBER}
     return served[1]
@@ -55,7 +55,7 @@ async def watched(issuer: Provider) -> AsyncIterator[Watched]:
         assert (issuer.faults, issuer.referrers) == ([], [])
 
 
-async def sign_in(page: Page, asking: test_cli.Running, route: str = "#/sessions") -> None:
+async def sign_in(page: Page, asking: Running, route: str = "#/sessions") -> None:
     """To the issuer's page and through it."""
     await page.goto(f"{asking.url}/{route}")
     await page.click("#sign-in")
@@ -79,7 +79,7 @@ async def refused(page: Page, *words: str) -> None:
 # --- what is pasted ----------------------------------------------------------------------------------------------------------
 
 
-async def test_a_key_opens_the_console_and_goes_with_the_tab(asking: test_cli.Running, watched: Watched) -> None:
+async def test_a_key_opens_the_console_and_goes_with_the_tab(asking: Running, watched: Watched) -> None:
     made = await asyncio.to_thread(_nexus, asking.folder, "key", "new", BARBER, "tenants:read", "sessions:read", "calls:write")
     key = made.stdout.strip()
     page = watched.page
@@ -107,7 +107,7 @@ async def test_a_key_opens_the_console_and_goes_with_the_tab(asking: test_cli.Ru
 
 
 async def test_a_person_comes_back_to_where_they_were_stays_over_a_reload_and_signs_out_at_the_issuer(
-    asking: test_cli.Running, issuer: Provider, watched: Watched
+    asking: Running, issuer: Provider, watched: Watched
 ) -> None:
     page = watched.page
     await sign_in(page, asking, "#/sessions?status=failed")
@@ -127,7 +127,7 @@ async def test_a_person_comes_back_to_where_they_were_stays_over_a_reload_and_si
         assert secret not in asking.log
 
 
-async def test_an_answer_that_was_not_asked_for_signs_nobody_in(asking: test_cli.Running, issuer: Provider, watched: Watched) -> None:
+async def test_an_answer_that_was_not_asked_for_signs_nobody_in(asking: Running, issuer: Provider, watched: Watched) -> None:
     page = watched.page
     foreign = f"?code=stolen&state={'x' * 43}&iss={issuer.issuer}"
     await page.goto(f"{asking.url}/{foreign}")
@@ -143,7 +143,7 @@ async def test_an_answer_that_was_not_asked_for_signs_nobody_in(asking: test_cli
     assert "/token" not in issuer.asked
 
 
-async def test_who_is_signed_in_stays_so_whatever_a_link_brings(asking: test_cli.Running, issuer: Provider, watched: Watched) -> None:
+async def test_who_is_signed_in_stays_so_whatever_a_link_brings(asking: Running, issuer: Provider, watched: Watched) -> None:
     page = watched.page
     await sign_in(page, asking)
     await expect(page.locator("h1")).to_have_text("Sessions")
@@ -154,9 +154,7 @@ async def test_who_is_signed_in_stays_so_whatever_a_link_brings(asking: test_cli
     assert issuer.asked.count("/token") == 1
 
 
-async def test_a_denied_sign_in_says_what_to_do_and_shows_words_as_words(
-    asking: test_cli.Running, issuer: Provider, watched: Watched
-) -> None:
+async def test_a_denied_sign_in_says_what_to_do_and_shows_words_as_words(asking: Running, issuer: Provider, watched: Watched) -> None:
     issuer.refuses = ("access_denied", MARKUP)
     await sign_in(watched.page, asking)
     await refused(watched.page, "You were not signed in", "ask your admin", MARKUP)
@@ -166,9 +164,7 @@ async def test_a_denied_sign_in_says_what_to_do_and_shows_words_as_words(
     await refused(watched.page, f"whose callback is {asking.url}/")
 
 
-async def test_a_code_that_has_expired_is_told_and_the_next_one_is_taken(
-    asking: test_cli.Running, issuer: Provider, watched: Watched
-) -> None:
+async def test_a_code_that_has_expired_is_told_and_the_next_one_is_taken(asking: Running, issuer: Provider, watched: Watched) -> None:
     issuer.late = True
     await sign_in(watched.page, asking)
     await refused(watched.page, "not finished in time", "Sign in again")
@@ -194,7 +190,7 @@ NOT_OURS: tuple[tuple[str, dict[str, Any]], ...] = (
 )
 
 
-async def test_another_issuer_client_or_sign_in_is_not_ours(asking: test_cli.Running, issuer: Provider, watched: Watched) -> None:
+async def test_another_issuer_client_or_sign_in_is_not_ours(asking: Running, issuer: Provider, watched: Watched) -> None:
     page = watched.page
     for knob, change in NOT_OURS:
         issuer.forget()
@@ -209,7 +205,7 @@ async def test_another_issuer_client_or_sign_in_is_not_ours(asking: test_cli.Run
         assert ("/token" in issuer.asked) is (knob == "says"), change
 
 
-async def test_codes_go_only_where_the_content_policy_lets_them(asking: test_cli.Running, issuer: Provider) -> None:
+async def test_codes_go_only_where_the_content_policy_lets_them(asking: Running, issuer: Provider) -> None:
     issuer.describes = {"token_endpoint": "https://evil.example/token"}
     async with browser() as watched:
         await sign_in(watched.page, asking)
@@ -217,13 +213,13 @@ async def test_codes_go_only_where_the_content_policy_lets_them(asking: test_cli
         assert any("Content Security Policy" in one for one in watched.complaints)
 
 
-async def test_a_person_whom_the_api_does_not_take_is_not_signed_in(asking: test_cli.Running, issuer: Provider, watched: Watched) -> None:
+async def test_a_person_whom_the_api_does_not_take_is_not_signed_in(asking: Running, issuer: Provider, watched: Watched) -> None:
     issuer.life_s = -600
     await sign_in(watched.page, asking)
     await refused(watched.page, "expired")
 
 
-async def test_who_may_change_nothing_is_offered_nothing(asking: test_cli.Running, issuer: Provider, watched: Watched) -> None:
+async def test_who_may_change_nothing_is_offered_nothing(asking: Running, issuer: Provider, watched: Watched) -> None:
     page = watched.page
     sees = {}
     for role in ("tenant_viewer", "analyst", "tenant_admin"):
@@ -241,7 +237,7 @@ async def test_who_may_change_nothing_is_offered_nothing(asking: test_cli.Runnin
 
 
 async def test_a_token_is_renewed_before_its_end_and_where_it_cannot_be_it_is_said(
-    asking: test_cli.Running, issuer: Provider, watched: Watched
+    asking: Running, issuer: Provider, watched: Watched
 ) -> None:
     page = watched.page
     await page.clock.install()
@@ -264,7 +260,7 @@ async def test_a_token_is_renewed_before_its_end_and_where_it_cannot_be_it_is_sa
 
 
 async def test_without_its_issuer_the_console_says_so_and_takes_a_key(
-    asking: test_cli.Running, issuer: Provider, tmp_path_factory: pytest.TempPathFactory
+    asking: Running, issuer: Provider, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
     issuer.describes = {"issuer": "", "token_endpoint": None}
     async with browser() as watched:

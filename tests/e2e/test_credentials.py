@@ -4,17 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import json
-import os
 import subprocess
 import sys
 from pathlib import Path
 from typing import Any
 
 import httpx
-import pytest
 from websockets.asyncio.client import connect
 
-from tests.e2e import test_cli
+from tests.e2e.command_line import BEGINNING, run
 from tests.e2e.product import BARBER, ROOT
 from tests.fakes.issuer import claims, issuer_server, token
 
@@ -31,10 +29,9 @@ async def code(http: httpx.AsyncClient, path: str, headers: dict[str, str]) -> A
     return answer.json().get("code", answer.status_code)
 
 
-async def test_every_kind_of_credential_at_a_running_product(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_every_kind_of_credential_at_a_running_product(tmp_path: Path) -> None:
     async with issuer_server() as server:
-        monkeypatch.setattr(test_cli, "BEGINNING", _environment(server.issuer))
-        with test_cli.run(tmp_path) as running:
+        with run(tmp_path, environment=_environment(server.issuer)) as running:
             async with httpx.AsyncClient(base_url=running.url, trust_env=False, timeout=30) as http:
                 await _people(http, server.issuer)
                 keys = await _keys(http, person(server.issuer, "tenant_admin", BARBER))
@@ -99,8 +96,7 @@ async def _calls(http: httpx.AsyncClient, keys: dict[str, str]) -> None:
 
 
 def _environment(issuer: str) -> dict[str, str]:
-    kept = {name: os.environ[name] for name in ("PATH", "HOME", "LANG", "TMPDIR") if name in os.environ}
-    return {**kept, "AUTH": "required", "OIDC_ISSUER": issuer, "OIDC_AUDIENCE": AUDIENCE}
+    return {**BEGINNING, "AUTH": "required", "OIDC_ISSUER": issuer, "OIDC_AUDIENCE": AUDIENCE}
 
 
 def _nexus(folder: Path, *arguments: str, key: str = "") -> subprocess.CompletedProcess[str]:

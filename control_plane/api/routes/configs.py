@@ -13,7 +13,8 @@ from control_plane.api.asked import Services
 from control_plane.api.etags import IfMatch, matched_version, version_tag
 from control_plane.api.problems import Fault, finding_told
 from control_plane.api.wire import DEFAULT_LIMIT, Cursor, Limit, TenantId, encoded, refusals, told
-from control_plane.services.configs import ABSENT, CanaryWish, ConfigView, Draft, VersionList
+from control_plane.services.configs import CanaryWish, ConfigView, VersionList
+from control_plane.services.drafts import ABSENT, Draft
 from nexus.domain.tenancy import Canary, Publication
 from nexus.domain.tenant import TenantConfig
 
@@ -147,7 +148,7 @@ async def get_version(tenant_id: TenantId, version: Version, services: Services)
 @router.get("/draft", operation_id="getConfigDraft", response_model=DraftDetail, responses=refusals(404))
 async def get_draft(tenant_id: TenantId, services: Services) -> Response:
     """The draft."""
-    return _draft_told(tenant_id, await services.configs.draft(tenant_id))
+    return _draft_told(tenant_id, await services.drafts.get(tenant_id))
 
 
 @router.put("/draft", operation_id="putConfigDraft", response_model=DraftDetail, responses=refusals(404, 409, 412, 413, 415, 428))
@@ -161,20 +162,20 @@ async def put_draft(
 
     The first one needs no ``If-Match``; to replace a draft, send the ETag it was read with.
     """
-    return _draft_told(tenant_id, await services.configs.put_draft(tenant_id, body, expected=_expected(if_match)))
+    return _draft_told(tenant_id, await services.drafts.put(tenant_id, body, expected=_expected(if_match)))
 
 
 @router.delete("/draft", operation_id="deleteConfigDraft", status_code=204, response_class=Response, responses=refusals(404, 409, 412, 428))
 async def delete_draft(tenant_id: TenantId, services: Services, if_match: IfMatch = "") -> Response:
     """Throw the draft away; harmless where none is."""
-    await services.configs.drop_draft(tenant_id, expected=_expected(if_match))
+    await services.drafts.drop(tenant_id, expected=_expected(if_match))
     return Response(status_code=204)
 
 
 @router.post("/draft:validate", operation_id="validateConfig", response_model=ConfigVerdict, responses=refusals(404))
 async def validate(tenant_id: TenantId, services: Services) -> Response:
     """Look the draft through: all faults at once, and what looks like a slip. Nothing changes."""
-    verdict = await services.configs.validate(tenant_id)
+    verdict = await services.drafts.validate(tenant_id)
     config = verdict.config
     found = ConfigVerdict(
         valid=config is not None,

@@ -9,6 +9,7 @@ import httpx
 import pytest
 
 from control_plane.services.configs import CanaryWish, ConfigDesk
+from control_plane.services.drafts import DraftDesk
 from control_plane.services.tenant_heads import TenantHeads
 from nexus.context import working_for
 from nexus.domain import tenancy
@@ -149,10 +150,11 @@ async def test_old_versions_go_but_not_those_in_use(door: House) -> None:
     """With three kept: neither the active one, nor the canary, nor one that a live call may still ask for."""
     clock = LaterClock()
     heads = TenantHeads(door.stores.documents, door.stores.folders, clock)
-    configs = ConfigDesk(heads, b"k", most_versions=3)
+    drafts = DraftDesk(heads)
+    configs = ConfigDesk(heads, drafts, b"k", most_versions=3)
 
     async def publish(prompt: str) -> None:
-        await configs.put_draft(SHOP, {"system_prompt": prompt}, expected=None)
+        await drafts.put(SHOP, {"system_prompt": prompt}, expected=None)
         await configs.publish(SHOP)
 
     async def kept() -> list[int]:
@@ -170,7 +172,7 @@ async def test_old_versions_go_but_not_those_in_use(door: House) -> None:
         await configs.start_canary(SHOP, CanaryWish(10, version=4))
         for number in range(7, 10):
             clock.advance(IN_USE_FOR + timedelta(seconds=1))
-            await configs.put_draft(SHOP, {"system_prompt": f"{number}"}, expected=None)
+            await drafts.put(SHOP, {"system_prompt": f"{number}"}, expected=None)
             if number < 9:
                 await configs.start_canary(SHOP, CanaryWish(10))
             else:

@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 
 from control_plane.services.calls import CallDesk, CallPolicy, CallRequest
 from control_plane.services.configs import CanaryWish, ConfigDesk, ConfigView
+from control_plane.services.drafts import DraftDesk
 from control_plane.services.erasure import DELETE_TENANT, ErasedStores, TenantErasure
 from control_plane.services.jobs import JobDesk
 from control_plane.services.tenant_heads import TenantHeads
@@ -98,7 +99,8 @@ class Shop:
         erasure = TenantErasure(heads, ErasedStores({"calls": self.ledger}, MemoryCallJournal()))
         self.jobs = JobDesk(self.documents, ids, clock, {DELETE_TENANT: erasure.steps()})
         self.desk = TenantDesk(self.tenants, heads, self.jobs, b"k")
-        self.configs = ConfigDesk(heads, b"k")
+        self.drafts = DraftDesk(heads)
+        self.configs = ConfigDesk(heads, self.drafts, b"k")
         self.calls = CallDesk(self.tenants, self.ledger, ids, clock, CallPolicy(KEY))
         self.clock = clock
         self.started: list[CallEntry] = []
@@ -115,7 +117,7 @@ class Shop:
 
     async def publish(self) -> None:
         self._number += 1
-        await self.configs.put_draft(self.id, {"system_prompt": f"prompt {self._number}"}, expected=None)
+        await self.drafts.put(self.id, {"system_prompt": f"prompt {self._number}"}, expected=None)
         self._publish(await self.configs.publish(self.id))
 
     async def rollback(self) -> None:
@@ -124,7 +126,7 @@ class Shop:
     async def canary(self) -> None:
         """A draft that only a part of new calls gets."""
         self._number += 1
-        await self.configs.put_draft(self.id, {"system_prompt": f"prompt {self._number}"}, expected=None)
+        await self.drafts.put(self.id, {"system_prompt": f"prompt {self._number}"}, expected=None)
         view = await self.configs.start_canary(self.id, CanaryWish(50))
         assert view.canary is not None
         self._accept(view.canary.publication.version, view.canary.publication.config_hash)
@@ -265,20 +267,20 @@ def test_a_draft_written_while_another_is_published_is_not_lost(choices: list[in
 
         async def prepare() -> None:
             await shop.open()
-            await shop.configs.put_draft(shop.id, {"system_prompt": "first"}, expected=None)
+            await shop.drafts.put(shop.id, {"system_prompt": "first"}, expected=None)
 
         async def publish() -> None:
             await shop.configs.publish(shop.id)
 
         async def write() -> None:
             try:
-                await shop.configs.put_draft(shop.id, late, expected=None)
+                await shop.drafts.put(shop.id, late, expected=None)
             except Conflict:  # told to whoever wrote it, who repeats it
-                await shop.configs.put_draft(shop.id, late, expected=None)
+                await shop.drafts.put(shop.id, late, expected=None)
 
         async def look() -> None:
             active = (await shop.configs.active(shop.id)).config.system_prompt
-            assert active == late["system_prompt"] or (await shop.configs.draft(shop.id)).body == late
+            assert active == late["system_prompt"] or (await shop.drafts.get(shop.id)).body == late
 
         await turns.run([prepare()])
         turns.choices = choices

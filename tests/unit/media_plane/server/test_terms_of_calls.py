@@ -8,6 +8,7 @@ from datetime import timedelta
 import pytest
 
 from control_plane.services.configs import ConfigDesk
+from control_plane.services.drafts import DraftDesk
 from control_plane.services.tenant_heads import HeadChange, KeptHead, TenantHeads
 from media_plane.server.admission import Admission, AdmissionStores, Doorkeeper, DoorPolicy, Handshake
 from nexus import tickets
@@ -37,12 +38,13 @@ class House:
         self.documents, self.folders = MemoryDocumentStore(), MemoryTenantStore(FOLDER)
         self.tenants = DocumentTenantStore(self.documents, self.folders)
         self.heads = TenantHeads(self.documents, self.folders, self.clock)
-        self.configs = ConfigDesk(self.heads, b"k")
+        self.drafts = DraftDesk(self.heads)
+        self.configs = ConfigDesk(self.heads, self.drafts, b"k")
         policy = DoorPolicy("mp_1", {tickets.key_id(PUBLIC): PUBLIC}, simple_door=True)
         self.keeper = Doorkeeper(AdmissionStores(self.tenants, self.ledger, UlidIds()), policy, self.clock)
 
     async def publish(self, prompt: str, tenant_id: str = SHOP) -> None:
-        await self.configs.put_draft(tenant_id, {"system_prompt": prompt}, expected=None)
+        await self.drafts.put(tenant_id, {"system_prompt": prompt}, expected=None)
         await self.configs.publish(tenant_id)
 
     async def ordered(self, version: int | None, *, tenant_id: str = SHOP, number: int = 1) -> Handshake:

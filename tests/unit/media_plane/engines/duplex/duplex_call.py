@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from media_plane.audio import AudioFrame, silence
 from media_plane.conversation.commands import CallerTurn, EngineInput, Interrupted
 from media_plane.conversation.events import AgentAudio, AgentItemEnded, AgentText, CallerSpeech, EngineEvent, EngineFlush
-from media_plane.dialogue.steps import AgentStep, ToolWanted
+from media_plane.dialogue.steps import AgentStep, SentenceReady, ToolWanted
 from media_plane.engines.duplex.engine import DuplexEngine, DuplexParts
 from media_plane.ports.chat import ToolCall
 from media_plane.ports.engine import CallBrief
@@ -190,3 +190,8 @@ async def talk(
         await engine.close()
         await listening
     assert asyncio.all_tasks() == {asyncio.current_task()}
+
+
+def words(text: str) -> SentenceReady:
+    """What the agent says."""
+    return SentenceReady(text)

@@ -116,3 +116,10 @@ def flushes(outs: list[Out]) -> int:
 
 def claims_of(outs: list[Out]) -> list[Claimed]:
     return [out for out in outs if isinstance(out, Claimed)]
+
+
+def led() -> Stage:
+    """A stage on which the model has been quiet for a while."""
+    stage = Stage()
+    stage.quiet(800)
+    return stage
