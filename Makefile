@@ -50,12 +50,12 @@ $(VENV)/.dev-ready: requirements/dev.txt pyproject.toml | $(BIN)/python
 run: $(VENV)/.run-ready
 	@$(BIN)/nexus run $(ARGS)
 
-# Pure and loopback tests on two processes; then whole calls, one after the other: they keep time, many of them compressed, and two at once
-# are late for each other (measured: 3 of 212 fail on two cores that are busy with something else, too).
+# First what is not in a hurry, on two processes. Then whole calls in two lanes: they keep time, many of them compressed, and any two at
+# once are late for each other. The lane of those that mostly wait (tests/lanes.py) leaves the other as good as the whole machine.
 test: $(VENV)/.dev-ready
 ifeq ($(ARGS),)
 	@$(BIN)/python -m pytest -n 2 --dist loadfile --ignore=tests/scenarios --ignore=tests/e2e --ignore=tests/e2e_aws
-	@$(BIN)/python -m pytest tests/scenarios tests/e2e
+	@$(BIN)/python -m pytest -n 2 --dist loadgroup tests/scenarios tests/e2e
 else
 	@$(BIN)/python -m pytest $(ARGS)
 endif

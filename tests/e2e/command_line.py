@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 
 from tests.e2e.product import ROOT, free_port
+from tests.fakes.issuer import AUDIENCE
 
 Captured = pytest.CaptureFixture[str]
 BEGINNING = {name: os.environ[name] for name in ("PATH", "HOME", "LANG", "TMPDIR") if name in os.environ}
@@ -68,3 +69,19 @@ def words(captured: Captured) -> str:
 def with_tenants(home: Path) -> Path:
     shutil.copytree(ROOT / "tenants", home / "tenants")
     return home / "tenants"
+
+
+def people_only(issuer: str) -> dict[str, str]:
+    """The environment of a product that answers nobody without a credential.
+
+    Args:
+        issuer: whose tokens it takes.
+    """
+    return {**BEGINNING, "AUTH": "required", "OIDC_ISSUER": issuer, "OIDC_AUDIENCE": AUDIENCE}
+
+
+def nexus(folder: Path, *arguments: str, key: str = "") -> subprocess.CompletedProcess[str]:
+    """A command beside a product that asks for credentials, with this API key."""
+    environment = {**people_only("https://login.example.com"), "PYTHONPATH": str(ROOT), "NEXUS_API_KEY": key}
+    command = [sys.executable, "-m", "local.cli", *arguments]
+    return subprocess.run(command, env=environment, cwd=folder, capture_output=True, text=True, timeout=60)

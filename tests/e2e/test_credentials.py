@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import json
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 import httpx
 from websockets.asyncio.client import connect
 
-from tests.e2e.command_line import BEGINNING, run
-from tests.e2e.product import BARBER, ROOT
+from tests.e2e.command_line import nexus, people_only, run
+from tests.e2e.product import BARBER
 from tests.fakes.issuer import claims, issuer_server, token
 
 AUDIENCE = "client-1"
@@ -31,15 +29,15 @@ async def code(http: httpx.AsyncClient, path: str, headers: dict[str, str]) -> A
 
 async def test_every_kind_of_credential_at_a_running_product(tmp_path: Path) -> None:
     async with issuer_server() as server:
-        with run(tmp_path, environment=_environment(server.issuer)) as running:
+        with run(tmp_path, environment=people_only(server.issuer)) as running:
             async with httpx.AsyncClient(base_url=running.url, trust_env=False, timeout=30) as http:
                 await _people(http, server.issuer)
                 keys = await _keys(http, person(server.issuer, "tenant_admin", BARBER))
                 await _calls(http, keys)
-                made = await asyncio.to_thread(_nexus, tmp_path, "key", "new", BARBER, "sessions:read")
-                told = await asyncio.to_thread(_nexus, tmp_path, "sessions", "list", BARBER, "--url", running.url, key=made.stdout.strip())
+                made = await asyncio.to_thread(nexus, tmp_path, "key", "new", BARBER, "sessions:read")
+                told = await asyncio.to_thread(nexus, tmp_path, "sessions", "list", BARBER, "--url", running.url, key=made.stdout.strip())
                 assert told.returncode == 0, told.stderr
-                refused = await asyncio.to_thread(_nexus, tmp_path, "sessions", "list", BARBER, "--url", running.url)
+                refused = await asyncio.to_thread(nexus, tmp_path, "sessions", "list", BARBER, "--url", running.url)
                 assert refused.returncode == 1 and "credential_missing" in refused.stderr
             for secret in (*keys.values(), made.stdout.strip()):
                 assert secret[-30:] not in running.log
@@ -93,13 +91,3 @@ async def _calls(http: httpx.AsyncClient, keys: dict[str, str]) -> None:
     mine = await http.post(calls, json={}, headers={**page, "Origin": "https://www.example.org"})
     assert mine.status_code == 201 and mine.headers["access-control-allow-origin"] == "https://www.example.org"
     assert (await http.post(calls, json={}, headers={**page, "Origin": "https://evil.example"})).status_code == 403
-
-
-def _environment(issuer: str) -> dict[str, str]:
-    return {**BEGINNING, "AUTH": "required", "OIDC_ISSUER": issuer, "OIDC_AUDIENCE": AUDIENCE}
-
-
-def _nexus(folder: Path, *arguments: str, key: str = "") -> subprocess.CompletedProcess[str]:
-    environment = {**_environment("https://login.example.com"), "PYTHONPATH": str(ROOT), "NEXUS_API_KEY": key}
-    command = [sys.executable, "-m", "local.cli", *arguments]
-    return subprocess.run(command, env=environment, cwd=folder, capture_output=True, text=True, timeout=60)

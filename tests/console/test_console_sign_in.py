@@ -11,9 +11,8 @@ import pytest
 from playwright.async_api import Page, expect
 
 from tests.e2e.browser import Watched, browser, require_chromium
-from tests.e2e.command_line import Running, run
+from tests.e2e.command_line import Running, nexus, people_only, run
 from tests.e2e.product import BARBER
-from tests.e2e.test_credentials import _environment, _nexus
 from tests.fakes.oidc_provider import Provider, oidc_provider
 
 pytestmark = pytest.mark.browser
@@ -28,7 +27,7 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Running, 
     """One product that answers nobody without a credential, and its issuer."""
     require_chromium()
     with oidc_provider() as issuer:
-        environment = {**_environment(issuer.issuer), "OIDC_SCOPES": "openid"}
+        environment = {**people_only(issuer.issuer), "OIDC_SCOPES": "openid"}
         with run(tmp_path_factory.mktemp("asking"), environment=environment) as running:
             issuer.console = f"{running.url}/"
             yield running, issuer
@@ -80,7 +79,7 @@ async def refused(page: Page, *words: str) -> None:
 
 
 async def test_a_key_opens_the_console_and_goes_with_the_tab(asking: Running, watched: Watched) -> None:
-    made = await asyncio.to_thread(_nexus, asking.folder, "key", "new", BARBER, "tenants:read", "sessions:read", "calls:write")
+    made = await asyncio.to_thread(nexus, asking.folder, "key", "new", BARBER, "tenants:read", "sessions:read", "calls:write")
     key = made.stdout.strip()
     page = watched.page
     await page.goto(f"{asking.url}/#/sessions")
