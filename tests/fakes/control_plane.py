@@ -183,7 +183,7 @@ def house(
         Outside(conversations, model, ready, after or AfterOutside(), outbound or OutboundRules(resolve=_nowhere)),
         clock,
     )
-    app = build_app(plane.services)
+    app = build_app(plane.services, lazily=True)  # as Lambda does; a house lives for a test, and most ask for one group of routes
     client = httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://localhost:8000")
     return House(plane, app, client, stores, model, conversations, checks, clock)
 
