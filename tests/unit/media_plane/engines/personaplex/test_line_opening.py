@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 
 import pytest
 from websockets.asyncio.server import ServerConnection
 
+from media_plane.engines.personaplex.line import PersonaPlexLine
 from media_plane.ports.speech_line import ModelBrief
 from nexus.domain.tenant import TenantConfig
 from nexus.errors import ConfigurationError, UpstreamError
@@ -141,7 +144,9 @@ async def test_a_wrong_address_is_a_fault_of_the_settings() -> None:
     assert await line.close() is False
 
 
-async def test_opening_that_is_given_up_leaves_no_connection() -> None:
+@asynccontextmanager
+async def mute() -> AsyncIterator[tuple[PersonaPlexLine, asyncio.Event]]:
+    """A line to a server that never says a word, and what is set when its connection is gone."""
     gone = asyncio.Event()
 
     async def behave(connection: ServerConnection) -> None:
@@ -149,7 +154,11 @@ async def test_opening_that_is_given_up_leaves_no_connection() -> None:
         gone.set()
 
     async with served(behave) as address:
-        line = line_to(address)
+        yield line_to(address), gone
+
+
+async def test_opening_that_is_given_up_leaves_no_connection() -> None:
+    async with mute() as (line, gone):
         with pytest.raises(TimeoutError):
             async with asyncio.timeout(0.1):
                 await line.open(BRIEF)
@@ -158,14 +167,7 @@ async def test_opening_that_is_given_up_leaves_no_connection() -> None:
 
 
 async def test_closing_before_the_connection_stands_lets_none_stand() -> None:
-    gone = asyncio.Event()
-
-    async def behave(connection: ServerConnection) -> None:
-        await connection.wait_closed()
-        gone.set()
-
-    async with served(behave) as address:
-        line = line_to(address)
+    async with mute() as (line, gone):
         opening = asyncio.create_task(line.open(BRIEF))
         await asyncio.sleep(0)
         assert await line.close() is False
