@@ -19,9 +19,17 @@ from urllib.request import urlopen
 
 import pytest
 
+from tests.missing import missing
+
 PROGRAM = Path(__file__).parents[1] / ".venv-emu" / "bin" / "ministack"
 REGION = "us-east-1"
 _START_S = 60.0
+
+
+def require_emulator() -> None:
+    """Skip the test where the emulator is missing; in CI that is a failure."""
+    if not PROGRAM.exists():
+        missing("the emulator is missing: run make emulator, before make test")
 
 
 @contextmanager
@@ -30,10 +38,7 @@ def emulator(*, rights: bool = False) -> Iterator[str]:
 
     ``rights``: it decides by IAM who may do what; the key ``test`` may do everything.
     """
-    if not PROGRAM.exists():
-        if os.environ.get("CI"):
-            pytest.fail("the emulator is missing: run make emulator before make test")
-        pytest.skip("the emulator is missing: run make emulator")
+    require_emulator()
     with tempfile.TemporaryDirectory(prefix="nexus-emulator-") as folder:
         port = free_port()
         log = Path(folder) / "log"

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import urlsplit
 
-import pytest
 from playwright.async_api import BrowserContext, Page, Request, async_playwright
+
+from tests.missing import missing
 
 CHROMIUM = "/usr/bin/chromium"
 _ARGS = (
@@ -27,12 +27,8 @@ _ARGS = (
 
 def require_chromium() -> None:
     """Skip the test where Chromium is missing; in CI that is a failure."""
-    if Path(CHROMIUM).exists():
-        return
-    advice = "Chromium is missing: apt-get install chromium"
-    if os.environ.get("CI", "").lower() == "true":
-        pytest.fail(advice)
-    pytest.skip(advice)
+    if not Path(CHROMIUM).exists():
+        missing("Chromium is missing: apt-get install chromium")
 
 
 @dataclass(slots=True)

@@ -19,6 +19,7 @@ import pytest
 
 from tests.aws import client
 from tests.emulator import REGION, emulator
+from tests.missing import missing
 
 ROOT = Path(__file__).parents[2]
 NODE = ROOT / ".tools" / "bin" / "node"
@@ -137,9 +138,7 @@ class Deployment:
 def deployed(folder: Path, settings: Mapping[str, str]) -> Iterator[Deployment]:
     """Start the emulator with IAM on, deploy, and stop it afterwards."""
     if not CDK.exists():
-        if os.environ.get("CI"):
-            pytest.fail("the CDK command is missing: run make e2e-aws")
-        pytest.skip("the CDK command is missing: run make e2e-aws")
+        missing("the CDK command is missing: run make e2e-aws")
     with pytest.MonkeyPatch.context() as patch, emulator(rights=True) as url:
         made = Deployment(url, folder)
         for name, value in made.aws_environment().items():

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from infra import nag
-from tests.emulator import PROGRAM
+from tests.emulator import PROGRAM, require_emulator
 from tests.synth import Assembly, synthesised, synthesised_anew
 
 SNAPSHOTS = Path(__file__).parent / "snapshots"
@@ -214,8 +214,7 @@ def test_the_emulator_takes_every_type_of_the_stacks_that_are_deployed_to_it() -
 
 
 def test_the_emulator_still_makes_the_types_that_we_think_it_makes() -> None:
-    if not PROGRAM.exists():
-        pytest.skip("the emulator is missing: run make emulator")
+    require_emulator()
     assert EMULATED.read_text().split() == _emulated_types()
 
 
